@@ -1,0 +1,71 @@
+"""The account's address: what users paste, made into the API's base URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from activecampaign_dagster.api.errors import AddressError, CredentialsError
+
+_HINT = (
+    "Copy the URL from ActiveCampaign under Settings → Developer, "
+    "for example https://youraccount.api-us1.com"
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def base_url(url: str | None) -> str:
+    """The API's base, ending in `/api/3`, for any way that users write an account's URL.
+
+    Accepts the host with or without scheme, `/api/3` and trailing slashes.
+    Raises AddressError for anything that cannot be an account's address; http is accepted on
+    loopback only, since the key would travel in the clear.
+    """
+    text = (url or "").strip()
+    if not text:
+        raise AddressError(f"No ActiveCampaign URL is set. {_HINT}.")
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise AddressError(f"{url!r} is not a URL ({error}). {_HINT}.") from error
+    if parts.scheme not in ("http", "https"):
+        raise AddressError(f"{url!r} is not an http(s) URL. {_HINT}.")
+    if parts.username or parts.password:
+        raise AddressError(f"The ActiveCampaign URL must not hold a user or password. {_HINT}.")
+    if not (is_loopback(host) or re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", host)):
+        raise AddressError(f"{host!r} in {url!r} is not an ActiveCampaign host. {_HINT}.")
+    if parts.query or parts.fragment or not re.fullmatch(r"(/api(/3)?)?/*", parts.path):
+        raise AddressError(f"{url!r} is not the address of an account. {_HINT}.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise AddressError(f"{url!r} would send the API key unencrypted: use https. {_HINT}.")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}/api/3"
+
+
+def api_key(key: str | None) -> str:
+    """The key, stripped. Raises CredentialsError if there is none or it cannot be one."""
+    text = (key or "").strip()
+    if not text:
+        raise CredentialsError(
+            "No ActiveCampaign API key is set. Copy it from ActiveCampaign under "
+            "Settings → Developer and set ACTIVECAMPAIGN_API_KEY."
+        )
+    if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
+        raise CredentialsError(
+            "The ActiveCampaign API key holds characters that no key has (spaces or non-ASCII). "
+            "Copy it again from Settings → Developer."
+        )
+    return text

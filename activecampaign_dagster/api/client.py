@@ -1,0 +1,317 @@
+"""One GET done right: authenticated, paced, retried, checked, and never a secret in an error."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+import requests
+
+from activecampaign_dagster.api import address, retry
+from activecampaign_dagster.api.budget import Budget
+from activecampaign_dagster.api.errors import (
+    ActiveCampaignError,
+    AddressError,
+    CredentialsError,
+    PermissionDeniedError,
+    RequestError,
+    TransientError,
+)
+from activecampaign_dagster.api.paced import PacedAdapter
+from activecampaign_dagster.api.retry import Failure
+
+Params = Mapping[str, str | int]
+Record = dict[str, Any]
+
+PAGE_SIZE = 100  # the API's maximum; more is an error or capped, depending on the path
+_MOST_IN_FLIGHT = 16
+_IN_FLIGHT_UNLIMITED = 4  # without a rate limit the server's own speed is the limit
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a collection: its raw records, and the body they came in.
+
+    `total` is meta.total where the response has one; it is a hint, never a stop sign.
+    """
+
+    records: list[Any]
+    body: dict[str, Any]
+
+    @property
+    def total(self) -> int | None:
+        """meta.total, sent as a string or an int, missing on some paths and null on others."""
+        meta = self.body.get("meta")
+        total = meta.get("total") if isinstance(meta, dict) else None
+        try:
+            return int(total) if total is not None else None
+        except (TypeError, ValueError):
+            return None
+
+
+class _UnusableError(Exception):
+    """An answer that is not what was asked for."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.failure = failure
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Client:
+    """Reads one account. Thread-safe; use as a context manager.
+
+    url: the account's URL in any form that `address.base_url` accepts; key: the API key.
+    per_second: requests that may begin per second, None for no limit.
+    Raises AddressError or CredentialsError at once if either cannot be right.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        key: str | None,
+        *,
+        per_second: int | None = 5,
+        read_timeout: float = _READ_TIMEOUT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = address.base_url(url)
+        self._key = address.api_key(key)
+        self._budget = Budget(per_second)
+        self._timeout = (_CONNECT_TIMEOUT, read_timeout)
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.headers.update({"Api-Token": self._key, "Accept": "application/json"})
+        adapter = PacedAdapter(self._budget, connections=_MOST_IN_FLIGHT)
+        self._session.mount(self.base_url, adapter)
+        self._lock = threading.Lock()
+        self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
+        self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the workers and close the connections."""
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self._session.close()
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return sum(self.statuses.values())
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests should be under way to use the whole budget at today's latency."""
+        per_second = self._budget.per_second
+        if per_second is None:
+            return _IN_FLIGHT_UNLIMITED
+        return min(int(per_second * self._budget.latency) + 2, _MOST_IN_FLIGHT)
+
+    def page(self, path: str, collection: str, params: Params) -> Page:
+        """One page of `collection`; a body without that list is retried, then a TransientError."""
+
+        def check(body: dict[str, Any]) -> None:
+            if not isinstance(body.get(collection), list):
+                found = "null" if collection in body else "missing"
+                raise _UnusableError(Failure.BROKEN, f"the list {collection!r} is {found}", 200)
+
+        body = self.get(path, params, check)
+        return Page(body[collection], body)
+
+    def get(
+        self,
+        path: str,
+        params: Params | None = None,
+        check: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """The JSON object at `path` (relative to /api/3). Raises the errors of `errors.py`."""
+        failures: Counter[Failure] = Counter()
+        while True:
+            try:
+                body = self._once(path, params)
+                check(body)
+            except _UnusableError as unusable:
+                failures[unusable.failure] += 1
+                tries = failures[unusable.failure]
+                if not retry.should_retry(unusable.failure, tries):
+                    raise self._error(path, unusable, tries) from unusable.__cause__
+                delay = retry.wait(tries, unusable.retry_after)
+                if unusable.failure is Failure.THROTTLED:
+                    self._budget.refused(delay)
+                self._sleep(delay)
+            else:
+                return body
+
+    def _once(self, path: str, params: Params | None) -> dict[str, Any]:
+        try:
+            response = self._session.get(
+                f"{self.base_url}/{path}",
+                params=params,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            self._count(None)
+            raise _UnusableError(Failure.NO_ANSWER, _reason(error)) from error
+        self._count(response.status_code)
+        unusable = _classify(response)
+        if unusable:
+            raise unusable
+        limits = (_integer(response.headers.get(f"RateLimit-{x}")) for x in ("Limit", "Remaining"))
+        self._budget.accepted(*limits)
+        return _parse(response.content, response.status_code)
+
+    def _count(self, status: int | None) -> None:
+        with self._lock:
+            self.statuses[status] += 1
+
+    def _error(self, path: str, unusable: _UnusableError, tries: int) -> ActiveCampaignError:
+        """The typed error for an answer that retries did not mend."""
+        status, detail = unusable.status, unusable.detail.replace(self._key, "…")
+        host = self.base_url.split("/")[2]
+        what = f"GET {path} on {host} {unusable.failure.value} ({detail}"
+        what += f", {tries} tries)." if tries > 1 else ")."
+        match unusable.failure:
+            case Failure.REFUSED if status is not None and (status < 400 or status == 404):
+                return AddressError(
+                    f"{what} Check that the URL is the one under Settings → Developer.",
+                    path=path,
+                    status=status,
+                )
+            case Failure.REFUSED:
+                return RequestError(
+                    f"{what} This looks like a change in the API or a bug in this project.",
+                    path=path,
+                    status=status,
+                )
+            case Failure.FORBIDDEN:
+                return self._denied(what, path)
+            case Failure.NO_ANSWER:
+                advice = "Check the URL and the network, then run again."
+            case Failure.BROKEN:
+                advice = "If it stays so, check that the URL is an ActiveCampaign account's."
+            case Failure.THROTTLED:
+                advice = "Other integrations use up this account's limit; run again later."
+            case Failure.SERVER:
+                advice = "Run again later; status.activecampaign.com shows known outages."
+        return TransientError(f"{what} {advice}", path=path, status=status)
+
+    def _denied(self, what: str, path: str) -> ActiveCampaignError:
+        """403 stands for a bad key and for a missing permission: /users/me tells which."""
+        if path != "users/me":
+            try:
+                self.get("users/me")
+            except CredentialsError as error:
+                return error
+            except ActiveCampaignError:
+                pass
+            else:
+                return PermissionDeniedError(
+                    f"{what} The key works, but its user may not read {path}: give the user's "
+                    "group that permission in ActiveCampaign, or leave the stream out.",
+                    path=path,
+                    status=403,
+                )
+        return CredentialsError(
+            f"{what} The API key is not accepted by this account: copy it again from "
+            "Settings → Developer into ACTIVECAMPAIGN_API_KEY.",
+            path=path,
+            status=403,
+        )
+
+
+def _classify(response: requests.Response) -> _UnusableError | None:
+    """What is wrong with an answer, by its status; None for 2xx."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return None
+    after = retry.retry_after(response.headers.get("Retry-After"))
+    if status == 429:
+        return _UnusableError(Failure.THROTTLED, "429", status, after)
+    if status >= 500:
+        return _UnusableError(Failure.SERVER, f"{status}", status, after)
+    detail = f"{status} {_message(response)}".strip()
+    failure = Failure.FORBIDDEN if status == 403 else Failure.REFUSED
+    return _UnusableError(failure, detail, status)
+
+
+def _message(response: requests.Response) -> str:
+    """The error text of an answer, in any of the shapes that the API uses; "" if none."""
+    if 300 <= response.status_code < 400:
+        return "redirect"
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(body, dict):
+        return str(body)[:200]
+    errors = body.get("errors") or body.get("message") or body.get("error") or ""
+    if isinstance(errors, list):
+        errors = "; ".join(
+            str(e.get("detail") or e.get("title") or e) if isinstance(e, dict) else str(e)
+            for e in errors
+        )
+    return str(errors)[:200]
+
+
+def _parse(content: bytes, status: int) -> dict[str, Any]:
+    """The body as a JSON object, whatever its Content-Type says."""
+    if not content.strip():
+        raise _UnusableError(Failure.BROKEN, f"{status} with an empty body", status)
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:  # lone surrogates are valid JSON escapes, but orjson refuses them
+            body = json.loads(content)
+        except ValueError as error:
+            kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
+            raise _UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from error
+        body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
+    if not isinstance(body, dict):
+        raise _UnusableError(Failure.BROKEN, f"{status} with {type(body).__name__}", status)
+    return body
+
+
+def _reason(error: requests.RequestException) -> str:
+    """The innermost cause of a failed connection, short enough for one line."""
+    if isinstance(error, requests.ReadTimeout):
+        return "read time-out"
+    if isinstance(error, requests.ConnectTimeout):
+        return "connect time-out"
+    text = str(error)
+    for sign, meaning in (
+        ("NameResolution", "the host name is not known"),
+        ("refused", "connection refused"),
+        ("CERTIFICATE", "its certificate is not trusted"),
+        ("reset", "connection reset"),
+        ("IncompleteRead", "the body was cut off"),
+        ("RemoteDisconnected", "connection closed"),
+    ):
+        if sign in text:
+            return meaning
+    return type(error).__name__
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None

@@ -1,0 +1,56 @@
+"""Connections that spend the request budget at the moment they send.
+
+Taking the slot here, after the connection is open, keeps name resolution, TCP and TLS handshakes
+out of the pace: what the server sees is what the budget counted.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import BaseHTTPResponse
+
+from activecampaign_dagster.api.budget import Budget
+
+
+class PacedAdapter(HTTPAdapter):
+    """A requests adapter whose connections wait for `budget` before they send a request."""
+
+    def __init__(self, budget: Budget, *, connections: int) -> None:
+        self._budget = budget
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Let the pools open paced connections."""
+        super().init_poolmanager(*args, **kwargs)
+        budget = self._budget
+
+        class Paced(HTTPConnection):
+            _sent_at = 0.0
+
+            def request(self, *args: Any, **kwargs: Any) -> None:
+                if self.sock is None:
+                    self.connect()
+                with budget.slot():
+                    super().request(*args, **kwargs)
+                self._sent_at = time.monotonic()
+
+            def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
+                response = super().getresponse()
+                budget.answered(time.monotonic() - self._sent_at)
+                return response
+
+        class PacedTls(Paced, HTTPSConnection):
+            pass
+
+        class HttpPool(HTTPConnectionPool):
+            ConnectionCls = Paced
+
+        class HttpsPool(HTTPSConnectionPool):
+            ConnectionCls = PacedTls
+
+        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}

@@ -1,0 +1,324 @@
+"""Walks by a cursor, over ranges side by side: contacts by id, deals by creation time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
+from activecampaign_dagster.api.errors import LoopError, OrderError
+from activecampaign_dagster.api.walks import (
+    OffsetWalk,
+    Patience,
+    Request,
+    Seen,
+    State,
+    keys,
+    record_id,
+)
+
+_PAGES_WORTH_A_LANE = 4  # half a page is wasted where two ranges meet
+_HOUR = 3600.0
+# Every recorded stamp carries Chicago's offset, so its digits are right even for a reader that
+# drops the offset.
+_CHICAGO = ZoneInfo("America/Chicago")
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One range being read: from `position` up to `bound` (None: no end).
+
+    `rows` over `span` is its density, inherited at a split until it has a page of its own.
+    """
+
+    position: float
+    bound: float | None = None
+    rows: int = 0
+    span: float = 0.0
+    waiting: bool = False
+    done: bool = False
+
+    def passed(self, position: float, rows: int) -> None:
+        """Move on to `position`, past `rows` records."""
+        self.rows, self.span = rows, max(position - self.position, 1.0)
+        self.position = position
+
+    def rows_left(self, top: float) -> float:
+        """An estimate from the density of the page read last; `top` ends an open range."""
+        end = top if self.bound is None else self.bound
+        return 0.0 if self.done else max(end - self.position, 0.0) * self.rows / (self.span or 1)
+
+
+class IdWalk:
+    """Contacts: `orders[id]=ASC` with `id_greater`, in id ranges side by side.
+
+    A range is halved whenever there is room for another request, the fullest first, so a range
+    that turns out dense is shared. filters: further parameters of every request.
+    """
+
+    def __init__(
+        self, filters: Params | None = None, *, limit: int = PAGE_SIZE, state: State | None = None
+    ) -> None:
+        self._filters = dict(filters or {})
+        self._limit = limit
+        self._lanes = [_Lane(*lane) for lane in (state["lanes"] if state else [(0, None)])]
+        # Ids are at least as many as records, so the total is a first guess at the highest.
+        self._top = 0
+        self._probed = False
+
+    def state(self) -> State:
+        """The ranges that are left."""
+        return {"lanes": [(lane.position, lane.bound) for lane in self._lanes if not lane.done]}
+
+    def requests(self, room: int) -> list[Request]:
+        """The next page of each range, then halves of ranges while there is room."""
+        out: list[Request] = []
+        for lane in self._lanes:
+            if len(out) < room and not lane.done and not lane.waiting:
+                out.append(self._request(lane))
+        while len(out) < room and (request := self._another()):
+            out.append(request)
+        return out
+
+    def _request(self, lane: _Lane) -> Request:
+        lane.waiting = True
+        params: dict[str, str | int] = {"orders[id]": "ASC", "limit": self._limit}
+        if lane.position:
+            params["id_greater"] = int(lane.position)
+        return Request({**self._filters, **params}, lane)
+
+    def _another(self) -> Request | None:
+        """A request for half of the fullest range, or for the highest id, if worth one."""
+        if not self._lanes:
+            return None
+        fullest = max(self._lanes, key=lambda lane: lane.rows_left(self._top))
+        worth = self._limit * _PAGES_WORTH_A_LANE
+        if fullest.rows_left(self._top) < 2 * worth:
+            is_open = any(
+                lane.bound is None and lane.rows and not lane.done and lane.position > self._top
+                for lane in self._lanes
+            )
+            if self._probed or not is_open:
+                return None
+            self._probed = True
+            return Request({**self._filters, "orders[id]": "DESC", "limit": 1}, None)
+        end = self._top if fullest.bound is None else fullest.bound
+        # whole pages, so that ranges of ids without gaps end where a page ends
+        half = (end - fullest.position) // 2 // self._limit * self._limit
+        lane = _Lane(fullest.position + half, fullest.bound, fullest.rows, fullest.span)
+        fullest.bound = lane.position
+        self._lanes.append(lane)
+        return self._request(lane)
+
+    def take(self, request: Request, page: Page) -> Page | None:
+        """Advance the range. OrderError if the page is not in id order beyond the cursor."""
+        found = [i for i in dict.fromkeys(map(record_id, page.records)) if i is not None]
+        if request.lane is None:
+            self._top = max(found, default=0)
+            return None
+        lane: _Lane = request.lane
+        lane.waiting = False
+        self._top = max(self._top, page.total or 0)
+        if found != sorted(found) or (found and found[0] <= lane.position):
+            raise OrderError(
+                "The API did not honour orders[id]=ASC with id_greater, so records may be missing "
+                "from what was read. Please report this."
+            )
+        if found:
+            lane.passed(found[-1], len(found))
+        elif len(page.records) >= self._limit:
+            raise LoopError("Loop detected: a full page held no record with a usable id.")
+        lane.done = len(page.records) < self._limit or (
+            lane.bound is not None and lane.position >= lane.bound
+        )
+        return page
+
+
+@dataclass(slots=True, eq=False)
+class _CreatedLane(_Lane):
+    """A range of creation time: the position in seconds, and how to ask for what follows it."""
+
+    cursor: str | None = None  # the stamp as the API wrote it
+    offset: int = 0
+    before: str | None = None  # the cursor before this one
+    entry: str | None = None  # the record at which the next range begins
+    ceiling: float = 0.0  # no records between here and the bound
+    parent: _CreatedLane | None = None
+    seen: Seen = field(default_factory=Seen)
+    patience: Patience = field(default_factory=Patience)
+
+
+class CreatedWalk:
+    """Deals: `orders[cdate]=ASC` with `filters[created_after]`, in time ranges side by side.
+
+    The page at a cursor must show a record that was read before it, else the filter does not read
+    stamps as they are written, and the walk starts again with overlapping offset pages (records
+    created in one second, and stubs without a stamp, are passed by offsets in any case). A range
+    ends at the record that the next one began with.
+
+    filters: further parameters of every request. now: seconds since 1970, where records end.
+    warn: told when the filter cannot be trusted.
+    """
+
+    def __init__(
+        self,
+        filters: Params | None = None,
+        *,
+        limit: int = PAGE_SIZE,
+        state: State | None = None,
+        now: float | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._filters = {**(filters or {}), "orders[cdate]": "ASC"}
+        self._limit = limit
+        self._now = time.time() if now is None else now
+        self._warn = warn
+        self._offsets: OffsetWalk | None = None
+        self._lanes = [_CreatedLane(0.0)]
+        if state and state["offsets"]:
+            self._offsets = OffsetWalk(self._filters, limit=limit, state=state["offsets"])
+        elif state:
+            self._lanes = [_lane_from(lane) for lane in state["lanes"]]
+
+    def state(self) -> State:
+        """The ranges that are left; those without a page of their own are still their parents'."""
+        lanes = [_lane_state(lane) for lane in self._lanes if not lane.done and not lane.parent]
+        return {"lanes": lanes, "offsets": self._offsets and self._offsets.state()}
+
+    def requests(self, room: int) -> list[Request]:
+        """The next page of each range, then halves of ranges while there is room."""
+        if self._offsets:
+            return self._offsets.requests(room)
+        out: list[Request] = []
+        for lane in self._lanes:
+            if len(out) < room and not lane.done and not lane.waiting:
+                out.append(self._request(lane))
+        while len(out) < room and (request := self._another()):
+            out.append(request)
+        return out
+
+    def _request(self, lane: _CreatedLane) -> Request:
+        lane.waiting = True
+        params: dict[str, str | int] = {"limit": self._limit}
+        if lane.cursor:
+            params["filters[created_after]"] = lane.cursor
+        if lane.offset:
+            params["offset"] = lane.offset
+        return Request({**self._filters, **params}, lane)
+
+    def _another(self) -> Request | None:
+        """A request for the second half of the fullest range, if that is worth one."""
+        halving = {id(lane.parent) for lane in self._lanes if lane.parent}
+        whole = [lane for lane in self._lanes if not lane.parent and id(lane) not in halving]
+        if not whole:
+            return None
+        fullest = max(whole, key=self._left)
+        if self._left(fullest) < 2 * self._limit * _PAGES_WORTH_A_LANE:
+            return None
+        middle = (fullest.position + self._end(fullest)) / 2
+        lane = _CreatedLane(
+            middle,
+            rows=fullest.rows,
+            span=fullest.span,
+            cursor=datetime.fromtimestamp(int(middle), _CHICAGO).isoformat(),
+            parent=fullest,
+        )
+        self._lanes.append(lane)
+        return self._request(lane)
+
+    def _end(self, lane: _CreatedLane) -> float:
+        return lane.ceiling or (self._now if lane.bound is None else lane.bound)
+
+    def _left(self, lane: _CreatedLane) -> float:
+        return lane.rows_left(lane.ceiling or self._now)
+
+    def take(self, request: Request, page: Page) -> Page:
+        """Advance the range, or give the ranges up for offsets."""
+        lane = request.lane
+        if self._offsets:
+            return page if isinstance(lane, _CreatedLane) else self._offsets.take(request, page)
+        lane.waiting = False
+        found = keys(page)
+        stamps = [s for s in map(_stamp, page.records) if s]
+        in_order = all(a[0] <= b[0] + _HOUR for a, b in itertools.pairwise(stamps))
+        fresh = lane.cursor is None or lane.parent is not None
+        joins = (fresh and not lane.offset) or lane.seen.any_of(found)
+        if not in_order or not (joins or self._step_back(lane)):
+            self._warn(
+                "orders[cdate] with filters[created_after] did not show the record that the "
+                "cursor came from; reading deals by offsets from the start instead."
+            )
+            self._offsets = OffsetWalk(self._filters, limit=self._limit)
+        elif joins and not (lane.parent and not self._enter(lane, found, stamps)):
+            self._advance(lane, page, found, stamps)
+        else:
+            lane.patience.count(new=False)
+        return page
+
+    def _step_back(self, lane: _CreatedLane) -> bool:
+        """Ask for an earlier page, as the record to join on to may have been deleted."""
+        if lane.offset:
+            lane.offset = max(0, lane.offset - self._limit)
+        elif lane.before:
+            lane.cursor, lane.before = lane.before, None
+        else:
+            return False
+        return True
+
+    def _enter(self, lane: _CreatedLane, found: list[str], stamps: list[tuple[float, str]]) -> bool:
+        """The first page of a new half: from here on its parent ends where it begins."""
+        parent, lane.parent = lane.parent, None
+        assert parent is not None  # noqa: S101
+        first = stamps[0][0] if stamps else None
+        if parent.done or first is None or first > self._end(parent):
+            parent.ceiling = lane.position
+            lane.done = True
+            return False
+        lane.bound, lane.entry, lane.ceiling = parent.bound, parent.entry, parent.ceiling
+        parent.bound, parent.entry, parent.ceiling = first, found[0], 0.0
+        return True
+
+    def _advance(
+        self, lane: _CreatedLane, page: Page, found: list[str], stamps: list[tuple[float, str]]
+    ) -> None:
+        lane.patience.count(new=lane.seen.add(found))
+        position, cursor = stamps[-1] if stamps else (lane.position, None)
+        past = lane.bound is not None and position > lane.bound + _HOUR
+        if len(page.records) < self._limit or past or lane.entry in found:
+            lane.done = True
+        elif cursor and (lane.position < position or lane.cursor is None):
+            lane.before, lane.cursor, lane.offset = lane.cursor, cursor, 0
+            lane.passed(position, len(found))
+        else:
+            lane.offset += len(page.records) - 1
+
+
+def _stamp(record: Any) -> tuple[float, str] | None:
+    """A record's cdate in seconds since 1970, and as it was written; None for stubs."""
+    text = record.get("cdate") if isinstance(record, dict) else None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return (moment.timestamp(), str(text)) if moment.tzinfo else None
+
+
+def _lane_state(lane: _CreatedLane) -> State:
+    return {
+        "position": lane.position,
+        "bound": lane.bound,
+        "cursor": lane.cursor,
+        "offset": lane.offset,
+        "before": lane.before,
+        "entry": lane.entry,
+        "seen": lane.seen.last(),
+    }
+
+
+def _lane_from(state: State) -> _CreatedLane:
+    return _CreatedLane(**{**state, "seen": Seen(state["seen"])})

@@ -1,0 +1,200 @@
+"""Walks over a collection that return every record that is live from their start to their end,
+whatever is added, changed or deleted between the requests.
+
+A walk is a pure coordinator: `requests(room)` names the requests to send next, `take(request,
+page)` digests an answer, `state()` is what a later process needs to go on. `read` drives one with
+requests in flight together. A record may come more than once, never not at all.
+
+Facts used (API v3 documentation and recorded responses): `id_greater` with `orders[id]` works on
+contacts only; deals can be ordered by `cdate` and filtered by `filters[created_after]`, inclusive,
+but how that filter reads a time-zone offset is not documented; the rest has plain offsets. A page
+shorter than the limit is the last one; `meta.total` may be missing and is only ever a hint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
+from activecampaign_dagster.api.errors import LoopError
+
+State = dict[str, Any]  # JSON
+_PATIENCE = 50  # requests without a new record before a walk is called a loop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One page to fetch: its parameters, and what the walk wants to know when it arrives."""
+
+    params: Params
+    lane: Any
+
+
+class Walk(Protocol):
+    """What `read` needs of a walk."""
+
+    def requests(self, room: int) -> list[Request]:
+        """Up to `room` requests that can be sent now; none when all is read or under way."""
+
+    def take(self, request: Request, page: Page) -> Page | None:
+        """Digest an answer; returns the page if it is to be delivered."""
+
+    def state(self) -> State:
+        """Where to go on after the pages delivered so far, as JSON."""
+
+
+def read(
+    walk: Walk,
+    fetch: Callable[[Params], Page],
+    executor: Executor,
+    in_flight: Callable[[], int],
+) -> Iterator[Page]:
+    """Drive `walk` to its end, with up to `in_flight()` requests under way; yields its pages."""
+    pending: dict[Future[Page], Request] = {}
+    try:
+        while True:
+            room = max(in_flight() - len(pending), 0 if pending else 1)
+            for request in walk.requests(room):
+                pending[executor.submit(fetch, request.params)] = request
+            if not pending:
+                return
+            finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in [future for future in pending if future in finished]:
+                page = walk.take(pending.pop(future), future.result())
+                if page is not None:
+                    yield page
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def record_id(record: Any) -> int | None:
+    """A record's id, sent as a numeric string or a number; None if it has no proper one."""
+    try:
+        return int(record["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def keys(page: Page) -> list[str]:
+    """What tells the records of a page apart: their ids, or their content without one."""
+    return [str(record_id(record) or record) for record in page.records]
+
+
+class Seen:
+    """The records of the pages read last: enough to tell whether a page joins on to them."""
+
+    def __init__(self, keys: Iterable[str] = (), *, pages: int = 20) -> None:
+        self._pages: deque[list[str]] = deque([list(keys)])
+        self._count = Counter(self._pages[0])
+        self._most = pages
+
+    def add(self, keys: list[str]) -> bool:
+        """Remember a page; returns whether any of it was new."""
+        new = not all(key in self._count for key in keys)
+        self._pages.append(keys)
+        self._count.update(keys)
+        if len(self._pages) > self._most:
+            self._count -= Counter(self._pages.popleft())
+        return new
+
+    def any_of(self, keys: Iterable[str]) -> bool:
+        """Whether one of `keys` is remembered."""
+        return any(key in self._count for key in keys)
+
+    def last(self) -> list[str]:
+        """The page added last."""
+        return self._pages[-1]
+
+
+class Patience:
+    """Counts requests that bring nothing new, and gives up with a LoopError."""
+
+    def __init__(self) -> None:
+        self._fruitless = 0
+        self._fruitful = 0
+
+    def count(self, *, new: bool) -> None:
+        """One more page, with or without new records."""
+        if new:
+            self._fruitful += 1
+            self._fruitless = 0
+            return
+        self._fruitless += 1
+        # stepping back over all that was read is legitimate, so what was read counts
+        if self._fruitless > _PATIENCE + 2 * self._fruitful:
+            raise LoopError(
+                "Loop detected: the API keeps sending the same records whatever page is asked for."
+            )
+
+
+class OffsetWalk:
+    """Offset pages that overlap by one row.
+
+    Records keep their order among each other, so a page that shows one already seen leaves no gap
+    before it. When a page shows none, the list has shifted, and the walk steps back until one does
+    or it is at the start. Pages may be in flight together: which of two was answered first does
+    not matter to the argument.
+
+    filters: further parameters of every request. limit: rows per page, at least 2.
+    """
+
+    def __init__(
+        self, filters: Params | None = None, *, limit: int = PAGE_SIZE, state: State | None = None
+    ) -> None:
+        if limit < 2:
+            raise ValueError("overlapping pages need a limit of at least 2")
+        self._filters = dict(filters or {})
+        self._limit = limit
+        self._offset: int = state["offset"] if state else 0
+        self._seen = Seen(state["seen"] if state else ())
+        self._total = 0
+        self._waiting: dict[int, Request] = {}
+        self._arrived: dict[int, Page] = {}
+        self._patience = Patience()
+        self._done = bool(state and state["done"])
+
+    def state(self) -> State:
+        """The offset to go on from, and the records that the page there must join on to."""
+        return {"offset": self._offset, "seen": self._seen.last(), "done": self._done}
+
+    def requests(self, room: int) -> list[Request]:
+        """The page that comes next, then those after it as far as the total suggests."""
+        out: list[Request] = []
+        offset = self._offset
+        while len(out) < room and not self._done:
+            if offset != self._offset and offset >= self._total:
+                break
+            if offset not in self._waiting and offset not in self._arrived:
+                params = {**self._filters, "limit": self._limit, "offset": offset}
+                self._waiting[offset] = Request(params, offset)
+                out.append(self._waiting[offset])
+            offset += self._limit - 1
+        return out
+
+    def take(self, request: Request, page: Page) -> Page:
+        """Join what has arrived on to what was read."""
+        if self._waiting.get(request.lane) is request:
+            del self._waiting[request.lane]
+            self._arrived[request.lane] = page
+        self._total = max(self._total, page.total or 0)
+        while not self._done and self._offset in self._arrived:
+            self._join(self._arrived.pop(self._offset))
+        return page
+
+    def _join(self, page: Page) -> None:
+        found = keys(page)
+        joins = self._offset == 0 or self._seen.any_of(found)
+        self._patience.count(new=joins and self._seen.add(found))
+        if not joins:
+            self._offset = max(0, self._offset - self._limit)
+            self._arrived.clear()
+            self._waiting.clear()
+        elif len(page.records) < self._limit:
+            self._done = True
+        else:
+            self._offset += len(page.records) - 1

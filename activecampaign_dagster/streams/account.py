@@ -1,0 +1,38 @@
+"""The people who work in the account.
+
+Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
+
+A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
+"""
+
+from activecampaign_dagster.streams.columns import bigint, instant, nested, text, wall_clock
+from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+
+USERS = Stream(
+    name="users",
+    path="users",
+    collection="users",
+    description=(
+        "One row per user who can log in to the account; deals refer to them as owners. "
+        "The table is the account's current state: a removed user is gone with the next sync, "
+        "so that an old deal's owner may have no row here."
+    ),
+    walk=Walk.OFFSET,
+    sync_type=SyncType.FULL_TABLE,
+    fields=(
+        bigint("id", "Id of the user"),
+        instant("cdate", "When the user was created; NULL for an account's first user"),
+        text("email", "E-mail address of the user"),
+        text("firstName", "First name of the user"),
+        text("lastName", "Last name of the user"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        text("localZoneid", "Time zone chosen by the user, e.g. Europe/Berlin"),
+        bigint("mfaEnabled", "1 if multi-factor authentication is on"),
+        wall_clock("password_updated_utc_timestamp", "Change of password; form not established"),
+        text("phone", "Telephone number of the user; only ever seen empty"),
+        text("signature", "Signature of the user; only ever seen empty"),
+        instant("udate", "When the user was last updated; NULL if never"),
+        text("username", "Login name of the user"),
+    ),
+)

@@ -1,0 +1,173 @@
+"""Contacts, the custom fields that an account defines for them and the values of those fields.
+
+Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
+
+A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
+"""
+
+from activecampaign_dagster.streams.columns import (
+    bigint,
+    boolean,
+    instant,
+    nested,
+    text,
+    wall_clock,
+)
+from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+
+CONTACTS = Stream(
+    name="contacts",
+    path="contacts",
+    collection="contacts",
+    description=(
+        "One row per contact of the account, subscribed or not. "
+        "Deleted contacts vanish from the API: a full sync sets `_deleted_at` on them. "
+        "`udate` does not move when a contact's tags change, and whether it moves with lists and "
+        "custom fields is not documented. Most arrays of ids are sent only if asked for."
+    ),
+    walk=Walk.ID,
+    sync_type=SyncType.INCREMENTAL,
+    replication_key="udate",
+    created_key="cdate",
+    date_filters=True,
+    fields=(
+        bigint("id", "Id of the contact"),
+        nested("accountContacts", "Ids of the contact's links to accounts (companies)"),
+        instant("adate", "A stamp on the contact; meaning not documented by the API"),
+        bigint("anonymized", "1 if the contact's personal data was anonymised"),
+        bigint("best_send_hour", "Hour of the day that is best for sending; zone not documented"),
+        wall_clock("bounced_date", "When mail to the contact bounced; reportedly a plain date"),
+        bigint("bounced_hard", "Number of hard bounces"),
+        bigint("bounced_soft", "Number of soft bounces"),
+        instant("cdate", "When the contact was created"),
+        nested("contactAutomations", "Ids of the contact's entries into automations"),
+        nested("contactLists", "Ids of the contact's list memberships"),
+        bigint("created_by", "Id of the user who created the contact; NULL or 0 if none"),
+        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
+        wall_clock("created_utc_timestamp", "Creation: NOT UTC, the same Chicago wall clock"),
+        nested(
+            "customFields",
+            "The contact's custom field values, personalisation tag → value; not sent by "
+            "the API as such but derived by the sync from `include=fieldValues`",
+        ),
+        nested("deals", "Ids of the contact's deals"),
+        bigint("deleted", "1 if the contact is marked as deleted"),
+        wall_clock("deleted_at", "When the contact was deleted; form not established"),
+        instant("edate", "A stamp on the contact; meaning not documented by the API"),
+        text("email", "E-mail address of the contact"),
+        text("emailDomain", "Domain of the e-mail address as spelt by some 2021 responses"),
+        text("email_domain", "Domain of the e-mail address; empty in older responses"),
+        boolean("email_empty", "True if the contact has no e-mail address"),
+        text("email_local", "Part of the e-mail address before the at sign; only ever seen empty"),
+        nested("fieldValues", "Ids of the contact's field values (`custom_field_values.id`)"),
+        text("firstName", "First name of the contact"),
+        nested("geoIps", "Ids of the contact's geolocation records"),
+        bigint("gravatar", "Gravatar state; the codes are not documented by the API"),
+        text("hash", "Opaque hash of the contact; its use is not documented by the API"),
+        text("ip", "IP address, 0 if unknown; may be dotted or packed into one number"),
+        text("lastName", "Last name of the contact"),
+        wall_clock("last_click_date", "Last click in a mail, reportedly naive Chicago wall clock"),
+        wall_clock(
+            "last_mpp_open_date", "Last open by Apple's privacy proxy; form not established"
+        ),
+        wall_clock("last_open_date", "Last open of a mail, reportedly naive Chicago wall clock"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        bigint("mpp_tracking", "Flag for Apple Mail Privacy Protection (opens by machine)"),
+        bigint("organization", "Id of the organization; NULL or empty if there is none"),
+        bigint("orgid", "Id of the organization; 0 or empty if there is none"),
+        text("orgname", "Name of the organization; empty if there is none"),
+        text("phone", "Telephone number as entered"),
+        wall_clock("rating_tstamp", "When the contact was last rated; reportedly a plain date"),
+        nested("scoreValues", "Ids of the contact's score values"),
+        text("segmentio_id", "Id of the contact at Segment.io; only ever seen empty"),
+        bigint("sentcnt", "Number of mails sent to the contact"),
+        text("sentiment", "Only ever seen NULL; meaning not documented by the API"),
+        bigint("sms_consent", "Consent to text messages; the codes are not documented by the API"),
+        wall_clock("sms_consent_updated_at", "Change of `sms_consent`; form not established"),
+        wall_clock("socialdata_lastcheck", "Last check of social data; form not established"),
+        text("ua", "User agent of the contact; mostly NULL"),
+        instant("udate", "When the contact was last updated: the replication key"),
+        bigint("updated_by", "Id of the user who last updated the contact; NULL or 0 if none"),
+        wall_clock("updated_timestamp", "Last update, naive Chicago wall clock; see `udate`"),
+        wall_clock("updated_utc_timestamp", "Last update: NOT UTC, the same Chicago wall clock"),
+        text("whatsapp_id", "WhatsApp id of the contact; only ever seen NULL"),
+        text("whatsapp_username", "WhatsApp user name of the contact; only ever seen NULL"),
+    ),
+)
+
+CUSTOM_FIELDS = Stream(
+    name="custom_fields",
+    path="fields",
+    collection="fields",
+    description=(
+        "One row per custom field that the account defines for contacts, with its choices in "
+        "`options` and its list relations in `relations`. "
+        "The table is the account's current state: a deleted field is gone with the next sync. "
+        "Custom fields of deals and accounts are other collections of the API."
+    ),
+    walk=Walk.OFFSET,
+    sync_type=SyncType.FULL_TABLE,
+    side_loads=(("fieldOptions", "options"), ("fieldRels", "relations")),
+    fields=(
+        bigint("id", "Id of the custom field"),
+        instant("cdate", "When the field was created"),
+        bigint("cols", "Width of a textarea in columns; no longer used by ActiveCampaign"),
+        bigint("created_by", "Id of the user who created the field; NULL or 0 if none"),
+        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
+        text("defval", "Default value of the field"),
+        text("descript", "Description of the field"),
+        bigint("isrequired", "1 if the field must be filled in"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        nested(
+            "options",
+            "The option records themselves (`label`, `value`, `orderid`, `isdefault`, …), "
+            "side-loaded by the API and resolved from their ids by the sync",
+        ),
+        bigint("ordernum", "Position of the field among the account's fields"),
+        text("perstag", "Personalisation tag, e.g. FAVOURITE_COLOUR: names the field in messages"),
+        nested(
+            "relations",
+            "The relation records themselves (`relid`, `dorder`, …), which tie the field to lists: "
+            "side-loaded by the API and resolved from their ids by the sync",
+        ),
+        bigint("rows", "Height of a textarea in rows; no longer used by ActiveCampaign"),
+        text("service", "Integration that the field came from, e.g. shopify; empty if none"),
+        bigint("show_in_list", "1 if shown in the contact list; no longer used by ActiveCampaign"),
+        text("title", "Name of the field as people see it"),
+        text("type", "Kind of field: text, textarea, date, dropdown, listbox, radio, checkbox, …"),
+        instant("udate", "When the field was last updated"),
+        bigint("updated_by", "Id of the user who last updated the field; NULL or 0 if none"),
+        wall_clock("updated_timestamp", "Last update, naive Chicago wall clock; see `udate`"),
+        bigint("visible", "1 if the field is shown in the form builder"),
+    ),
+)
+
+CUSTOM_FIELD_VALUES = Stream(
+    name="custom_field_values",
+    path="fieldValues",
+    collection="fieldValues",
+    description=(
+        "One row per contact and custom field that has a value. "
+        "The collection has no date filter: changed values are found through the contacts' "
+        "`include=fieldValues`, and a full sync reads all and sets `_deleted_at` on rows that are "
+        "gone. Whether a changed value moves the contact's `udate` is not documented."
+    ),
+    walk=Walk.OFFSET,
+    sync_type=SyncType.INCREMENTAL,
+    replication_key="udate",
+    created_key="cdate",
+    parent="contacts",
+    fields=(
+        bigint("id", "Id of the field value"),
+        instant("cdate", "When the value was first set"),
+        bigint("contact", "Id of the contact (`contacts.id`)"),
+        bigint("created_by", "Id of the user who set the value; NULL or 0 if none"),
+        bigint("field", "Id of the custom field (`custom_fields.id`)"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        bigint("owner", "Id of the contact again: the same as `contact`"),
+        instant("udate", "When the value was last changed: the replication key"),
+        bigint("updated_by", "Id of the user who last changed the value; NULL or 0 if none"),
+        text("value", "The value as text; several choices are reported as one text joined by ||"),
+    ),
+)

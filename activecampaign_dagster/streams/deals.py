@@ -1,0 +1,122 @@
+"""Deals, the pipelines (`dealGroups`) that they run through and the stages of those pipelines.
+
+Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
+
+A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
+"""
+
+from activecampaign_dagster.streams.columns import (
+    bigint,
+    boolean,
+    instant,
+    nested,
+    text,
+    wall_clock,
+)
+from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+
+DEALS = Stream(
+    name="deals",
+    path="deals",
+    collection="deals",
+    description=(
+        "One row per deal, with its pipeline, stage, owner and primary contact. "
+        "A deal that the API key may not see in full comes as a stub (`isDisabled`): id, title and "
+        "perhaps status, everything else NULL; deals of deleted pipelines come as stubs even to an "
+        "administrator, and a stub never overwrites a full row. "
+        "Deleted deals vanish from the API: a full sync sets `_deleted_at` on them."
+    ),
+    walk=Walk.CREATED,
+    sync_type=SyncType.INCREMENTAL,
+    replication_key="mdate",
+    created_key="cdate",
+    date_filters=True,
+    fields=(
+        bigint("id", "Id of the deal"),
+        bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),
+        bigint("activitycount", "Number of activities on the deal"),
+        instant("cdate", "When the deal was created"),
+        bigint("contact", "Id of the primary contact (`contacts.id`)"),
+        text("currency", "Currency of `value`: three-letter ISO code in lower case, e.g. usd"),
+        bigint("customerAccount", "Id of the deal's account (company), sent next to `account`"),
+        text("description", "Free-text description of the deal"),
+        wall_clock("edate", "Naive stamp, Chicago wall clock; meaning not documented by the API"),
+        bigint("group", "Id of the pipeline (`deal_groups.id`)"),
+        text("hash", "Opaque hash of the deal; its use is not documented by the API"),
+        boolean("isDisabled", "True for a stub: its pipeline is hidden from the key or deleted"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        instant("mdate", "When the deal was last modified: the replication key, absent on stubs"),
+        bigint("nextTask", "Id of the next task, in few responses; see `nexttaskid`"),
+        instant("nextdate", "Date of the deal's next action; NULL if there is none"),
+        bigint("nextdealid", "A number close to the id; meaning not documented by the API"),
+        bigint("nexttaskid", "Id of the deal's next task; NULL or 0 if there is none"),
+        bigint("organization", "Id of the organization; NULL, empty or 0 if there is none"),
+        bigint("owner", "Id of the user who owns the deal (`users.id`)"),
+        bigint("percent", "Percentage of the deal; the API documents no more than that"),
+        bigint("stage", "Id of the pipeline stage (`deal_stages.id`)"),
+        bigint("status", "State of the deal: 0 open, 1 won, 2 lost; some stubs lack it"),
+        text("title", "Title of the deal; sent for stubs too"),
+        bigint("value", "Value of the deal in cents of `currency` (10000 is 100.00)"),
+        bigint("winProbability", "Win probability, a whole number such as 44; usually NULL"),
+        instant("winProbabilityMdate", "When `winProbability` was last modified"),
+    ),
+)
+
+DEAL_GROUPS = Stream(
+    name="deal_groups",
+    path="dealGroups",
+    collection="dealGroups",
+    description=(
+        "One row per pipeline that the API key's user may manage; others are not listed at all. "
+        "The table is the account's current state: a deleted pipeline is gone with the next sync, "
+        "while its stages may stay in `deal_stages` and its deals come back as stubs."
+    ),
+    walk=Walk.OFFSET,
+    sync_type=SyncType.FULL_TABLE,
+    fields=(
+        bigint("id", "Id of the pipeline"),
+        bigint("allgroups", "1 if all user groups may manage the pipeline, 0 if only chosen ones"),
+        bigint("allusers", "1 if new deals are auto-assigned to all users, 0 if to chosen ones"),
+        bigint("autoassign", "Assignment of new deals: 0 off, 1 round robin, 2 by deal value"),
+        instant("cdate", "When the pipeline was created"),
+        bigint("count", "A count that some responses carry; of what is not documented"),
+        text("currency", "Default currency of new deals: three-letter ISO code in lower case"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        text("source", "Only ever seen empty; meaning not documented by the API"),
+        nested("stages", "Ids of the pipeline's stages (`deal_stages.id`)"),
+        text("title", "Name of the pipeline"),
+        instant("udate", "When the pipeline was last updated; can lie 5 h in the future"),
+        wall_clock("win_probability_initialize_date", "Meaning and form not established"),
+    ),
+)
+
+DEAL_STAGES = Stream(
+    name="deal_stages",
+    path="dealStages",
+    collection="dealStages",
+    description=(
+        "One row per pipeline stage, of all pipelines: also of those that the API key's user may "
+        "not manage and of deleted ones, so `group` can point to a row `deal_groups` lacks. "
+        "The table is the account's current state; both stamps are NULL on most rows."
+    ),
+    walk=Walk.OFFSET,
+    sync_type=SyncType.FULL_TABLE,
+    fields=(
+        bigint("id", "Id of the stage"),
+        text("cardRegion1", "What deal cards show in the upper left corner, e.g. title"),
+        text("cardRegion2", "What deal cards show in the upper right corner, e.g. next-action"),
+        text("cardRegion3", "Whether deal cards show the avatar: show-avatar or hide-avatar"),
+        text("cardRegion4", "What deal cards show next to the avatar"),
+        text("cardRegion5", "What deal cards show in the lower right corner, e.g. value"),
+        instant("cdate", "When the stage was created; NULL on most rows"),
+        text("color", "Colour of the stage: six hexadecimal digits without the hash sign"),
+        text("dealOrder", "How deals are sorted in the stage, e.g. next-action DESC"),
+        bigint("group", "Id of the pipeline (`deal_groups.id`), which may be deleted or hidden"),
+        nested("links", "URLs of related resources, keyed by resource name"),
+        bigint("order", "Position of the stage within its pipeline; ties are possible"),
+        text("title", "Name of the stage"),
+        instant("udate", "When the stage was last updated; mostly NULL, can lie 5 h in the future"),
+        bigint("width", "Width of the stage's column on screen, in pixels"),
+    ),
+)

@@ -1,0 +1,267 @@
+"""The promise of the walks: what is live from start to end is returned, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import random
+from bisect import insort
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from activecampaign_dagster.api.client import Page, Params
+from activecampaign_dagster.api.errors import LoopError, OrderError
+from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
+from activecampaign_dagster.api.walks import OffsetWalk, Walk, read
+
+CHICAGO = ZoneInfo("America/Chicago")
+START = datetime(2024, 10, 1, tzinfo=CHICAGO)  # the clocks go back within the range of the tests
+SPAN = 90 * 86_400
+
+
+class Inline(Executor):
+    """Answers at once, in the order of submission."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class Collection:
+    """A collection as the API serves it, changed by `churn` before every answer."""
+
+    rows: list[tuple[int, int]]  # (sort key, id), in order
+    churn: random.Random | None = None
+    changes: int = 1
+    stubs: frozenset[int] = frozenset()
+    shift: timedelta = timedelta(0)  # how far off the server reads a date filter
+    totals: bool = True
+    by_id: bool = False
+    gone: set[int] = field(default_factory=set)
+    next_id: int = 10_000_000
+    served: int = 0
+
+    def page(self, params: Params) -> Page:
+        self.served += 1
+        assert self.served < 5_000, "the walk does not end"
+        rows = list(self.rows)
+        if "id_greater" in params:
+            rows = [row for row in rows if row[1] > int(params["id_greater"])]
+        if after := params.get("filters[created_after]"):
+            least = datetime.fromisoformat(str(after)) + self.shift
+            rows = [row for row in rows if moment(row[0]) >= least]
+        if params.get("orders[id]") == "DESC":
+            rows.reverse()
+        offset = int(params.get("offset", 0))
+        found = rows[offset : offset + int(params["limit"])]
+        total = {"meta": {"total": str(len(rows))}} if self.totals else {}
+        page = Page([self.record(*row) for row in found], total)
+        if self.churn:
+            for _ in range(self.changes):
+                self.change(self.churn)
+        return page
+
+    def record(self, key: int, record_id: int) -> dict[str, Any]:
+        if record_id in self.stubs:
+            return {"id": str(record_id), "title": "hidden", "isDisabled": True}
+        return {"id": str(record_id), "cdate": moment(key).isoformat()}
+
+    def change(self, rng: random.Random) -> None:
+        if self.rows and rng.random() < 0.6:
+            _, record_id = self.rows.pop(rng.randrange(len(self.rows)))
+            self.gone.add(record_id)
+        elif self.next_id < 10_000_300:
+            self.next_id += 1
+            key = (
+                self.next_id
+                if self.by_id
+                else rng.choice([SPAN + self.next_id, rng.randrange(SPAN)])
+            )
+            insort(self.rows, (key, self.next_id))
+
+
+def moment(key: int) -> datetime:
+    return datetime.fromtimestamp(START.timestamp() + key, CHICAGO)
+
+
+def walked(collection: Collection, walk: Walk, *, in_flight: int = 3) -> set[int]:
+    """The ids that a walk delivers."""
+    pages = read(walk, collection.page, Inline(), lambda: in_flight)
+    return {int(record["id"]) for page in pages for record in page.records}
+
+
+def lost(collection: Collection, walk: Walk, **kwargs: Any) -> set[int]:
+    """The ids that were live from the walk's start to its end and were not returned."""
+    before = {record_id for _, record_id in collection.rows}
+    found = walked(collection, walk, **kwargs)
+    return before - collection.gone - found
+
+
+seeds = st.integers(0, 2**32)
+limits = st.integers(2, 12)
+lanes = st.integers(1, 5)
+id_sets = st.one_of(
+    st.sets(st.integers(1, 400), max_size=120),
+    st.sets(st.integers(1, 2_000_000), max_size=60),
+    st.integers(0, 130).map(lambda n: set(range(1, n + 1))),
+)
+
+
+@given(id_sets, seeds, limits, lanes, st.booleans(), st.integers(0, 4))
+@settings(max_examples=400, deadline=None)
+def test_an_id_walk_loses_no_live_row(
+    ids: set[int], seed: int, limit: int, in_flight: int, totals: bool, changes: int
+) -> None:
+    rows = sorted((i, i) for i in ids)
+    collection = Collection(rows, random.Random(seed), changes, totals=totals, by_id=True)
+    assert lost(collection, IdWalk(limit=limit), in_flight=in_flight) == set()
+
+
+@given(st.integers(0, 150), seeds, limits, lanes, st.booleans(), st.integers(0, 2))
+@settings(max_examples=400, deadline=None)
+def test_an_offset_walk_loses_no_live_row(
+    count: int, seed: int, limit: int, in_flight: int, totals: bool, changes: int
+) -> None:
+    rng = random.Random(seed)
+    rows = [(i, i) for i in range(1, count + 1)]
+    collection = Collection(rows, rng, changes if limit > 3 else 0, totals=totals)
+    assert lost(collection, OffsetWalk(limit=limit), in_flight=in_flight) == set()
+
+
+@st.composite
+def deals(draw: st.DrawFn) -> list[tuple[int, int]]:
+    """Deals in order of creation, many of them created in the same second."""
+    stamps = draw(st.lists(st.one_of(st.integers(0, SPAN), st.integers(0, 3)), max_size=120))
+    return sorted((stamp, i) for i, stamp in enumerate(stamps, start=1))
+
+
+shifts = st.sampled_from([timedelta(hours=h) for h in (0, -6, -5, 5, 6)])
+
+
+@given(deals(), seeds, limits, lanes, st.booleans(), shifts, st.data(), st.integers(0, 2))
+@settings(max_examples=600, deadline=None)
+def test_a_walk_by_creation_loses_no_live_row_however_the_filter_is_read(
+    rows: list[tuple[int, int]],
+    seed: int,
+    limit: int,
+    in_flight: int,
+    totals: bool,
+    shift: timedelta,
+    data: st.DataObject,
+    changes: int,
+) -> None:
+    stubs = data.draw(
+        st.frozensets(st.sampled_from([r[1] for r in rows]) if rows else st.nothing())
+    )
+    rng = random.Random(seed)
+    collection = Collection(
+        rows, rng, changes if limit > 3 else 0, stubs=stubs, shift=shift, totals=totals
+    )
+    walk = CreatedWalk(limit=limit, now=START.timestamp() + SPAN)
+    assert lost(collection, walk, in_flight=in_flight) == set()
+
+
+def make(kind: str, **kwargs: Any) -> Walk:
+    if kind == "created":
+        return CreatedWalk(limit=5, now=START.timestamp() + SPAN, **kwargs)
+    return {"id": IdWalk, "offset": OffsetWalk}[kind](limit=5, **kwargs)
+
+
+@pytest.mark.parametrize("kind", ["id", "created", "offset"])
+@given(st.integers(0, 200), seeds, st.integers(1, 30), lanes)
+@settings(max_examples=150, deadline=None)
+def test_a_walk_goes_on_from_its_state_after_a_kill(
+    kind: str, count: int, seed: int, after: int, in_flight: int
+) -> None:
+    rng = random.Random(seed)
+    rows = sorted((i if kind == "id" else rng.randrange(SPAN), i) for i in range(1, count + 1))
+    collection = Collection(rows)
+    walk = make(kind)
+    found: set[int] = set()
+    for number, page in enumerate(read(walk, collection.page, Inline(), lambda: in_flight)):
+        found |= {int(record["id"]) for record in page.records}
+        if number == after:
+            break
+    state = json.loads(json.dumps(walk.state()))
+    found |= walked(collection, make(kind, state=state), in_flight=in_flight)
+    assert found == set(range(1, count + 1))
+
+
+@pytest.mark.parametrize("kind", ["id", "created", "offset"])
+def test_an_empty_collection_takes_one_request(kind: str) -> None:
+    collection = Collection([])
+    assert walked(collection, make(kind)) == set()
+    assert collection.served == 1
+
+
+@pytest.mark.parametrize("kind", ["id", "created", "offset"])
+def test_one_page_exactly_full_is_read_whole(kind: str) -> None:
+    collection = Collection([(i, i) for i in range(1, 6)])
+    assert walked(collection, make(kind)) == {1, 2, 3, 4, 5}
+    assert collection.served == 2
+
+
+def test_ids_without_gaps_cost_no_request_where_ranges_meet() -> None:
+    collection = Collection([(i, i) for i in range(1, 20_001)])
+    assert len(walked(collection, IdWalk(), in_flight=8)) == 20_000
+    assert collection.served == 201  # the last page is full, so one more finds the end
+
+
+def test_a_dense_id_range_is_shared_by_all_lanes() -> None:
+    rows = [(i, i) for i in range(1, 5_001)] + [(i, i) for i in range(10**6, 10**9, 10**7)]
+    collection = Collection(rows)
+    rounds = 0
+
+    def in_flight() -> int:
+        nonlocal rounds
+        rounds += 1
+        return 6
+
+    list(read(IdWalk(), collection.page, Inline(), in_flight))
+    assert rounds <= collection.served / 6 + 5  # most of the time six ranges are read together
+
+
+def test_a_server_that_ignores_offsets_is_called_a_loop() -> None:
+    page = Page([{"id": str(i)} for i in range(1, 101)], {})
+    with pytest.raises(LoopError, match="Loop detected"):
+        list(read(OffsetWalk(), lambda _: page, Inline(), lambda: 3))
+
+
+def test_a_server_that_ignores_id_greater_is_an_order_error() -> None:
+    page = Page([{"id": str(i)} for i in range(1, 101)], {})
+    with pytest.raises(OrderError):
+        list(read(IdWalk(), lambda _: page, Inline(), lambda: 3))
+
+
+def test_a_server_that_ignores_the_order_of_deals_is_read_by_offsets() -> None:
+    rows = [(i * 86_400, i) for i in range(1, 90)]
+    random.Random(1).shuffle(rows)
+    collection = Collection(rows)
+    warnings: list[str] = []
+    walk = CreatedWalk(limit=5, now=START.timestamp() + SPAN, warn=warnings.append)
+    assert len(walked(collection, walk)) == 89
+    assert len(warnings) == 1
+
+
+def test_records_without_a_usable_id_do_not_stop_a_walk() -> None:
+    records: list[Any] = [{"id": str(i)} for i in range(1, 30)]
+    records[4] = {"name": "no id"}
+    records[9] = {"id": "abc"}
+
+    def fetch(params: Params) -> Page:
+        offset = int(params.get("offset", 0))
+        return Page(records[offset : offset + 5], {})
+
+    pages = list(read(OffsetWalk(limit=5), fetch, Inline(), lambda: 2))
+    assert {str(r) for page in pages for r in page.records} == {str(r) for r in records}
