@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -89,13 +88,12 @@ class Client:
         *,
         per_second: int | None = 5,
         read_timeout: float = _READ_TIMEOUT,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.base_url = address.base_url(url)
         self._key = address.api_key(key)
         self._budget = Budget(per_second)
         self._timeout = (_CONNECT_TIMEOUT, read_timeout)
-        self._sleep = sleep
+        self._stopped = threading.Event()
         self._session = requests.Session()
         self._session.headers.update({"Api-Token": self._key, "Accept": "application/json"})
         adapter = PacedAdapter(self._budget, connections=_MOST_IN_FLIGHT)
@@ -110,8 +108,13 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def stop(self) -> None:
+        """Let requests under way end and begin no more: those waiting raise TransientError."""
+        self._stopped.set()
+
     def close(self) -> None:
         """Stop the workers and close the connections."""
+        self.stop()
         self.executor.shutdown(wait=True, cancel_futures=True)
         self._session.close()
 
@@ -148,6 +151,8 @@ class Client:
         """The JSON object at `path` (relative to /api/3). Raises the errors of `errors.py`."""
         failures: Counter[Failure] = Counter()
         while True:
+            if self._stopped.is_set():
+                raise TransientError(f"GET {path} was stopped.", path=path)
             try:
                 body = self._once(path, params)
                 check(body)
@@ -159,7 +164,8 @@ class Client:
                 delay = retry.wait(tries, unusable.retry_after)
                 if unusable.failure is Failure.THROTTLED:
                     self._budget.refused(delay)
-                self._sleep(delay)
+                if self._stopped.wait(delay):
+                    raise self._error(path, unusable, tries) from unusable.__cause__
             else:
                 return body
 

@@ -32,6 +32,7 @@ DEALS = Stream(
     replication_key="mdate",
     created_key="cdate",
     date_filters=True,
+    stub_flag="isDisabled",
     fields=(
         bigint("id", "Id of the deal"),
         bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),

@@ -53,6 +53,7 @@ class Stream:
     parents: array name → (the parent's field that lists their ids).
     `parent` names the stream through whose `include=<collection>` changed records are found
     where the collection itself has no date filter.
+    `stub_flag` names the boolean field that marks a record which the key may not see in full.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Stream:
     date_filters: bool = False
     side_loads: tuple[tuple[str, str], ...] = ()
     parent: str | None = None
+    stub_flag: str | None = None
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]

@@ -1,0 +1,160 @@
+"""Which reads a run needs: pure decisions, from the source, the request and the watermarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from activecampaign_dagster.api.client import Params
+from activecampaign_dagster.streams.declaration import Stream, SyncType
+from activecampaign_dagster.streams.registry import stream
+from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Target, Window
+
+# The digits of every stamp that the API sends are Chicago's, so a filter written the same way is
+# right whether its offset is honoured or dropped.
+_CHICAGO = ZoneInfo("America/Chicago")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One walk over one collection, and the targets that it feeds.
+
+    `since`, `until`: only records last changed in [since, until) count; None: no limit.
+    `include`: the side-load that feeds `side`, the target whose records come with their parents.
+    """
+
+    stream: Stream
+    main: Target | None = None
+    side: Target | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    margin: timedelta = timedelta(0)
+    include: str | None = None
+    custom_fields: bool = False
+
+    def __str__(self) -> str:
+        """What tells this read from another: the same text means the same pages."""
+        span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
+        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields}"
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets this read feeds."""
+        return tuple(target for target in (self.main, self.side) if target)
+
+    @property
+    def name(self) -> str:
+        """What it reads, in the log: the streams it feeds."""
+        return "+".join(t.name for t in self.targets) or self.stream.name
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it returns every record of the account, so that absence means deletion."""
+        return self.since is None and self.until is None
+
+    @property
+    def filters(self) -> Params:
+        """The query parameters that every page is asked with."""
+        params: dict[str, str | int] = {}
+        if self.since:
+            params["filters[updated_after]"] = _stamp(self.since - self.margin)
+        if self.until:
+            params["filters[updated_before]"] = _stamp(self.until + self.margin)
+        if self.include:
+            params["include"] = self.include
+        return params
+
+    def changed_since(self, moment: datetime) -> Read:
+        """The same read, of what changed since `moment` only."""
+        return replace(self, since=max(moment, self.since) if self.since else moment)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(_CHICAGO).isoformat(timespec="seconds")
+
+
+def plan(
+    source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
+) -> tuple[Read, ...]:
+    """The reads that bring the requested streams up to date, with as few requests as possible."""
+    names = request.streams & source.enabled
+    wanted = {t.name: t for t in source.targets if t.name in names}
+    custom_fields = source.extract_contact_custom_fields and "contacts" in wanted
+    reads: list[Read] = []
+    for target in wanted.values():
+        if target.stream.parent is None:
+            reads.append(_read(target, source, request, watermarks))
+    for target in wanted.values():
+        if target.stream.parent is not None:
+            reads = _with_side(target, reads, source, request, watermarks)
+    if custom_fields:
+        reads = [
+            replace(read, include="fieldValues", custom_fields=True)
+            if read.main and read.main.name == "contacts"
+            else read
+            for read in reads
+        ]
+        if "custom_fields" not in wanted:
+            reads.append(Read(stream=stream("custom_fields")))
+    return tuple(reads)
+
+
+def _read(
+    target: Target, source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
+) -> Read:
+    span = _span(target, source, request, watermarks)
+    if span is None:
+        return Read(stream=target.stream, main=target)
+    since, until, margin = span
+    return Read(stream=target.stream, main=target, since=since, until=until, margin=margin)
+
+
+def _span(
+    target: Target, source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
+) -> tuple[datetime, datetime | None, timedelta] | None:
+    """(since, until, margin for the server's filter), or None to read everything."""
+    if target.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
+        return None
+    if request.mode is Mode.WINDOW:
+        window = request.window
+        assert isinstance(window, Window)  # noqa: S101
+        return window.start, window.end, source.overlap
+    watermark = watermarks.get(target.name)
+    return None if watermark is None else (watermark - source.overlap, None, timedelta(0))
+
+
+def _with_side(
+    target: Target,
+    reads: list[Read],
+    source: Source,
+    request: SyncRequest,
+    watermarks: Mapping[str, datetime],
+) -> list[Read]:
+    """Feed `target` from its parent's pages where that costs less than a read of its own."""
+    span = _span(target, source, request, watermarks)
+    parent = next((r for r in reads if r.main and r.main.name == target.stream.parent), None)
+    if span is None and not source.extract_contact_custom_fields:
+        return [*reads, Read(stream=target.stream, main=target)]
+    include = target.stream.collection
+    since, until, margin = span if span else (None, None, timedelta(0))
+    if parent is None:
+        own = Read(
+            stream=stream(str(target.stream.parent)),
+            side=target,
+            since=since,
+            until=until,
+            margin=margin,
+            include=include,
+        )
+        return [*reads, own]
+    if not parent.is_full:  # the wider of the two spans serves both
+        since = min(since, parent.since) if since and parent.since else None
+        parent_until = parent.until if since else None
+        joined = replace(
+            parent, side=target, include=include, since=since, until=parent_until, margin=margin
+        )
+    else:
+        joined = replace(parent, side=target, include=include)
+    return [joined if read is parent else read for read in reads]

@@ -1,0 +1,80 @@
+"""What is to be kept current, and how: one account as the user configured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from activecampaign_dagster.streams.declaration import Stream, SyncType
+from activecampaign_dagster.streams.registry import STREAMS
+
+SCHEMA = "activecampaign"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A stream, the table it lands in, and how it is kept current."""
+
+    stream: Stream
+    table: str
+    sync_type: SyncType
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream.name
+
+
+def default_targets() -> tuple[Target, ...]:
+    """Every stream in a table of its own name, kept current in its own default way."""
+    return tuple(Target(s, s.name, s.sync_type) for s in STREAMS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One account as the user configured it.
+
+    targets: all streams, so that every table exists; enabled: the ones that are read.
+    overlap: how far before the watermark an incremental read begins. The API does not document
+    how its date filters read time-zone offsets, which is worth up to a day.
+    """
+
+    name: str = "activecampaign"
+    targets: tuple[Target, ...] = field(default_factory=default_targets)
+    enabled: frozenset[str] = frozenset(STREAMS)
+    extract_contact_custom_fields: bool = True
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    overlap: timedelta = timedelta(hours=24)
+
+
+class Mode(StrEnum):
+    """What a run reads of the incremental streams; FULL_TABLE streams are always read whole."""
+
+    INCREMENTAL = "incremental"  # what changed since the watermark; everything the first time
+    FULL = "full"  # everything, which also reveals deletions
+    WINDOW = "window"  # what was last changed within a span of time
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span [start, end) of replication-key time."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None or self.start >= self.end:
+            raise ValueError(f"not a span of time with zones: {self.start} to {self.end}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What one run shall do: the streams to read, how, and under which id it is recorded."""
+
+    streams: frozenset[str]
+    mode: Mode
+    sync_id: str
+    window: Window | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))

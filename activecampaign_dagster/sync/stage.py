@@ -1,0 +1,116 @@
+"""Staging: what was read is on disk before it is landed, so that a killed run can go on.
+
+One folder per read holds segments (newline-delimited JSON, one record per line, numbered in the
+order of reading) and `state.json`, which says how many segments are whole and where the walk goes
+on after them. Both are replaced atomically; a segment that the state does not count is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_SEGMENT_SECONDS = 10.0
+_SEGMENT_BYTES = 16_000_000
+_RESUME_WITHIN = timedelta(hours=24)
+_VERSION = 1  # of the folder's layout
+
+
+class Staging:
+    """The staged records of one read, resumed if an earlier process left them unfinished.
+
+    fingerprint: what is read and how; only a folder with the same one is resumed.
+    facts: what was learnt on the way, JSON; saved with every segment.
+    """
+
+    def __init__(
+        self, folder: Path, fingerprint: str, now: datetime, *, resumable: bool = True
+    ) -> None:
+        self.folder = folder
+        self._fingerprint = f"{_VERSION}:{fingerprint}"
+        saved = self._load(now) if resumable else None
+        self.resumed = saved is not None
+        if saved is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0, "facts": {}}
+        self.began = datetime.fromisoformat(saved["began"])
+        self.walk: dict[str, Any] | None = saved["walk"]
+        self.facts: dict[str, Any] = saved["facts"]
+        self._segments: int = saved["segments"]
+        self._rows: int = saved["rows"]
+        self._lines: dict[str, list[bytes]] = {}
+        self._bytes = 0
+        self._opened = time.monotonic()
+
+    @property
+    def _state_file(self) -> Path:
+        return self.folder / "state.json"
+
+    def _load(self, now: datetime) -> dict[str, Any] | None:
+        try:
+            saved: dict[str, Any] = orjson.loads(self._state_file.read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            return None
+        fresh = now - datetime.fromisoformat(saved["began"]) < _RESUME_WITHIN
+        return saved if fresh and saved["fingerprint"] == self._fingerprint else None
+
+    def add(self, target: str, records: Iterable[Any]) -> None:
+        """Append records for a target to the open segment."""
+        lines = self._lines.setdefault(target, [])
+        for record in records:
+            self._rows += 1
+            line = b'{"n":%d,"r":%s}\n' % (self._rows, orjson.dumps(record))
+            lines.append(line)
+            self._bytes += len(line)
+
+    @property
+    def segment_is_full(self) -> bool:
+        """Whether the open segment has grown large or old enough to be closed."""
+        age = time.monotonic() - self._opened
+        return self._bytes > _SEGMENT_BYTES or age > _SEGMENT_SECONDS
+
+    def close_segment(self, walk: dict[str, Any]) -> None:
+        """Make all that was added so far, and where the walk goes on after it, permanent."""
+        for target, lines in self._lines.items():
+            if lines:
+                self._segments += 1
+                _write(self.folder / f"{self._segments:06d}-{target}.ndjson", lines)
+        self._lines.clear()
+        self._bytes = 0
+        self._opened = time.monotonic()
+        self.walk = walk
+        state = {
+            "fingerprint": self._fingerprint,
+            "began": self.began.isoformat(),
+            "walk": walk,
+            "segments": self._segments,
+            "rows": self._rows,
+            "facts": self.facts,
+        }
+        _write(self._state_file, [orjson.dumps(state)])
+
+    def files(self, target: str) -> list[str]:
+        """The whole segments of a target, in the order of reading."""
+        found = sorted(self.folder.glob(f"*-{target}.ndjson"))
+        return [str(path) for path in found if int(path.name[:6]) <= self._segments]
+
+    def remove(self) -> None:
+        """Forget everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.writelines(parts)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,124 @@
+"""The tables that records land in: made, widened, and accounted for in `_streams`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from activecampaign_dagster.streams.declaration import Type
+from activecampaign_dagster.sync.source import SCHEMA, Source, Target
+from activecampaign_dagster.sync.warehouse import quoted
+
+BOOKKEEPING = (
+    ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
+    ("_sync_id", "VARCHAR", "The sync that last wrote the row: the Dagster run id"),
+    ("_deleted_at", "TIMESTAMPTZ", "When a full sync no longer found it; NULL while it exists"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table, and the key of the record's JSON object that fills it."""
+
+    name: str
+    type: str
+    key: str
+
+
+def relation(table: str) -> str:
+    """The quoted name of a table in the warehouse's schema."""
+    return f"{SCHEMA}.{quoted(table)}"
+
+
+def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Make what is missing: the schema, the tables of all streams, declared columns.
+
+    Idempotent. Tables of streams that are not read stay empty; models can rely on them.
+    """
+    db.execute(f"create schema if not exists {SCHEMA}")
+    db.execute(f"""
+        create table if not exists {SCHEMA}._streams (
+            account varchar, stream varchar, table_name varchar, sync_type varchar,
+            watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
+            last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
+        )""")
+    db.execute(f"""
+        create table if not exists {SCHEMA}._rejected_values (
+            account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
+            sync_id varchar
+        )""")
+    for target in source.targets:
+        declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
+        present = {column.name.casefold() for column in columns(db, target)}
+        if not present:
+            body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in (*declared, *BOOKKEEPING))
+            db.execute(f"create table {relation(target.table)} ({body})")
+            _describe(db, target, (*declared, *BOOKKEEPING))
+        else:
+            missing = [column for column in declared if column[0].casefold() not in present]
+            add_columns(db, target, [(name, type_) for name, type_, _ in missing])
+            _describe(db, target, missing)
+
+
+def _describe(
+    db: duckdb.DuckDBPyConnection, target: Target, described: Iterable[tuple[str, str, str]]
+) -> None:
+    for name, _, text in described:
+        escaped = text.replace("'", "''")
+        db.execute(f"comment on column {relation(target.table)}.{quoted(name)} is '{escaped}'")
+
+
+def add_columns(
+    db: duckdb.DuckDBPyConnection, target: Target, added: Iterable[tuple[str, str]]
+) -> None:
+    """Widen a table, outside the transaction that lands rows, as DuckDB requires."""
+    for name, type_ in added:
+        db.execute(f"alter table {relation(target.table)} add column {quoted(name)} {type_}")
+
+
+def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
+    """The table's columns that hold the record's fields, in order; empty if it does not exist."""
+    rows = db.execute(
+        "select column_name, data_type from duckdb_columns() "
+        "where database_name = current_database() and schema_name = ? and table_name = ? "
+        "order by column_index",
+        [SCHEMA, target.table],
+    ).fetchall()
+    own = {name for name, _, _ in BOOKKEEPING}
+    declared = {field.name.casefold(): field for field in target.stream.fields}
+    found = []
+    for name, data_type in rows:
+        if name in own:
+            continue
+        field = declared.get(name.casefold())
+        type_ = "TIMESTAMPTZ" if data_type == "TIMESTAMP WITH TIME ZONE" else data_type
+        found.append(Column(name, type_, field.name if field else _key(name)))
+    return found
+
+
+_CLASH = "__other"  # DuckDB ignores case, JSON does not
+
+
+def column_for(key: str, taken: Iterable[str]) -> Column:
+    """The column for a field that nobody declared; `taken` names are used up, in any case."""
+    name = key or "__empty"
+    if name.casefold() in {name.casefold() for name in taken}:
+        name += _CLASH
+    return Column(name, str(Type.VARCHAR), key)
+
+
+def _key(name: str) -> str:
+    return "" if name == "__empty" else name.removesuffix(_CLASH)
+
+
+def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
+    """Stream → the newest replication-key time that is committed, where there is one."""
+    rows = db.execute(
+        f"select stream, watermark from {SCHEMA}._streams "
+        "where account = ? and watermark is not null",
+        [source.name],
+    ).fetchall()
+    return dict(rows)

@@ -1,0 +1,94 @@
+"""The DuckDB file: opened for as short as possible, and what a failure to open it means."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import duckdb
+
+Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+
+
+class WarehouseError(Exception):
+    """The database cannot be used; the message says why and what to do."""
+
+
+@contextmanager
+def connect(
+    database: str | Path, *, patience: float = 300.0, read_only: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection, closed at the end of the block whatever happens in it.
+
+    Waits up to `patience` seconds, with jitter, while another process holds the file's lock.
+    Raises WarehouseError at once for anything else: a path that cannot be written, a file that is
+    no database, a database made by a newer DuckDB.
+    """
+    path = Path(database).expanduser()
+    connection = _open(path, patience, read_only)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(
+            f"The database's folder {path.parent} cannot be made ({error.strerror}): "
+            "set ACTIVECAMPAIGN_DATABASE to a path that can be written."
+        ) from error
+    deadline = time.monotonic() + patience
+    delay = 0.05
+    while True:
+        try:
+            return duckdb.connect(path, read_only=read_only)
+        except duckdb.Error as error:
+            text = str(error)
+            is_locked = "Could not set lock" in text or "being used by another process" in text
+            if not is_locked:
+                raise WarehouseError(_meaning(path, text)) from error
+            if time.monotonic() > deadline:
+                raise WarehouseError(
+                    f"The database {path} is still in use by another program after "
+                    f"{patience:.0f} s: close the program that has it open, then run again."
+                ) from error
+        time.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
+        delay = min(delay * 1.5, 2.0)
+
+
+def _meaning(path: Path, text: str) -> str:
+    """One sentence on why DuckDB could not open the file."""
+    first_line = text.splitlines()[0]
+    if "version number" in text or "newer version" in text:
+        return (
+            f"The database {path} was made by a newer DuckDB than {duckdb.__version__}: "
+            "upgrade the duckdb package, or set ACTIVECAMPAIGN_DATABASE to another file."
+        )
+    if "not a valid DuckDB database" in text:
+        return (
+            f"{path} is not a DuckDB database: set ACTIVECAMPAIGN_DATABASE to another path; "
+            "the file was left as it is."
+        )
+    if "Permission denied" in text or "Read-only file system" in text or "directory" in text:
+        return (
+            f"The database {path} cannot be opened for writing: check its permissions or set "
+            f"ACTIVECAMPAIGN_DATABASE to another path ({first_line})."
+        )
+    return f"The database {path} cannot be opened: {first_line}"
+
+
+def quoted(name: str) -> str:
+    """A SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
