@@ -14,6 +14,7 @@ from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
 from activecampaign_dagster.sync.plan import Read
+from activecampaign_dagster.sync.source import Target
 from activecampaign_dagster.sync.stage import Staging
 
 _REPORT_SECONDS = 10.0
@@ -98,8 +99,7 @@ class Extraction:
         if self.read.include and page.records:
             self._take_side(page, records)
         if self.read.main:
-            self._inspect(self.read.main.name, records)
-            self._staging.add(self.read.main.name, records)
+            self._stage(self.read.main, records)
         if self.read.stream.name == "custom_fields":
             self.fields.extend(records)
 
@@ -148,8 +148,7 @@ class Extraction:
             self.facts["include"] = False
             self._note(f"include={include} left records out; they are read from /{include} too.")
         if self.read.side:
-            self._inspect(self.read.side.name, of_parents)
-            self._staging.add(self.read.side.name, of_parents)
+            self._stage(self.read.side, of_parents)
         if self.read.custom_fields:
             tags = self._tags()
             found: dict[str, dict[str, Any]] = {contact: {} for contact in parents}
@@ -159,16 +158,22 @@ class Extraction:
             for contact, record in parents.items():
                 record["customFields"] = dict(sorted(found[contact].items()))
 
-    def _inspect(self, target: str, records: Iterable[Any]) -> None:
-        """Notice fields that nobody declared."""
-        stream = next(t.stream for t in self.read.targets if t.name == target)
-        shapes = self._shapes.setdefault(target, set())
+    def _stage(self, target: Target, records: list[Any]) -> None:
+        """Write records of a target, noticing fields that nobody declared."""
+        if target.keep is not None:
+            kept = target.keep
+            records = [
+                {key: r[key] for key in r if key in kept} if isinstance(r, dict) else r
+                for r in records
+            ]
+        shapes = self._shapes.setdefault(target.name, set())
         for record in records:
             if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
                 shapes.add(shape)
-                extras = self.facts["extras"].setdefault(target, [])
-                declared = {field.name for field in stream.fields}
+                extras = self.facts["extras"].setdefault(target.name, [])
+                declared = {field.name for field in target.stream.fields}
                 extras += [key for key in shape if key not in declared and key not in extras]
+        self._staging.add(target.name, records)
 
     def _report(self) -> None:
         """One line on how far the read is."""

@@ -15,11 +15,15 @@ SCHEMA = "activecampaign"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stream, the table it lands in, and how it is kept current."""
+    """A stream, the table it lands in, and how it is kept current.
+
+    keep: the fields that are stored, None for all the account sends.
+    """
 
     stream: Stream
     table: str
     sync_type: SyncType
+    keep: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
