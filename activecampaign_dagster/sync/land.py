@@ -15,7 +15,7 @@ from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
 from activecampaign_dagster.sync.warehouse import literal, quoted
 
-_LARGEST_RECORD = 256 * 1024 * 1024  # bytes
+_SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
 
 # A value fits its type if it has the form that the type is declared for; DuckDB's own casts are
 # more lenient (12.5 becomes 13, an offset in a naive stamp is dropped).
@@ -34,12 +34,14 @@ class ShiftedError(Exception):
 class Batch:
     """Staged records on their way into a table.
 
+    longest: bytes of the longest line in the files.
     is_full: they are all the account has, so that what is missing was deleted.
     expected: how many records the account says it has, where that must agree; else None.
     """
 
     target: Target
     files: Sequence[str]
+    longest: int
     extras: Sequence[str]
     is_full: bool
     watermark: datetime | None
@@ -145,7 +147,8 @@ def _load(db: duckdb.DuckDBPyConnection, batch: Batch, all_columns: list[Column]
     paths = [_pointer(column.key) for column in all_columns]
     files = ", ".join(map(literal, batch.files))
     lines = (
-        f"select json from read_ndjson_objects([{files}], maximum_object_size={_LARGEST_RECORD})"
+        f"select json from read_ndjson_objects([{files}], "
+        f"maximum_object_size={max(batch.longest + 1, _SMALLEST_BUFFER)})"
         if batch.files
         else "select null::json as json where false"
     )

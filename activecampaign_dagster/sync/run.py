@@ -168,6 +168,7 @@ class _Run:
             batch = Batch(
                 target=target,
                 files=staged.files(target.name),
+                longest=staged.longest,
                 extras=facts["extras"].get(target.name, ()),
                 is_full=read.is_full,
                 watermark=watermark if moves_on and target.stream.replication_key else None,

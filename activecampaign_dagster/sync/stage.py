@@ -40,12 +40,14 @@ class Staging:
         if saved is None:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0, "facts": {}}
+            saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0}
+            saved |= {"longest": 0, "facts": {}}
         self.began = datetime.fromisoformat(saved["began"])
         self.walk: dict[str, Any] | None = saved["walk"]
         self.facts: dict[str, Any] = saved["facts"]
         self._segments: int = saved["segments"]
         self._rows: int = saved["rows"]
+        self.longest: int = saved["longest"]  # bytes of the longest line
         self._lines: dict[str, list[bytes]] = {}
         self._bytes = 0
         self._opened = time.monotonic()
@@ -70,6 +72,7 @@ class Staging:
             line = b'{"n":%d,"r":%s}\n' % (self._rows, orjson.dumps(record))
             lines.append(line)
             self._bytes += len(line)
+            self.longest = max(self.longest, len(line))
 
     @property
     def segment_is_full(self) -> bool:
@@ -93,6 +96,7 @@ class Staging:
             "walk": walk,
             "segments": self._segments,
             "rows": self._rows,
+            "longest": self.longest,
             "facts": self.facts,
         }
         _write(self._state_file, [orjson.dumps(state)])

@@ -1,0 +1,43 @@
+# `make demo`, `make dev` and `make test` set up all they need; they take Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export DAGSTER_DISABLE_TELEMETRY ?= 1
+export DO_NOT_TRACK ?= 1
+
+.PHONY: demo dev docs test lint clean help
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/
+	touch $@
+
+demo: $(READY) ## a made-up account, synced and modelled, with a summary on the terminal
+	$(BIN)/python -m activecampaign_dagster.demo
+
+dev: $(READY) ## the Dagster UI on the made-up account
+	$(BIN)/python -m activecampaign_dagster.demo --ui
+
+docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080
+	cd dbt_project && ../$(BIN)/dbt docs generate --profiles-dir . && ../$(BIN)/dbt docs serve --profiles-dir . --host 127.0.0.1 --no-browser
+
+test: $(READY) ## everything that CI runs: format, lint, types, tests
+	$(MAKE) lint
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfmt --check --no-progressbar dbt_project
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) .dagster data build *.egg-info dbt_project/target dbt_project/logs

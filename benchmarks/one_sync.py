@@ -1,0 +1,72 @@
+"""One sync in a process of its own, measured: prints a JSON object.
+
+python -m benchmarks.one_sync DATABASE MODE [REQUESTS_PER_SECOND] — the account comes from
+ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY; MODE is full or incremental; 0 requests per second
+means no limit. Reading and landing only, without Dagster and dbt.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
+from activecampaign_dagster.sync.warehouse import connect
+
+
+def main() -> None:
+    """Sync once and report."""
+    database, mode, *rest = sys.argv[1:]
+    per_second = int(rest[0]) if rest else 0
+    logging.basicConfig(level=os.environ.get("LOG", "WARNING"), stream=sys.stderr)
+    path = Path(database)
+    request = SyncRequest(streams=frozenset(STREAMS), mode=Mode(mode), sync_id="benchmark")
+    began, cpu = time.perf_counter(), time.process_time()
+    with Client(
+        os.environ["ACTIVECAMPAIGN_URL"],
+        os.environ["ACTIVECAMPAIGN_API_KEY"],
+        per_second=per_second or None,
+    ) as client:
+        outcomes = list(
+            sync(
+                Source(),
+                request,
+                client=client,
+                connect=partial(connect, path),
+                staging=path.with_name(f"{path.name}.staging"),
+                log=logging.getLogger("sync"),
+            )
+        )
+        seconds = time.perf_counter() - began
+        statuses = {str(status): count for status, count in client.statuses.items()}
+        report = {
+            "seconds": round(seconds, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "requests": client.requests,
+            "statuses": statuses,
+            "streams": {
+                o.target.name: {
+                    "live": o.landed.live_rows,
+                    "inserted": o.landed.inserted,
+                    "updated": o.landed.updated,
+                    "unchanged": o.landed.unchanged,
+                    "read_seconds": round(o.seconds, 3),
+                }
+                for o in outcomes
+            },
+        }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
