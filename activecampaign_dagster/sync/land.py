@@ -6,24 +6,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import tables
+from activecampaign_dagster.sync.cast import load, misfits, stub_sql, version
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
 from activecampaign_dagster.sync.warehouse import literal, quoted
 
-_SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
-
-# A value fits its type if it has the form that the type is declared for; DuckDB's own casts are
-# more lenient (12.5 becomes 13, an offset in a naive stamp is dropped).
-_FORMS = {
-    "BIGINT": r"\s*[+-]?\d+(\.0*)?\s*",
-    "TIMESTAMPTZ": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)",
-    "TIMESTAMP": r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?",
-}
+_CHUNK_BYTES = 24_000_000  # of segments landed at a time: bounds the memory of a sync
 
 
 class ShiftedError(Exception):
@@ -80,11 +74,13 @@ def land(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) -> Landed:
             taken += [name for name, _, _ in tables.BOOKKEEPING]
             added.append(tables.column_for(key, taken))
     tables.add_columns(db, batch.target, [(column.name, column.type) for column in added])
+    columns = [*present, *added]
     try:
         with _transaction(db):
-            return _land(db, source, batch, [*present, *added], added)
+            return _land(db, source, batch, columns, added)
     finally:
-        db.execute("drop table if exists temp.batch; drop table if exists temp.verdict")
+        db.execute("drop table if exists temp.batch")
+        db.execute("drop table if exists temp.verdict")
 
 
 @contextmanager
@@ -102,38 +98,28 @@ def _land(
     db: duckdb.DuckDBPyConnection,
     source: Source,
     batch: Batch,
-    all_columns: list[Column],
+    columns: list[Column],
     added: list[Column],
 ) -> Landed:
     table = relation(batch.target.table)
-    _load(db, batch, all_columns)
-    rejected = _reject(db, source, batch, all_columns)
-    if batch.expected is not None:
-        found = db.execute("select count(*) from temp.batch where id is not null").fetchone()
-        if found != (batch.expected,):
-            raise ShiftedError
-    db.execute(_verdict_sql(batch.target, table, all_columns))
-    counts = dict(db.execute("select verdict, count(*) from temp.verdict group by all").fetchall())
-    stamp = [batch.at, batch.sync_id]
-    names = ", ".join(quoted(column.name) for column in all_columns)
-    db.execute(f"delete from {table} where id in (select id from verdict where verdict = 'update')")
-    db.execute(
-        f"insert into {table} ({names}, _synced_at, _sync_id, _deleted_at) "
-        f"select {names}, ?, ?, null from temp.batch semi join "
-        "(select id from verdict where verdict in ('insert', 'update')) using (id)",
-        stamp,
-    )
-    db.execute(
-        f"update {table} set _deleted_at = null, _synced_at = ?, _sync_id = ? "
-        "where id in (select id from verdict where verdict = 'revive')",
-        stamp,
-    )
+    db.execute("create temp table verdict (id bigint, verdict varchar)")
+    rejected = 0
+    for files in _chunks(batch.files):
+        load(db, batch.target, columns, files, batch.longest)
+        rejected += _reject(db, source, batch, columns)
+        _merge(db, batch, table, columns)
+    if batch.expected is not None and _number(db, _SEEN) != batch.expected:
+        raise ShiftedError
     deleted = _delete(db, batch, table) if batch.is_full else 0
     live, gone = _account_for(db, source, batch, table)
+    inserted, updated = (
+        _number(db, f"{_SEEN} where verdict in ({verdicts})")
+        for verdicts in ("'insert'", "'update', 'revive'")
+    )
     return Landed(
-        inserted=counts.get("insert", 0),
-        updated=counts.get("update", 0) + counts.get("revive", 0),
-        unchanged=counts.get("keep", 0),
+        inserted=inserted,
+        updated=updated,
+        unchanged=_number(db, _SEEN) - _number(db, f"{_SEEN} where verdict <> 'keep'"),
         deleted=deleted,
         rejected=rejected,
         live_rows=live,
@@ -142,110 +128,66 @@ def _land(
     )
 
 
-def _load(db: duckdb.DuckDBPyConnection, batch: Batch, all_columns: list[Column]) -> None:
-    """temp.batch: one typed row per id, and as they are the rows that do not fit (`_raw`)."""
-    paths = [_pointer(column.key) for column in all_columns]
-    files = ", ".join(map(literal, batch.files))
-    lines = (
-        f"select json from read_ndjson_objects([{files}], "
-        f"maximum_object_size={max(batch.longest + 1, _SMALLEST_BUFFER)})"
-        if batch.files
-        else "select null::json as json where false"
+_SEEN = "select count(distinct id) from temp.verdict"
+
+
+def _number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = db.execute(sql).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _chunks(files: Sequence[str]) -> Iterator[list[str]]:
+    """Files in order, as many together as make a chunk."""
+    chunk: list[str] = []
+    size = 0
+    for file in files:
+        chunk.append(file)
+        size += Path(file).stat().st_size
+        if size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _merge(db: duckdb.DuckDBPyConnection, batch: Batch, table: str, columns: list[Column]) -> None:
+    """Merge temp.batch into the table, and add what became of each id to temp.verdict."""
+    db.execute(
+        "create or replace temp table chunk as " + _verdict_sql(batch.target, table, columns)
     )
-    typed = ",\n".join(
-        f"{_typed(column, i)} as {quoted(column.name)}" for i, column in enumerate(all_columns, 1)
+    stamp = [batch.at, batch.sync_id]
+    names = ", ".join(quoted(column.name) for column in columns)
+    db.execute(
+        f"delete from {table} where id in (select id from temp.chunk where verdict = 'update')"
     )
-    misfits = " or ".join(_misfits(column, i) for i, column in enumerate(all_columns, 1))
-    stream = batch.target.stream
-    order = ", ".join(["_stub", f"{_version(batch.target, 'typed')} desc nulls last", "_n desc"])
-    stub = "false"
-    if stream.stub_flag:
-        key = quoted(str(stream.replication_key))
-        stub = f"coalesce({quoted(stream.stub_flag)}, false) and {key} is null"
-    db.execute(f"""
-        create temp table batch as
-        with lines as ({lines}),
-        texts as (
-            select
-                cast(json ->> '/n' as bigint) as _n,
-                json_extract_string(json, [{", ".join(map(literal, paths))}]) as v,
-                json
-            from lines
-        ),
-        typed as (
-            select
-                _n, {typed},
-                case when id is null or {misfits} then v end as _raw,
-                case when id is null then json -> '/r' end as _record
-            from texts
-        ),
-        marked as (select *, {stub} as _stub from typed)
-        select * from marked as typed
-        qualify id is null or row_number() over (partition by id order by {order}) = 1
-    """)
+    db.execute(
+        f"insert into {table} ({names}, _synced_at, _sync_id, _deleted_at) "
+        f"select {names}, ?, ?, null from temp.batch semi join "
+        "(select id from temp.chunk where verdict in ('insert', 'update')) using (id)",
+        stamp,
+    )
+    db.execute(
+        f"update {table} set _deleted_at = null, _synced_at = ?, _sync_id = ? "
+        "where id in (select id from temp.chunk where verdict = 'revive')",
+        stamp,
+    )
+    db.execute("insert into temp.verdict from temp.chunk")
+    db.execute("drop table temp.chunk")
 
 
-def _pointer(key: str) -> str:
-    return "/r/" + key.replace("~", "~0").replace("/", "~1")
-
-
-def _typed(column: Column, i: int) -> str:
-    text = f"v[{i}]"
-    match column.type:
-        case "BIGINT" | "TIMESTAMPTZ" | "TIMESTAMP":
-            form = literal(_FORMS[column.type])
-            fits = f"regexp_full_match({text}, {form})"
-            return f"case when {fits} then try_cast({text} as {column.type}) end"
-        case "BOOLEAN":
-            truths = "when 'true' then true when '1' then true"
-            return f"case {text} {truths} when 'false' then false when '0' then false end"
-        case "JSON":
-            return f"nullif(json -> {literal(_pointer(column.key))}, 'null')"
-        case _:
-            return text
-
-
-def _misfits(column: Column, i: int) -> str:
-    """SQL: whether a value is there that its type cannot hold."""
-    text, name = f"v[{i}]", quoted(column.name)
-    match column.type:
-        case "BIGINT" | "BOOLEAN":
-            return f"({name} is null and {text} <> '')"
-        case "TIMESTAMPTZ" | "TIMESTAMP":
-            return f"({name} is null and {text} <> '' and not starts_with({text}, '0000-00-00'))"
-        case _:
-            return "false"
-
-
-def _version(target: Target, alias: str) -> str:
-    """SQL: the stamp that tells which of two versions of a record is newer."""
-    stream = target.stream
-    keys = [key for key in (stream.replication_key, stream.created_key) if key]
-    return f"coalesce({', '.join(f'{alias}.{quoted(key)}' for key in keys)})" if keys else "null"
-
-
-def _verdict_sql(target: Target, table: str, all_columns: list[Column]) -> str:
-    """temp.verdict: what becomes of each id of the batch."""
-    stream = target.stream
+def _verdict_sql(target: Target, table: str, columns: list[Column]) -> str:
+    """SQL: what becomes of each id of temp.batch."""
     differs = " or ".join(
-        f"t.{quoted(column.name)} is distinct from b.{quoted(column.name)}"
-        for column in all_columns
+        f"t.{quoted(column.name)} is distinct from b.{quoted(column.name)}" for column in columns
     )
-    old_is_stub, stubbed = "false", "false"
-    if stream.stub_flag:
-        key = quoted(str(stream.replication_key))
-        old_is_stub = f"(coalesce(t.{quoted(stream.stub_flag)}, false) and t.{key} is null)"
-        stubbed = f"(b._stub and not {old_is_stub})"
+    old_is_stub = stub_sql(target, "t")
     newer = "true"
-    if stream.replication_key:
-        newer = (
-            f"({old_is_stub} or coalesce({_version(target, 'b')} >= {_version(target, 't')}, true))"
-        )
+    if target.stream.replication_key:
+        newer = f"coalesce({version(target, 'b')} >= {version(target, 't')}, true)"
     return f"""
-        create temp table verdict as
         select b.id, case
             when t.id is null then 'insert'
-            when not {stubbed} and {newer} and ({differs}) then 'update'
+            when ({differs}) and ({old_is_stub} or (not b._stub and {newer})) then 'update'
             when t._deleted_at is not null then 'revive'
             else 'keep'
         end as verdict
@@ -268,14 +210,13 @@ def _delete(db: duckdb.DuckDBPyConnection, batch: Batch, table: str) -> int:
 
 
 def _reject(
-    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, all_columns: list[Column]
+    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, columns: list[Column]
 ) -> int:
     """Keep what did not fit verbatim in `_rejected_values`; returns how many values there are."""
     cases = ", ".join(
-        f"{{'column': {literal(column.name)}, "
-        f"'value': case when {_misfits(column, i).replace('v[', '_raw[')} then _raw[{i}] end}}"
-        for i, column in enumerate(all_columns, 1)
-        if _misfits(column, i) != "false"
+        f"{{'column': {literal(column.name)}, 'value': case when {unfit} then _raw[{i}] end}}"
+        for i, column in enumerate(columns, 1)
+        if (unfit := misfits(column, f"_raw[{i}]")) != "false"
     )
     db.execute(f"""
         create or replace temp table rejected as

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 _SEGMENT_SECONDS = 10.0
-_SEGMENT_BYTES = 16_000_000
+_SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
 _VERSION = 1  # of the folder's layout
 
