@@ -124,6 +124,11 @@ class Client:
         return sum(self.statuses.values())
 
     @property
+    def is_limited(self) -> bool:
+        """Whether requests are paced."""
+        return self._budget.per_second is not None
+
+    @property
     def in_flight(self) -> int:
         """How many requests should be under way to use the whole budget at today's latency."""
         per_second = self._budget.per_second

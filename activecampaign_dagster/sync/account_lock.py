@@ -18,8 +18,11 @@ _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
 
 
 @contextmanager
-def account_lock(base_url: str, log: logging.Logger) -> Iterator[None]:
-    """Hold the account at `base_url` for this process; waits while another process reads it."""
+def account_lock(base_url: str, log: logging.Logger, *, limited: bool = True) -> Iterator[None]:
+    """Hold the account at `base_url` for this process; waits while another process reads it.
+
+    limited: whether the account's requests per second count, and so the last reader's.
+    """
     name = hashlib.sha256(f"{getpass.getuser()} {base_url}".encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"activecampaign-{name}.lock"
     lock = filelock.FileLock(path)
@@ -30,7 +33,7 @@ def account_lock(base_url: str, log: logging.Logger) -> Iterator[None]:
         lock.acquire(poll_interval=0.2)
     try:
         since = time.time() - path.stat().st_mtime
-        if 0 < since < _LIMIT_WINDOW:
+        if limited and 0 < since < _LIMIT_WINDOW:
             time.sleep(_LIMIT_WINDOW - since)
         yield
     finally:

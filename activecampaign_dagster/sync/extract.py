@@ -64,26 +64,31 @@ class Extraction:
         resumed = self._staging.resumed
         if resumed:
             self._log.info("%s: going on after %s rows", self.read.name, self.facts["rows"])
-        self._walk(self.read, self._staging.walk)
+        walk = _walk_for(self.read, self._staging.walk, self._note)
+        self._walk(walk, walk.state)
         if resumed and self.read.stream.date_filters:
             # what changed behind the part that was read before the kill
-            self._walk(self.read.changed_since(self._staging.began - self.read.margin), None)
+            changed = self.read.changed_since(self._staging.began - self.read.margin)
+            self._walk(_walk_for(changed, None, self._note), walk.state)
         self._report()
 
-    def _walk(self, read_: Read, state: State | None) -> None:
-        walk = _walk_for(read_, state, self._note)
+    def _walk(self, walk: Walk, state: Callable[[], State]) -> None:
+        """Take every page of `walk`; `state` is where a later process goes on."""
 
         def fetch(params: Params) -> Page:
             self.requests += 1
             return self._client.page(self.read.stream.path, self.read.stream.collection, params)
 
-        for page in read(walk, fetch, self._client.executor, lambda: self._client.in_flight):
-            self._take(page)
-            if self._staging.segment_is_full:
-                self._staging.close_segment(walk.state())
-            if time.monotonic() - self._reported > _REPORT_SECONDS:
-                self._report()
-        self._staging.close_segment(walk.state())
+        pages = read(walk, fetch, self._client.executor, lambda: self._client.in_flight)
+        try:
+            for page in pages:
+                self._take(page)
+                if self._staging.segment_is_full:
+                    self._staging.close_segment(state())
+                if time.monotonic() - self._reported > _REPORT_SECONDS:
+                    self._report()
+        finally:
+            self._staging.close_segment(state())
 
     def _note(self, text: str) -> None:
         if text not in self.facts["notes"]:

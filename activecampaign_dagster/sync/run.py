@@ -78,7 +78,7 @@ def sync(
     with connect() as db:
         tables.create(db, source)
         known = tables.watermarks(db, source)
-    with account_lock(client.base_url, log):
+    with account_lock(client.base_url, log, limited=client.is_limited):
         reads = plan(source, request, known)
         yield from _Run(source, request, client, connect, staging, log).outcomes(reads)
 

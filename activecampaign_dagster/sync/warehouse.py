@@ -17,6 +17,10 @@ class WarehouseError(Exception):
     """The database cannot be used; the message says why and what to do."""
 
 
+class WarehouseBusyError(WarehouseError):
+    """Another program has the database open; a later attempt may succeed."""
+
+
 @contextmanager
 def connect(
     database: str | Path, *, patience: float = 300.0, read_only: bool = False
@@ -55,7 +59,7 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
             if not is_locked:
                 raise WarehouseError(_meaning(path, text)) from error
             if time.monotonic() > deadline:
-                raise WarehouseError(
+                raise WarehouseBusyError(
                     f"The database {path} is still in use by another program after "
                     f"{patience:.0f} s: close the program that has it open, then run again."
                 ) from error

@@ -1,0 +1,235 @@
+"""E-mail campaigns: plain records whose counters agree with one another."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from random import Random
+
+from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
+from activecampaign_dagster.sandbox.pipelines import Table
+from activecampaign_dagster.sandbox.shapes import Record
+from activecampaign_dagster.sandbox.stamps import DAY
+
+DRAFT, COMPLETED = "0", "5"
+
+# Counters that a campaign's readers move. ActiveCampaign API: `mdate` does not follow them.
+COUNTERS = (
+    "opens",
+    "uniqueopens",
+    "linkclicks",
+    "uniquelinkclicks",
+    "subscriberclicks",
+    "forwards",
+    "uniqueforwards",
+    "hardbounces",
+    "softbounces",
+    "unsubscribes",
+    "unsubreasons",
+    "updates",
+    "socialshares",
+    "replies",
+    "uniquereplies",
+    "verified_opens",
+    "verified_unique_opens",
+)
+
+_ZERO = [
+    "activerss_items",
+    "addressid",
+    "basemessageid",
+    "basetemplateid",
+    "bounceid",
+    "can_skip_approval",
+    "embed_images",
+    "facebook",
+    "formid",
+    "has_predictive_content",
+    "htmlunsub",
+    "ip",
+    "ip4",
+    "mail_cleanup",
+    "mail_send",
+    "mail_transfer",
+    "mailer_log_file",
+    "managetext",
+    "moderation_status",
+    "predictive_send",
+    "public",
+    "realcid",
+    "reminder_offset",
+    "replysys",
+    "responder_existing",
+    "responder_offset",
+    "schedule",
+    "segmentid",
+    "sendid",
+    "seriesid",
+    "split_content",
+    "split_offset",
+    "split_winner_awaiting",
+    "split_winner_messageid",
+    "textunsub",
+    "threadid",
+    "tracklinksanalytics",
+    "trackreadsanalytics",
+    "tweet",
+    "use_quartz_scheduler",
+    "waitpreview",
+    "willrecur",
+    "send_amt",
+    "total_amt",
+]
+
+_FIXED: Record = {
+    **dict.fromkeys(_ZERO, "0"),
+    **dict.fromkeys(COUNTERS, "0"),
+    "activerss_interval": "day1",
+    "activerss_items": "10",
+    "activerss_url": "",
+    "additional_data": "",
+    "analytics_campaign_name": "",
+    "automation": "0",
+    "deletestamp": None,
+    "ed_version": "3",
+    "format": "html",
+    "hasTranslations": "0",
+    "has_outdated_translations": "0",
+    "htmlunsubdata": "",
+    "laststep": "summary",
+    "mail_cleanup": "1",
+    "mail_send": "1",
+    "mail_transfer": "1",
+    "recurring": "day1",
+    "reminder_field": "sdate",
+    "reminder_format": "",
+    "reminder_last_cron_run": None,
+    "reminder_offset_sign": "+",
+    "reminder_offset_type": "day",
+    "reminder_type": "month_day",
+    "repair_by_pydex": "0",
+    "repair_timestamp": "0000-00-00 00:00:00",
+    "responder_type": "subscribe",
+    "scheduleddate": None,
+    "screenshot": "//sandbox.img-us1.com/screenshot.jpg",
+    "segmentname": "",
+    "series_send_lock_time": "0000-00-00 00:00:00",
+    "source": "web",
+    "split_offset_type": "day",
+    "split_type": "even",
+    "survey": "",
+    "textunsubdata": "",
+    "tracklinks": "all",
+    "trackreads": "1",
+    "statusString": "Draft",
+    "statusToolTip": "",
+    "typeText": "One-time",
+    "campaignIsText": "0",
+    "groupLimitViolation": False,
+    "numberOfMessages": "1",
+}
+
+
+def campaign(number: int, name: str, created: int, changes: Record | None = None) -> Record:
+    """One draft campaign, with changes; `created` in seconds."""
+    stamp, plain = (text.decode() for text in stamps.both(created))
+    record: Record = {
+        "type": "single",
+        "userid": "1",
+        "user": "1",
+        "created_by": "1",
+        "updated_by": "1",
+        "name": name,
+        "status": DRAFT,
+        **_FIXED,
+        "message_id": str(number * 2),
+        "campaign_message_id": str(number * 2),
+        "cdate": stamp,
+        "mdate": stamp,
+        "sdate": None,
+        "ldate": None,
+        "created_timestamp": plain,
+        "updated_timestamp": plain,
+        "links": shapes.links(
+            f"campaigns/{number}",
+            (
+                "user",
+                "automation",
+                "campaignMessage",
+                "campaignMessages",
+                "links",
+                "aggregateRevenues",
+                "segment",
+                "campaignLists",
+            ),
+        ),
+        "id": str(number),
+    }
+    if number % 4 == 0:
+        for key in ("statusString", "statusToolTip", "typeText", "campaignIsText"):
+            del record[key]
+        del record["groupLimitViolation"], record["numberOfMessages"]
+        record["automation"] = None
+    if number % 9 == 4:
+        record["isDoubleOptInCampaign"] = False
+        del record["hasTranslations"], record["repair_by_pydex"]
+        record["has_outdated_translations"] = None
+    return record | (changes or {})
+
+
+def generate(seed: int, count: int, contacts: array[int], start: int, end: int) -> Table:
+    """`count` campaigns; every eighth is a draft. `contacts`: when contacts were created."""
+    random = Random(words.salted(seed, "campaigns"))
+    table: Table = {}
+    moments = calendar.spread(random, count, start + 20 * DAY, end, growth=0.1)
+    for number, created in enumerate(moments, start=1):
+        label = stamps.iso(created)[:7].decode()
+        name = f"{words.TOPICS[number % len(words.TOPICS)]} {label}"
+        sent_at = min(end, created + random.randrange(3) * DAY + random.randrange(600, 9_000))
+        if number % 8 == 3 or sent_at >= end:
+            table[number] = campaign(number, name, created)
+        else:
+            audience = bisect_right(contacts, sent_at)
+            table[number] = campaign(number, name, created, _sent(random, audience, sent_at, end))
+        if number % 10 == 7:
+            # a copy keeps the original's cdate
+            table[number]["cdate"] = stamps.iso(created - 30 * DAY).decode()
+    return table
+
+
+def _sent(random: Random, audience: int, sent_at: int, end: int) -> Record:
+    """What sending to a part of the audience changed."""
+    amount = int(audience * random.uniform(0.25, 0.95))
+    hard = int(amount * random.uniform(0.001, 0.012))
+    soft = int(amount * random.uniform(0.002, 0.02))
+    unique_opens = int((amount - hard - soft) * random.uniform(0.18, 0.46))
+    opens = int(unique_opens * random.uniform(1.1, 1.9))
+    clickers = int(unique_opens * random.uniform(0.06, 0.28))
+    clicks = int(clickers * random.uniform(1.0, 1.7))
+    forwards = int(unique_opens * 0.004)
+    stamp = stamps.iso(sent_at).decode()
+    last = min(end - 1, sent_at + 1_800)
+    return {
+        "status": COMPLETED,
+        "statusString": "Completed",
+        "mdate": stamp,
+        "sdate": stamp,
+        "ldate": stamps.iso(last).decode(),
+        "updated_timestamp": stamps.naive(min(end - 1, sent_at + 4 * DAY)).decode(),
+        "send_amt": str(amount),
+        "total_amt": str(amount),
+        "opens": str(opens),
+        "uniqueopens": str(unique_opens),
+        "verified_opens": str(int(opens * 0.7)),
+        "verified_unique_opens": str(int(unique_opens * 0.7)),
+        "linkclicks": str(clicks),
+        "uniquelinkclicks": str(clickers),
+        "subscriberclicks": str(clickers),
+        "hardbounces": str(hard),
+        "softbounces": str(soft),
+        "unsubscribes": str(int(amount * random.uniform(0, 0.006))),
+        "forwards": str(forwards),
+        "uniqueforwards": str(forwards),
+        "replies": str(int(unique_opens * 0.01)),
+        "uniquereplies": str(int(unique_opens * 0.01)),
+    }

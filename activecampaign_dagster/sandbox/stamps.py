@@ -1,0 +1,117 @@
+"""Instants and the ways the API writes and reads them.
+
+Inside the sandbox an instant is a whole number of seconds since 1970 (UTC). ActiveCampaign API:
+every ISO stamp is written in America/Chicago with that day's offset, `created_timestamp` and
+`updated_timestamp` are the same wall clock without an offset.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+CHICAGO = ZoneInfo("America/Chicago")
+DAY = 86_400
+
+_WITHIN_HOUR = tuple(b":%02d:%02d" % divmod(second, 60) for second in range(3600))
+_FILTER = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})"
+    r"(?:[T ](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?"
+)
+
+
+class DateFilter(StrEnum):
+    """How the account reads the offset of a date filter; nobody outside ActiveCampaign knows."""
+
+    OFFSET_HONOURED = "offset_honoured"
+    OFFSET_DROPPED = "offset_dropped"
+    DIGITS_AS_UTC = "digits_as_utc"
+
+
+@lru_cache(maxsize=65_536)
+def _hour(hour: int) -> tuple[bytes, bytes, bytes]:
+    text = datetime.fromtimestamp(hour * 3600, tz=CHICAGO).isoformat().encode()
+    return text[:13], text[:10] + b" " + text[11:13], text[-6:]
+
+
+def iso(epoch: int) -> bytes:
+    """`2018-09-12T16:51:30-05:00`, Chicago."""
+    hour, rest = divmod(epoch, 3600)
+    day, _, offset = _hour(hour)
+    return day + _WITHIN_HOUR[rest] + offset
+
+
+def naive(epoch: int) -> bytes:
+    """`2018-09-12 16:51:30`, Chicago wall clock."""
+    hour, rest = divmod(epoch, 3600)
+    return _hour(hour)[1] + _WITHIN_HOUR[rest]
+
+
+def both(epoch: int) -> tuple[bytes, bytes]:
+    """`iso` and `naive` at once."""
+    hour, rest = divmod(epoch, 3600)
+    day, plain, offset = _hour(hour)
+    within = _WITHIN_HOUR[rest]
+    return day + within + offset, plain + within
+
+
+def mislabelled(epoch: int) -> str:
+    """UTC digits with Chicago's offset, hours in the future.
+
+    ActiveCampaign API: recorded in the `udate` of dealGroups and dealStages after a stage was
+    deleted.
+    """
+    digits = datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return digits + iso(epoch)[-6:].decode()
+
+
+def seconds(moment: datetime) -> int:
+    """An aware datetime as whole seconds since 1970, fractions cut off."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} needs a time zone")
+    return math.floor(moment.timestamp())
+
+
+def parse(value: object) -> int | None:
+    """What a caller calls a stamp (aware datetime, ISO text, seconds) as seconds, else None."""
+    if isinstance(value, datetime):
+        return seconds(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return parse_filter(value, DateFilter.OFFSET_HONOURED)
+    return None
+
+
+def parse_filter(text: str, reading: DateFilter) -> int | None:
+    """The first whole second that is not before a date filter's value; None if it is no date.
+
+    ActiveCampaign API: dates, `YYYY-MM-DD HH:MM:SS` and RFC 3339 are accepted.
+    """
+    match = _FILTER.fullmatch(text.strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    try:
+        digits = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
+        )
+        return _instant(digits, zone, reading) + (1 if fraction and float(fraction) > 0 else 0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _instant(digits: datetime, zone: str | None, reading: DateFilter) -> int:
+    if reading is DateFilter.DIGITS_AS_UTC:
+        return seconds(digits.replace(tzinfo=UTC))
+    if zone is None or reading is DateFilter.OFFSET_DROPPED:
+        return seconds(digits.replace(tzinfo=CHICAGO))
+    if zone == "Z":
+        return seconds(digits.replace(tzinfo=UTC))
+    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    east = -minutes if zone[0] == "-" else minutes
+    return seconds(digits.replace(tzinfo=UTC) - timedelta(minutes=east))

@@ -1,0 +1,95 @@
+"""What the tests of several packages share: an account on loopback, a warehouse file, a sync."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.run import Outcome, sync
+from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Window
+from activecampaign_dagster.sync.warehouse import connect
+
+_syncs = count(1)
+
+
+@dataclass
+class Warehouse:
+    """A DuckDB file that syncs land in."""
+
+    path: Path
+    source: Source = field(default_factory=Source)
+
+    def sync(
+        self,
+        sandbox: Sandbox,
+        mode: Mode = Mode.FULL,
+        *,
+        streams: Sequence[str] = tuple(STREAMS),
+        window: Window | None = None,
+        at: datetime | None = None,
+        per_second: int | None = None,
+    ) -> dict[str, Outcome]:
+        """One sync of the account behind `sandbox`; outcomes by stream."""
+        request = SyncRequest(
+            streams=frozenset(streams),
+            mode=mode,
+            window=window,
+            sync_id=f"sync-{next(_syncs)}",
+            at=at or datetime.now(UTC),
+        )
+        with Client(sandbox.url, sandbox.api_key, per_second=per_second) as client:
+            outcomes = sync(
+                self.source,
+                request,
+                client=client,
+                connect=partial(connect, self.path),
+                staging=self.staging,
+                log=logging.getLogger("sync"),
+            )
+            return {outcome.target.name: outcome for outcome in outcomes}
+
+    @property
+    def staging(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.staging")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with connect(self.path) as db:
+            return db.execute(sql).fetchall()
+
+    def table(self, name: str) -> dict[int, dict[str, Any]]:
+        """A table's rows by id, as dictionaries."""
+        with connect(self.path) as db:
+            result = db.execute(f'from activecampaign."{name}"')
+            names = [column[0] for column in result.description]
+            return {
+                row["id"]: row
+                for row in (dict(zip(names, row, strict=True)) for row in result.fetchall())
+            }
+
+    def live(self, name: str) -> dict[int, dict[str, Any]]:
+        """The rows that are in the account, without the sync's own columns."""
+        return {
+            row_id: {key: value for key, value in row.items() if not key.startswith("_")}
+            for row_id, row in self.table(name).items()
+            if row["_deleted_at"] is None
+        }
+
+
+@contextmanager
+def serving(account: Account | None = None, **options: Any) -> Iterator[Sandbox]:
+    """A small made-up account on loopback, without a rate limit unless one is given."""
+    account = account or Account.generate(seed=1, contacts=230, deals=150, field_values=500)
+    options = {"requests_per_second": None, **options}
+    with Sandbox(account, **options) as sandbox:
+        yield sandbox
