@@ -26,7 +26,9 @@ _LOGS = PROJECT_ROOT / "data" / "demo_logs"
 
 def main() -> None:
     """Parse the arguments and run the demo or the UI."""
-    parser = argparse.ArgumentParser(prog="python -m activecampaign_dagster.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m activecampaign_dagster.demo", description=__doc__
+    )
     parser.add_argument("--ui", action="store_true", help="serve the Dagster UI on the sandbox")
     parser.add_argument("--contacts", type=int, default=2_000, help="size of the made-up account")
     parser.add_argument("--port", type=int, default=3000, help="port of the UI")
@@ -47,19 +49,88 @@ def _sandbox(contacts: int, *, live: bool) -> Iterator[str]:
     command = [sys.executable, "-m", "activecampaign_dagster.sandbox", "--port", "0"]
     command += ["--contacts", str(contacts), "--deals", str(contacts // 2)]
     command += ["--field-values", str(contacts * 3)]
-    # the demo is not there to make anybody wait; the limit is what the tests are for
+    # nobody should wait for a demo; the real limit is 5 requests per second
     command += ["--requests-per-second", "0", *(["--live"] if live else [])]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        exports = dict(
-            line.strip().removeprefix("export ").split("=", 1)
-            for line in (process.stdout.readline() for _ in range(3))
-            if "export " in line
-        )
-        os.environ |= exports
-        os.environ[DATABASE_VARIABLE] = str(_DATABASE)
-        yield exports["ACTIVECAMPAIGN_URL"]
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = [process.stdout.readline() for _ in range(3)] if process.stdout else []
+            pairs = (line.strip().removeprefix("export ").split("=", 1) for line in lines[1:])
+            os.environ |= dict(pairs)
+            os.environ[DATABASE_VARIABLE] = str(_DATABASE)
+            yield os.environ["ACTIVECAMPAIGN_URL"]
+        finally:
+            process.terminate()
+
+
+def _serve_ui(port: int) -> None:
+    print(f"Dagster UI on a made-up account that keeps changing: http://127.0.0.1:{port}")
+    print(f"Database: {_DATABASE}. Stop with Ctrl-C.", flush=True)
+    command = [_program("dagster"), "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")]
+    with subprocess.Popen([*command, "--port", str(port)], cwd=PROJECT_ROOT) as process:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+
+
+def _tour(url: str) -> None:
+    for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
+        leftover.unlink(missing_ok=True)
+    _LOGS.mkdir(parents=True, exist_ok=True)
+    _execute("full_refresh", "Full refresh of a made-up account")
+    changes = requests.post(f"{url}/sandbox/churn", params={"changes": 200}, timeout=10).json()
+    print(f"  the account has changed: {changes['changes']}")
+    _execute("incremental_sync", "Incremental sync of what changed")
+    _summarise()
+
+
+def _execute(job: str, title: str) -> None:
+    """Run a job as a user would; on failure show the end of its log."""
+    log = _LOGS / f"{job}.log"
+    print(f"{title} (log: {log.relative_to(PROJECT_ROOT)}) …", end="", flush=True)
+    began = time.monotonic()
+    command = [_program("dagster"), "job", "execute", "-j", job]
+    command += ["-m", "activecampaign_dagster.definitions"]
+    with log.open("w") as out:
+        done = subprocess.run(command, cwd=PROJECT_ROOT, stdout=out, stderr=out, check=False)
+    print(f" {time.monotonic() - began:.0f} s")
+    if done.returncode:
+        sys.exit("".join(log.read_text().splitlines(keepends=True)[-30:]))
+
+
+def _program(name: str) -> str:
+    """A command of this environment, activated or not."""
+    return str(Path(sys.executable).with_name(name))
+
+
+_TABLES = """
+    select
+        stream, table_name as "table", sync_type, live_rows, deleted_rows,
+        strftime(watermark, '%Y-%m-%d %H:%M') as newest_change
+    from activecampaign._streams
+    order by live_rows desc
+"""
+_PIPELINES = """
+    select
+        pipeline, stage, currency,
+        open_deals, won_deals, lost_deals, open_value, won_value, win_rate
+    from marts.pipeline_stages
+    where open_deals + won_deals + lost_deals > 0
+    order by pipeline, currency, stage_position
+"""
+
+
+def _summarise() -> None:
+    with connect(_DATABASE, read_only=True) as db:
+        print("\nTables as they were landed (schema activecampaign)")
+        db.sql(_TABLES).show(max_rows=20, max_width=120)
+        print("Deals by pipeline and stage (marts.pipeline_stages, values in currency units)")
+        db.sql(_PIPELINES).show(max_rows=60, max_width=140)
+    print(f"Database  {_DATABASE}")
+    print("Models    make docs  → http://127.0.0.1:8080 (dbt docs)")
+    print("UI        make dev   → http://127.0.0.1:3000 (Dagster)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+with
+    deals as (
+        select *
+        from {{ ref("stg_activecampaign__deals") }}
+        where contact_id is not null and not is_hidden and not is_deleted
+    ),
+
+    per_currency as (
+        select
+            account,
+            contact_id,
+            currency,
+            count(*) as deals,
+            count(*) filter (where status = 'open') as open_deals,
+            count(*) filter (where status = 'won') as won_deals,
+            count(*) filter (where status = 'lost') as lost_deals,
+            sum(value) filter (where status = 'open') as open_value,
+            sum(value) filter (where status = 'won') as won_value,
+            min(created_at) as first_deal_created_at,
+            max(updated_at) as last_deal_updated_at
+        from deals
+        group by account, contact_id, currency
+    ),
+
+    per_contact as (
+        select
+            account,
+            contact_id,
+            cast(sum(deals) as bigint) as deals,
+            cast(sum(open_deals) as bigint) as open_deals,
+            cast(sum(won_deals) as bigint) as won_deals,
+            cast(sum(lost_deals) as bigint) as lost_deals,
+            map_from_entries(
+                list((currency, open_value) order by currency) filter (
+                    where open_value is not null and currency is not null
+                )
+            ) as open_value_by_currency,
+            map_from_entries(
+                list((currency, won_value) order by currency) filter (
+                    where won_value is not null and currency is not null
+                )
+            ) as won_value_by_currency,
+            min(first_deal_created_at) as first_deal_created_at,
+            max(last_deal_updated_at) as last_deal_updated_at
+        from per_currency
+        group by account, contact_id
+    )
+
+select *
+from per_contact

@@ -1,0 +1,138 @@
+{{ config(materialized="table") }}
+
+with
+    versions as (select * from {{ ref("deals_snapshot") }}),
+
+    numbered as (
+        select
+            *,
+            row_number() over newest_last as version,
+            lag(updated_at) over newest_last as previous_updated_at,
+            lead(dbt_valid_from) over newest_last as next_valid_from
+        from versions
+        window newest_last as (partition by account, deal_id order by dbt_valid_from)
+    ),
+
+    -- What is known of a deal's time before the first sync: it was created, it was
+    -- open until it
+    -- was decided, and the decision is not later than the last modification.
+    creations as (
+        select
+            * exclude (status, is_deleted),
+            case when status is not null then 'open' end as status,
+            false as is_deleted,
+            0 as step,
+            coalesce(least(created_at, observed_at), observed_at) as starts_at,
+            coalesce(
+                updated_at <= created_at + interval 1 minute, false
+            ) as is_start_known
+        from numbered
+        where version = 1
+    ),
+
+    first_decisions as (
+        select
+            * exclude (is_deleted),
+            false as is_deleted,
+            1 as step,
+            least(coalesce(updated_at, observed_at), observed_at) as starts_at,
+            coalesce(
+                updated_at <= created_at + interval 1 minute, false
+            ) as is_start_known
+        from numbered
+        where version = 1 and status in ('won', 'lost')
+    ),
+
+    first_deletions as (
+        select *, 2 as step, observed_at as starts_at, true as is_start_known
+        from numbered
+        where version = 1 and is_deleted
+    ),
+
+    -- A change that was noticed between two syncs: the deal's own stamp tells when,
+    -- unless it did
+    -- not move, as when a deal is hidden or deleted. A deal that had no stamp before
+    -- was hidden.
+    changes as (
+        select
+            *,
+            3 as step,
+            case
+                when updated_at > previous_updated_at and not is_deleted
+                then least(updated_at, observed_at)
+                else observed_at
+            end as starts_at,
+            previous_updated_at is not null or is_deleted as is_start_known
+        from numbered
+        where version > 1
+    ),
+
+    -- Rows that left the table altogether, as they do when deals are synced as a full
+    -- table.
+    vanishings as (
+        select
+            * exclude (is_deleted),
+            true as is_deleted,
+            4 as step,
+            dbt_valid_to as starts_at,
+            true as is_start_known
+        from numbered
+        where
+            not is_deleted
+            and dbt_valid_to is not null
+            and (next_valid_from is null or next_valid_from > dbt_valid_to)
+    ),
+
+    -- Older history, such as an account's log of deal activities, would be one more
+    -- table here.
+    gathered as (
+        select *
+        from creations
+        union all by name
+        select *
+        from first_decisions
+        union all by name
+        select *
+        from first_deletions
+        union all by name
+        select *
+        from changes
+        union all by name
+        select *
+        from vanishings
+    ),
+
+    ordered as (
+        select
+            * exclude (starts_at),
+            row_number() over in_order as event_number,
+            max(starts_at) over (in_order rows unbounded preceding) as starts_at
+        from gathered
+        window in_order as (partition by account, deal_id order by version, step)
+    ),
+
+    ended as (
+        select
+            account,
+            deal_id,
+            event_number,
+            owner_id,
+            pipeline_id,
+            stage_id,
+            status,
+            currency,
+            value,
+            is_hidden,
+            is_deleted,
+            is_start_known,
+            created_at,
+            observed_at,
+            starts_at,
+            lead(starts_at) over (
+                partition by account, deal_id order by event_number
+            ) as ends_at
+        from ordered
+    )
+
+select *
+from ended

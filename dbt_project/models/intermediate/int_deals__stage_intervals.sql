@@ -1,0 +1,74 @@
+{{ config(materialized="table") }}
+
+with
+    events as (select * from {{ ref("int_deals__events") }}),
+
+    compared as (
+        select
+            *,
+            coalesce(
+                event_number > 1
+                and pipeline_id is not distinct from lag(pipeline_id) over in_order
+                and stage_id is not distinct from lag(stage_id) over in_order
+                and status is not distinct from lag(status) over in_order
+                and is_deleted is not distinct from lag(is_deleted) over in_order,
+                false
+            ) as is_unchanged
+        from events
+        window in_order as (partition by account, deal_id order by event_number)
+    ),
+
+    numbered as (
+        select
+            *,
+            count(*) filter (where not is_unchanged) over (
+                partition by account, deal_id
+                order by event_number
+                rows unbounded preceding
+            ) as interval_number
+        from compared
+    ),
+
+    merged as (
+        select
+            account,
+            deal_id,
+            interval_number,
+            any_value(pipeline_id) as pipeline_id,
+            any_value(stage_id) as stage_id,
+            any_value(status) as status,
+            arg_max(is_hidden, event_number) as is_hidden,
+            any_value(is_deleted) as is_deleted,
+            arg_min(is_start_known, event_number) as is_start_known,
+            min(observed_at) as observed_from,
+            min(starts_at) as starts_at
+        from numbered
+        group by account, deal_id, interval_number
+    ),
+
+    ended as (
+        select
+            account,
+            deal_id,
+            interval_number,
+            pipeline_id,
+            stage_id,
+            status,
+            lead(pipeline_id) over in_order as next_pipeline_id,
+            lead(stage_id) over in_order as next_stage_id,
+            lead(status) over in_order as next_status,
+            is_hidden,
+            is_deleted,
+            lead(is_deleted) over in_order as is_next_deleted,
+            is_start_known,
+            lead(is_start_known) over in_order as is_end_known,
+            lead(starts_at) over in_order is null as is_current,
+            observed_from,
+            starts_at,
+            lead(starts_at) over in_order as ends_at
+        from merged
+        window in_order as (partition by account, deal_id order by interval_number)
+    )
+
+select *
+from ended

@@ -1,0 +1,70 @@
+with
+    campaigns as (select * from {{ ref("stg_activecampaign__campaigns") }}),
+
+    counted as (
+        select
+            *,
+            sends - coalesce(hard_bounces, 0) - coalesce(soft_bounces, 0) as delivered,
+            hard_bounces + soft_bounces as bounces,
+            opens - verified_opens as machine_opens,
+            unique_opens - verified_unique_opens as unique_machine_opens
+        from campaigns
+    ),
+
+    rated as (
+        select
+            -- ids
+            account,
+            campaign_id,
+            automation_id,
+
+            -- strings
+            campaign,
+            campaign_type,
+            status,
+            status_label,
+
+            -- numerics
+            recipients,
+            sends,
+            delivered,
+            opens,
+            unique_opens,
+            verified_opens,
+            verified_unique_opens,
+            machine_opens,
+            unique_machine_opens,
+            clicks,
+            unique_clicks,
+            clickers,
+            hard_bounces,
+            soft_bounces,
+            bounces,
+            unsubscribes,
+            forwards,
+            replies,
+            {{ ratio("unique_opens", "sends") }} as open_rate,
+            {{ ratio("verified_unique_opens", "sends") }} as verified_open_rate,
+            {{ ratio("clickers", "sends") }} as click_rate,
+            {{ ratio("clickers", "unique_opens") }} as click_to_open_rate,
+            {{ ratio("bounces", "sends") }} as bounce_rate,
+            {{ ratio("unsubscribes", "sends") }} as unsubscribe_rate,
+
+            -- booleans
+            automation_id is not null as is_automated,
+            are_opens_tracked,
+            is_deleted,
+
+            -- timestamps
+            created_at,
+            sent_at,
+            last_sent_at,
+            counted_at,
+            deleted_at,
+            {{ local_date("coalesce(sent_at, last_sent_at)") }} as sent_date,
+            {{ local_month("coalesce(sent_at, last_sent_at)") }} as sent_month
+        from counted
+    )
+
+select *
+from rated

@@ -1,0 +1,77 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "custom_field_value_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_vanished('stg_activecampaign__custom_field_values', ['account', 'custom_field_value_id']) }}",
+    )
+}}
+
+with
+    custom_field_values as (
+        select * from {{ ref("stg_activecampaign__custom_field_values") }}
+    ),
+
+    custom_fields as (select * from {{ ref("stg_activecampaign__custom_fields") }}),
+
+    joined as (
+        select
+            -- ids
+            custom_field_values.account,
+            custom_field_values.custom_field_value_id,
+            custom_field_values.contact_id,
+            custom_field_values.custom_field_id,
+
+            -- strings
+            custom_fields.custom_field,
+            custom_fields.personalization_tag,
+            custom_fields.field_type,
+            custom_field_values.value,
+
+            -- booleans
+            custom_fields.custom_field_id is null as is_field_missing,
+            custom_field_values.is_deleted,
+
+            -- timestamps
+            custom_field_values.created_at,
+            custom_field_values.updated_at,
+            custom_field_values.deleted_at,
+            custom_field_values.observed_at
+        from custom_field_values
+        left join
+            custom_fields
+            on custom_field_values.account = custom_fields.account
+            and custom_field_values.custom_field_id = custom_fields.custom_field_id
+    ),
+
+    -- what the sync wrote since, whenever that was, and values whose field changed
+    due as (
+        select joined.*
+        from joined
+        {% if is_incremental() %}
+            left join {{ this }} as loaded using (account, custom_field_value_id)
+            where
+                loaded.observed_at is distinct from joined.observed_at
+                or loaded.custom_field is distinct from joined.custom_field
+                or loaded.personalization_tag
+                is distinct from joined.personalization_tag
+                or loaded.field_type is distinct from joined.field_type
+                or loaded.is_field_missing is distinct from joined.is_field_missing
+        {% endif %}
+    )
+
+select
+    * exclude (
+        is_field_missing, is_deleted, created_at, updated_at, deleted_at, observed_at
+    ),
+    case
+        when {{ has_choices("field_type") }} then {{ choices("value") }}
+    end as choices,
+    is_field_missing,
+    is_deleted,
+    created_at,
+    updated_at,
+    deleted_at,
+    observed_at
+from due

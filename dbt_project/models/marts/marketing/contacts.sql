@@ -1,0 +1,96 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "contact_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_vanished('stg_activecampaign__contacts', ['account', 'contact_id']) }}",
+    )
+}}
+
+with
+    contacts as (select * from {{ ref("stg_activecampaign__contacts") }}),
+
+    deal_totals as (select * from {{ ref("int_contacts__deal_totals") }}),
+
+    custom_fields as (select * from {{ ref("int_contacts__custom_fields") }}),
+
+    joined as (
+        select
+            -- ids
+            account,
+            contact_id,
+            contacts.organization_id,
+
+            -- strings
+            contacts.email,
+            contacts.first_name,
+            contacts.last_name,
+            contacts.full_name,
+            contacts.phone,
+            contacts.organization,
+            case
+                when contacts.is_deleted
+                then 'deleted'
+                when contacts.is_anonymized
+                then 'anonymized'
+                when contacts.email is null
+                then 'no e-mail'
+                when contacts.hard_bounces > 0
+                then 'bounced'
+                else 'reachable'
+            end as status,
+            coalesce(
+                contacts.custom_fields, custom_fields.custom_fields
+            ) as custom_fields,
+
+            -- numerics
+            contacts.mails_received,
+            contacts.hard_bounces,
+            contacts.soft_bounces,
+            coalesce(deal_totals.deals, 0) as deals,
+            coalesce(deal_totals.open_deals, 0) as open_deals,
+            coalesce(deal_totals.won_deals, 0) as won_deals,
+            coalesce(deal_totals.lost_deals, 0) as lost_deals,
+            deal_totals.open_value_by_currency,
+            deal_totals.won_value_by_currency,
+
+            -- booleans
+            contacts.is_anonymized,
+            contacts.is_deleted,
+
+            -- timestamps
+            contacts.created_at,
+            contacts.updated_at,
+            contacts.last_opened_at,
+            contacts.last_clicked_at,
+            contacts.last_machine_opened_at,
+            contacts.created_at as first_touch_at,
+            greatest(
+                contacts.created_at,
+                contacts.last_opened_at,
+                contacts.last_clicked_at,
+                deal_totals.last_deal_updated_at
+            ) as last_touch_at,
+            contacts.deleted_at,
+            {{ local_date("contacts.created_at") }} as created_date,
+            {{ local_month("contacts.created_at") }} as created_month,
+
+            -- changes whenever something in the row does
+            hash(
+                contacts.observed_at,
+                custom_fields.fingerprint,
+                deal_totals,
+                '{{ var("reporting_timezone") }}'
+            ) as row_version
+        from contacts
+        left join deal_totals using (account, contact_id)
+        left join custom_fields using (account, contact_id)
+    )
+
+select joined.*
+from joined
+{% if is_incremental() %}
+    left join {{ this }} as loaded using (account, contact_id)
+    where loaded.row_version is distinct from joined.row_version
+{% endif %}

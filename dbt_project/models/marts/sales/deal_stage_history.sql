@@ -1,0 +1,98 @@
+with
+    intervals as (select * from {{ ref("int_deals__stage_intervals") }}),
+
+    stages as (select * from {{ ref("int_deal_stages__known") }}),
+
+    pipelines as (select * from {{ ref("int_pipelines__known") }}),
+
+    -- a visit is the time that an open deal spends in a stage
+    visits as (
+        select
+            *,
+            row_number() over (
+                partition by account, deal_id order by interval_number
+            ) as step_number,
+            row_number() over (
+                partition by account, deal_id, pipeline_id, stage_id
+                order by interval_number
+            ) as visit_number,
+            case
+                when is_current
+                then null
+                when is_next_deleted
+                then 'deleted'
+                when next_status in ('won', 'lost')
+                then next_status
+                when next_stage_id is null
+                then 'hidden'
+                when next_pipeline_id is distinct from pipeline_id
+                then 'moved to another pipeline'
+                else 'moved to another stage'
+            end as ended_by
+        from intervals
+        where status = 'open' and not is_deleted and stage_id is not null
+    ),
+
+    described as (
+        select
+            -- ids
+            visits.account,
+            visits.deal_id,
+            visits.step_number,
+            visits.pipeline_id,
+            visits.stage_id,
+
+            -- strings
+            pipelines.pipeline,
+            stages.stage,
+            visits.ended_by,
+
+            -- numerics
+            stages.stage_position,
+            visits.visit_number,
+            case
+                when visits.is_start_known and coalesce(visits.is_end_known, true)
+                then
+                    {{
+                        days_between(
+                            "visits.starts_at",
+                            "coalesce(visits.ends_at, " ~ as_of() ~ ")",
+                        )
+                    }}
+            end as days,
+            greatest(
+                0,
+                {{
+                    days_between(
+                        "greatest(visits.starts_at, visits.observed_from)",
+                        "coalesce(visits.ends_at, " ~ as_of() ~ ")",
+                    )
+                }}
+            ) as days_observed,
+
+            -- booleans
+            visits.is_current,
+            visits.is_start_known as is_entered_at_known,
+            coalesce(visits.is_end_known, true) as is_left_at_known,
+            visits.is_hidden,
+            coalesce(stages.is_stage_missing, true) as is_stage_missing,
+
+            -- timestamps
+            visits.starts_at as entered_at,
+            visits.ends_at as left_at,
+            visits.observed_from,
+            {{ local_date("visits.starts_at") }} as entered_date,
+            {{ local_date("visits.ends_at") }} as left_date
+        from visits
+        left join
+            stages
+            on visits.account = stages.account
+            and visits.stage_id = stages.stage_id
+        left join
+            pipelines
+            on visits.account = pipelines.account
+            and visits.pipeline_id = pipelines.pipeline_id
+    )
+
+select *
+from described

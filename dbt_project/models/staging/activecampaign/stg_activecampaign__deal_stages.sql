@@ -1,0 +1,28 @@
+with
+    source as (select * from {{ account_rows("deal_stages") }}),
+
+    renamed as (
+        select
+            -- ids
+            _account as account,
+            id as stage_id,
+            {{ present_id('"group"') }} as pipeline_id,
+
+            -- strings
+            {{ present_text("title") }} as stage,
+
+            -- numerics
+            "order" as stage_order,
+
+            -- booleans
+            _deleted_at is not null as is_deleted,
+
+            -- timestamps
+            cdate as created_at,
+            _deleted_at as deleted_at,
+            greatest(_synced_at, _deleted_at) as observed_at
+        from source
+    )
+
+select *
+from renamed

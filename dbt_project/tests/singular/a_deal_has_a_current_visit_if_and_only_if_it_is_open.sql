@@ -1,0 +1,28 @@
+with
+    open_deals as (
+        select account, deal_id, stage_id
+        from {{ ref("deals") }}
+        where status = 'open' and not is_deleted and stage_id is not null
+    ),
+
+    current_visits as (
+        select account, deal_id, stage_id
+        from {{ ref("deal_stage_history") }}
+        where is_current
+    )
+
+    (
+        select *
+        from open_deals
+        except
+        select *
+        from current_visits
+    )
+union all
+(
+    select *
+    from current_visits
+    except
+    select *
+    from open_deals
+)

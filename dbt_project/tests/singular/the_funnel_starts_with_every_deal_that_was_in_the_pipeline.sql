@@ -1,0 +1,20 @@
+with
+    funnel as (
+        select account, pipeline_id, sum(deals_reached) as deals
+        from {{ ref("sales_funnel") }}
+        where stage_position = 1
+        group by all
+    ),
+
+    -- deals that were never in a stage that is still listed have no place in it
+    deals as (
+        select account, pipeline_id, count(distinct deal_id) as deals
+        from {{ ref("int_deals__furthest_stages") }}
+        where created_at is not null
+        group by all
+    )
+
+select *
+from funnel
+full join deals using (account, pipeline_id)
+where funnel.deals is distinct from deals.deals
