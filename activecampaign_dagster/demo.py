@@ -80,7 +80,7 @@ def _tour(url: str) -> None:
     _LOGS.mkdir(parents=True, exist_ok=True)
     _execute("full_refresh", "Full refresh of a made-up account")
     changes = requests.post(f"{url}/sandbox/churn", params={"changes": 200}, timeout=10).json()
-    print(f"  the account has changed: {changes['changes']}")
+    print(f"  the account has changed: {len(changes['changes'])} records added, edited or deleted")
     _execute("incremental_sync", "Incremental sync of what changed")
     _summarise()
 
@@ -112,12 +112,23 @@ _TABLES = """
     order by live_rows desc
 """
 _PIPELINES = """
+    with by_currency as (
+        select *, sum(deals) over (partition by pipeline_id, stage_id) as all_deals
+        from marts.pipeline_stages
+    )
     select
-        pipeline, stage, currency,
-        open_deals, won_deals, lost_deals, open_value, won_value, win_rate
-    from marts.pipeline_stages
-    where open_deals + won_deals + lost_deals > 0
-    order by pipeline, currency, stage_position
+        pipeline,
+        coalesce(stage, '(stage is gone)') as stage,
+        sum(open_deals)::bigint as open,
+        sum(won_deals)::bigint as won,
+        sum(lost_deals)::bigint as lost,
+        round(100 * sum(won_deals) / nullif(sum(won_deals + lost_deals), 0))::int as "win %",
+        string_agg(currency || ' ' || format('{:,}', open_value::bigint), ', ' order by currency)
+            filter (open_value > 0) as open_value
+    from by_currency
+    where all_deals > 0
+    group by all
+    order by pipeline, min(stage_position) nulls last
 """
 
 
