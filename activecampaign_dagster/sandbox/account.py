@@ -16,6 +16,7 @@ from activecampaign_dagster.sandbox.stamps import DateFilter
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+_LAST_SECOND = 1 << 32
 _DEAL_COLUMNS = ("contact", "owner", "stage", "status", "value")
 
 
@@ -116,15 +117,16 @@ class Account(Books):
         """A new open deal in the first stage of the first accessible pipeline; returns its id."""
         now = self._second()
         group = next(iter(self.visible_ids("dealGroups")), 1)
-        stage = self.stages_of(group)
         contact = self.contacts.live[-1] if len(self.contacts) else None
         deal = self.deals.add(now, now)
         defaults = {
-            "stage": stage[0] if stage else 0,
+            "group": group,
             "owner": 1,
             "value": 100 * (1000 + deal % 977),
             "contact": contact,
         }
+        if "stage" in overrides:
+            del defaults["group"]
         self._change_deal(deal, defaults | overrides)
         return deal
 
@@ -322,6 +324,8 @@ class Account(Books):
             if name not in changes:
                 continue
             epoch = stamps.parse(changes[name])
+            if epoch is not None and not 0 < epoch < _LAST_SECOND:
+                epoch = None
             if epoch is not None:
                 del changes[name]
                 laid.pop(name, None)

@@ -275,10 +275,13 @@ class FieldValues:
             return self._added[number][2]
         if number in self._changed:
             return self._changed[number][0]
+        return self._made_up(number, self._place(number)[1])
+
+    def _made_up(self, number: int, field: int) -> str | None:
         bits = words.mix(self._seed, number)
         if bits >> 50 & 0x7F == 1:
             return None
-        return self._writers[self._place(number)[1] - 1](bits & 0xFFFFFFFF)
+        return self._writers[field - 1](bits & 0xFFFFFFFF)
 
     def render(self, number: int) -> bytes:
         """One value as the API lists it."""
@@ -287,17 +290,18 @@ class FieldValues:
         else:
             slot, field = self._place(number)
             contact, created = self._contacts[slot], self._created[slot]
-            value = self.value(number)
             if number in self._changed:
-                updated = self._changed[number][1]
+                value, updated = self._changed[number]
             else:
+                value = self._made_up(number, field)
                 updated = created if number % 3 else self._updated[slot]
+        cdate = stamps.iso(created)
         holes = {
             b"contact": b"%d" % contact,
             b"field": b"%d" % field,
             b"value": shapes.dumps(value),
-            b"cdate": stamps.iso(created),
-            b"udate": stamps.iso(updated),
+            b"cdate": cdate,
+            b"udate": cdate if updated == created else stamps.iso(updated),
         }
         return shapes.fill(_SHAPE, number, holes)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPResponse
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import pytest
@@ -24,6 +24,12 @@ class Client:
         self.sandbox = sandbox
         self.connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
         self.response: HTTPResponse
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
 
     def raw(self, path: str, params: Params = (), method: str = "GET", **headers: str) -> bytes:
         target = f"{path}?{urlencode(params)}" if params else path
@@ -53,6 +59,5 @@ def sandbox(account: Account) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[Client]:
-    made = Client(sandbox)
-    yield made
-    made.connection.close()
+    with Client(sandbox) as made:
+        yield made

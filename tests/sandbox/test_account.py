@@ -7,13 +7,13 @@ from random import Random
 
 import orjson
 import pytest
-from conftest import NOW, Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.live import Live
 from activecampaign_dagster.sandbox.shapes import ABSENT
+from tests.sandbox.conftest import NOW, Client
 
 EVERYTHING = (
     "contacts",
@@ -57,7 +57,7 @@ def test_a_seed_makes_one_account() -> None:
 @pytest.mark.parametrize("bad", [{"contacts": -1}, {"contacts": 0}, {"years": 0}, {"users": 0}])
 def test_sizes_that_make_no_sense_are_refused(bad: dict[str, int]) -> None:
     bad = {"user_count" if name == "users" else name: value for name, value in bad.items()}
-    with pytest.raises(ValueError, match="must be|need"):
+    with pytest.raises(ValueError, match=r"must be|need"):
         Account.generate(**bad)
 
 

@@ -8,12 +8,12 @@ import zlib
 from http.client import IncompleteRead, RemoteDisconnected
 
 import pytest
-from conftest import Client
 
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import Fault
 from activecampaign_dagster.sandbox.server import Sandbox
+from tests.sandbox.conftest import Client
 
 COLLECTIONS = (
     "contacts",
@@ -106,8 +106,7 @@ def test_meta_can_be_left_out_or_null(client: Client) -> None:
 
 
 def test_the_sixth_request_in_a_second_is_refused(account: Account) -> None:
-    with Sandbox(account) as sandbox:
-        client = Client(sandbox)
+    with Sandbox(account) as sandbox, Client(sandbox) as client:
         statuses = []
         for _ in range(7):
             client.get("users/me")
@@ -121,8 +120,7 @@ def test_the_sixth_request_in_a_second_is_refused(account: Account) -> None:
 
 
 def test_others_use_the_same_limit(account: Account) -> None:
-    with Sandbox(account, rate_limit_headers=True) as sandbox:
-        client = Client(sandbox)
+    with Sandbox(account, rate_limit_headers=True) as sandbox, Client(sandbox) as client:
         sandbox.spend(4)
         client.get("users/me")
         assert client.status == 200
@@ -155,9 +153,12 @@ def test_one_connection_serves_many_requests(client: Client) -> None:
 def test_requests_are_served_side_by_side(account: Account) -> None:
     with Sandbox(account, requests_per_second=None, latency=0.3) as sandbox:
         began = time.monotonic()
-        threads = [
-            threading.Thread(target=Client(sandbox).get, args=("users/me",)) for _ in "12345"
-        ]
+
+        def ask() -> None:
+            with Client(sandbox) as client:
+                client.get("users/me")
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
         for thread in threads:
             thread.start()
         for thread in threads:
