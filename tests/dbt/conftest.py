@@ -1,0 +1,177 @@
+"""dbt in this process, on databases that real syncs of the sandbox have filled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.warehouse import connect
+from tests.helpers import Warehouse, serving
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AS_OF = NOW + timedelta(days=60)
+VARS = {"as_of": AS_OF.isoformat()}
+
+
+@dataclass
+class Dbt:
+    """dbt on one database. All databases of a session share the artifacts' folder, so that the
+    project is parsed once; hence they all have the same file name."""
+
+    database: Path
+    folder: Path
+    manifests: dict[str, Manifest]
+    patch: pytest.MonkeyPatch
+
+    def run(self, *args: str, variables: dict[str, Any] | None = None) -> dbtRunnerResult:
+        """The result of a dbt command; fails the test if dbt fails."""
+        chosen = json.dumps(VARS | (variables or {}))
+        if chosen not in self.manifests:
+            self.manifests[chosen] = self._invoke(dbtRunner(), "parse", "--vars", chosen).result
+        return self._invoke(dbtRunner(manifest=self.manifests[chosen]), *args, "--vars", chosen)
+
+    def _invoke(self, runner: dbtRunner, *args: str) -> dbtRunnerResult:
+        self.patch.setenv("ACTIVECAMPAIGN_DATABASE", str(self.database))
+        places = {"project-dir": PROJECT, "profiles-dir": PROJECT, "target-path": self.target}
+        options = [f"--{name}={place}" for name, place in places.items()]
+        try:
+            result = runner.invoke([*args, *options, "--quiet", "--log-level-file=none"])
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+        if not result.success:
+            failed = [
+                f"{each.node.name}: {each.message}"
+                for each in getattr(result.result, "results", [])
+                if each.status in {"error", "fail"}
+            ]
+            pytest.fail(f"dbt {args[0]}: {result.exception or failed}")
+        return result
+
+    def build(
+        self, *select: str, tests: bool = False, variables: dict[str, Any] | None = None
+    ) -> dbtRunnerResult:
+        """Build seeds, snapshots and models; with their tests if asked for."""
+        without = ("--exclude-resource-type=test", "--exclude-resource-type=unit_test")
+        without = () if tests else without
+        chosen = ("--select", *select) if select else ()
+        return self.run("build", *chosen, *without, variables=variables)
+
+    @property
+    def target(self) -> Path:
+        return self.folder / "target"
+
+    def artifact(self, name: str) -> dict[str, Any]:
+        return json.loads((self.target / f"{name}.json").read_text())
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query as dictionaries."""
+        with connect(self.database) as db:
+            db.execute("set timezone = 'UTC'")
+            result = db.execute(sql, values)
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def execute(self, sql: str) -> None:
+        with duckdb.connect(str(self.database)) as db:
+            db.execute("set timezone = 'UTC'")
+            db.execute(sql)
+
+
+class Clock:
+    """A clock that shows what it is set to."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Observed:
+    """A sandbox account with its warehouse: change it, sync it, build it, at set times."""
+
+    def __init__(self, dbt: Dbt, account: Account, clock: Clock) -> None:
+        self.dbt = dbt
+        self.account = account
+        self.clock = clock
+        self.warehouse = Warehouse(dbt.database)
+
+    def sync(self, at: datetime, streams: Sequence[str] = tuple(STREAMS)) -> None:
+        """A full sync that writes its rows at a time."""
+        with serving(self.account) as sandbox:
+            self.warehouse.sync(sandbox, at=at, streams=streams)
+
+    @cached_property
+    def tables(self) -> dict[str, dict[int, dict[str, Any]]]:
+        """The account's own records now, by the API's names of the collections."""
+        names = [
+            "deals",
+            "contacts",
+            "dealGroups",
+            "dealStages",
+            "campaigns",
+            "fields",
+            "fieldValues",
+            "users",
+        ]
+        return {name: self.account.truth(name) for name in names}
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="session")
+def manifests() -> dict[str, Manifest]:
+    """Parsed projects by their variables."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def session_patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="session")
+def make_observed(artifacts, manifests, session_patch, tmp_path_factory):
+    """Makes accounts with a database of their own, to be synced and built."""
+
+    def make(seed: int, **sizes: int) -> Observed:
+        database = tmp_path_factory.mktemp("database") / "warehouse.duckdb"
+        clock = Clock(NOW)
+        sizes = {"contacts": 120, "deals": 120, "field_values": 300, **sizes}
+        account = Account.generate(seed=seed, now=NOW, clock=clock, **sizes)
+        return Observed(Dbt(database, artifacts, manifests, session_patch), account, clock)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def built(make_observed) -> Observed:
+    """An account that was synced and built with all tests and docs; not to be changed."""
+    observed = make_observed(1)
+    observed.sync(at=NOW + timedelta(minutes=5))
+    observed.dbt.build(tests=True)
+    observed.dbt.run("docs", "generate")
+    return observed
+
+
+@pytest.fixture(scope="session")
+def manifest(built) -> dict[str, Any]:
+    return built.dbt.artifact("manifest")

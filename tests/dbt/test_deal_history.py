@@ -1,0 +1,249 @@
+"""The history of deals against a log that the test keeps while it changes the account.
+
+The account changes for some days; after each day's changes it is synced and built.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from tests.dbt.conftest import NOW, Observed
+
+pytestmark = pytest.mark.xdist_group("dbt-history")
+
+FIRST_SYNC = NOW + timedelta(minutes=5)
+HIDDEN_ON, SHOWN_ON, DAYS = 2, 4, 5
+DEALS_ONLY = ("deals", "deal_groups", "deal_stages")
+HIDDEN_PIPELINE = 4
+STATUS = ("open", "won", "lost")
+
+
+@dataclass
+class Visit:
+    pipeline: int
+    stage: int
+    entered: datetime
+    is_known: bool
+    left: datetime | None = None
+    ended_by: str | None = None
+
+
+class Log:
+    """What the test knows to have happened, deal by deal."""
+
+    def __init__(self, observed: Observed, seed: int) -> None:
+        self.observed = observed
+        self.account = observed.account
+        self.random = Random(seed)
+        self.visits: dict[int, list[Visit]] = {}
+        self.closed: dict[int, tuple[str, datetime, bool]] = {}
+        self.deleted: set[int] = set()
+        for number, deal in self.account.truth("deals").items():
+            if deal["isDisabled"]:
+                continue
+            created = datetime.fromisoformat(deal["cdate"])
+            updated = datetime.fromisoformat(deal["mdate"])
+            fresh = updated <= created + timedelta(minutes=1)
+            visit = Visit(int(deal["group"]), int(deal["stage"]), created, fresh)
+            self.visits[number] = [visit]
+            status = STATUS[int(deal["status"])]
+            if status != "open":
+                visit.left, visit.ended_by = updated, status
+                self.closed[number] = (status, updated, fresh)
+
+    def _begin(self, deal: int, stage: int, at: datetime) -> None:
+        self.visits[deal].append(Visit(self.account.pipeline_of(deal), stage, at, True))
+
+    def _end(self, deal: int, at: datetime, why: str) -> None:
+        self.visits[deal][-1].left = at
+        self.visits[deal][-1].ended_by = why
+
+    def change(self, deal: int, at: datetime, synced: datetime) -> None:
+        """One random change of a deal at a time, which the sync of that day then sees."""
+        clock = self.observed.clock
+        clock.now = at
+        here = self.visits[deal][-1]
+        if self.random.random() < 0.1:
+            self.account.delete_deal(deal)
+            self.deleted.add(deal)
+            if here.left is None:
+                self._end(deal, synced, "deleted")
+        elif deal in self.closed:
+            self.account.reopen_deal(deal)
+            del self.closed[deal]
+            self._begin(deal, here.stage, at)
+        elif self.random.random() < 0.4:
+            status = self.random.choice(["won", "lost"])
+            (self.account.win_deal if status == "won" else self.account.lose_deal)(deal)
+            self.closed[deal] = (status, at, True)
+            self._end(deal, at, status)
+        else:
+            pipelines = [here.pipeline] * 3 + sorted(self.account.tables["dealGroups"])
+            pipeline = self.random.choice([p for p in pipelines if p not in self.account.hidden])
+            if here.pipeline in self.account.hidden:
+                pipeline = here.pipeline
+            stages = [s for s in self.account.stages_of(pipeline) if s != here.stage]
+            stage = self.random.choice(stages)
+            self.account.move_deal(deal, stage)
+            moved = "stage" if pipeline == here.pipeline else "pipeline"
+            self._end(deal, at, f"moved to another {moved}")
+            self._begin(deal, stage, at)
+
+    def add(self, at: datetime) -> None:
+        self.observed.clock.now = at
+        stage = self.random.choice(self.account.stages_of(1))
+        deal = self.account.add_deal(stage=stage)
+        self.visits[deal] = []
+        self._begin(deal, stage, at)
+
+
+@pytest.fixture(scope="session")
+def logs() -> dict[int, Log]:
+    return {}
+
+
+@pytest.fixture(params=[5, 6])
+def log(request, logs, make_observed) -> Log:
+    """A log for each seed, made once in whatever order the tests come."""
+    if request.param not in logs:
+        logs[request.param] = lived_through(request.param, make_observed)
+    return logs[request.param]
+
+
+def lived_through(seed: int, make_observed) -> Log:
+    observed: Observed = make_observed(seed, contacts=40, deals=60, field_values=20)
+    log = Log(observed, seed)
+    observed.sync(at=FIRST_SYNC)
+    observed.dbt.build("+deal_stage_history")
+    changed_while_hidden: set[int] = set()
+    for day in range(1, DAYS + 1):
+        morning = NOW + timedelta(days=day)
+        synced = morning + timedelta(hours=6)
+        if day == HIDDEN_ON:
+            log.account.hide_pipeline(HIDDEN_PIPELINE)
+        if day == SHOWN_ON:
+            log.account.show_pipeline(HIDDEN_PIPELINE)
+        deals = [d for d in log.visits if d not in log.deleted | changed_while_hidden]
+        for minute, deal in enumerate(log.random.sample(deals, 20)):
+            is_hidden = log.account.pipeline_of(deal) in log.account.hidden
+            log.change(deal, morning + timedelta(minutes=minute), synced)
+            if is_hidden and deal not in log.deleted:
+                # several changes that no sync sees one by one would show as one
+                changed_while_hidden.add(deal)
+        log.add(morning + timedelta(hours=1))
+        if day >= SHOWN_ON:
+            changed_while_hidden.clear()
+        observed.clock.now = synced
+        observed.sync(at=synced, streams=DEALS_ONLY)
+        observed.dbt.build("+deal_stage_history")
+    observed.dbt.build()
+    return log
+
+
+def visits(log: Log) -> dict[int, list[dict]]:
+    rows = log.observed.dbt.rows("from marts.deal_stage_history order by deal_id, step_number")
+    found: dict[int, list[dict]] = {}
+    for row in rows:
+        found.setdefault(row["deal_id"], []).append(row)
+    return found
+
+
+def test_every_visit_is_there_with_its_times_and_its_end(log):
+    found = visits(log)
+    assert found.keys() == log.visits.keys()
+    for deal, expected in log.visits.items():
+        assert [
+            Visit(
+                row["pipeline_id"],
+                row["stage_id"],
+                row["entered_at"],
+                row["is_entered_at_known"],
+                row["left_at"],
+                row["ended_by"],
+            )
+            for row in found[deal]
+        ] == expected, deal
+
+
+def test_the_log_holds_what_history_can_get_wrong(log):
+    """Else the comparison above would prove little."""
+    ends = {visit.ended_by for visits in log.visits.values() for visit in visits}
+    assert {"moved to another stage", "moved to another pipeline", "won", "lost"} <= ends
+    assert {"deleted", None} <= ends
+    reopened = [
+        deal
+        for deal, visits in log.visits.items()
+        if any(visit.ended_by in {"won", "lost"} for visit in visits[:-1])
+    ]
+    reentered = [
+        deal
+        for deal, visits in log.visits.items()
+        if len({(visit.pipeline, visit.stage) for visit in visits}) < len(visits)
+    ]
+    assert reopened
+    assert reentered
+
+
+def test_visits_are_numbered_per_stage_and_never_overlap(log):
+    for rows in visits(log).values():
+        seen: dict[tuple, int] = {}
+        for row in rows:
+            key = row["pipeline_id"], row["stage_id"]
+            seen[key] = seen.get(key, 0) + 1
+            assert row["visit_number"] == seen[key]
+        assert [row["step_number"] for row in rows] == list(range(1, len(rows) + 1))
+        for here, there in pairwise(rows):
+            assert here["left_at"] <= there["entered_at"]
+            if here["ended_by"].startswith("moved"):
+                assert here["left_at"] == there["entered_at"]
+        assert [row["is_current"] for row in rows[:-1]] == [False] * (len(rows) - 1)
+
+
+def test_decisions_that_a_sync_saw_are_dated_by_the_deal_and_marked_as_known(log):
+    rows = {row["deal_id"]: row for row in log.observed.dbt.rows("from marts.deals")}
+    for deal in log.visits:
+        if deal in log.deleted:
+            assert rows[deal]["is_deleted"]
+            continue
+        status, closed, is_known = log.closed.get(deal, ("open", None, False))
+        assert rows[deal]["status"] == status
+        assert rows[deal]["closed_at"] == closed
+        assert rows[deal]["is_closed_at_known"] == is_known
+
+
+def test_the_intervals_of_a_deal_leave_no_gap(log):
+    rows = log.observed.dbt.rows(
+        "from intermediate.int_deals__stage_intervals order by deal_id, interval_number"
+    )
+    for here, there in pairwise(rows):
+        if here["deal_id"] == there["deal_id"]:
+            assert here["ends_at"] == there["starts_at"]
+            assert not here["is_current"]
+        else:
+            assert here["ends_at"] is None
+            assert here["is_current"]
+
+
+def test_building_again_changes_nothing(log):
+    before = log.observed.dbt.rows("from marts.deal_stage_history order by all")
+    log.observed.dbt.build("+deal_stage_history")
+    assert log.observed.dbt.rows("from marts.deal_stage_history order by all") == before
+
+
+def test_a_deleted_pipeline_keeps_its_name_and_its_deals_say_that_it_is_gone(log):
+    observed = log.observed
+    observed.account.delete_pipeline(2)
+    observed.sync(at=NOW + timedelta(days=DAYS + 1), streams=DEALS_ONLY)
+    observed.dbt.build(tests=True)
+    deals = observed.dbt.rows("from marts.deals where pipeline_id = 2 and not is_deleted")
+    assert deals
+    assert all(deal["is_pipeline_missing"] for deal in deals)
+    assert {deal["pipeline"] for deal in deals} == {"Renewals"}
+    pipelines = observed.dbt.rows("from marts.pipelines where pipeline_id = 2")
+    assert sum(row["deals"] for row in pipelines) == len(deals)
+    assert all(row["is_pipeline_missing"] for row in pipelines)
