@@ -1,0 +1,91 @@
+"""The pipeline report: one self-contained HTML page made of the marts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import duckdb
+from plotly.offline import get_plotlyjs
+
+from activecampaign_dagster.report.figures import Figure, figures
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0; background: #f4f6f8; color: #22303c; font: 16px/1.45 system-ui, sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 20px 16px 48px; }
+h1 { font-size: 1.6rem; margin: 0 0 4px; }
+h2 { font-size: 1.1rem; margin: 0 0 2px; }
+p { margin: 0; color: #51606d; font-size: .92rem; }
+.tiles, .figures { display: grid; gap: 16px; margin-top: 18px; }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
+.figures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.card { background: white; border: 1px solid #e3e8ec; border-radius: 8px; padding: 14px 16px;
+        min-width: 0; }
+.tile strong { display: block; font-size: 1.7rem; line-height: 1.2; }
+.plot { margin-top: 8px; }
+.figures .card:last-child:nth-child(odd) { grid-column: 1 / -1; }
+@media (max-width: 820px) { .figures { grid-template-columns: minmax(0, 1fr); } }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page, and its headline figures as (value, meaning)."""
+
+    html: str
+    headlines: tuple[tuple[str, str], ...]
+
+
+def render(db: duckdb.DuckDBPyConnection, made_at: datetime) -> Report:
+    """The report on the marts in `db`; `made_at` is shown as its date."""
+    headlines = _headlines(db)
+    tiles = "".join(
+        f'<div class="card tile"><strong>{escape(value)}</strong><p>{escape(meaning)}</p></div>'
+        for value, meaning in headlines
+    )
+    cards = "".join(_card(figure) for figure in figures(db))
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Pipeline report</title><style>{_STYLE}</style>"
+        f"<script>{get_plotlyjs()}</script></head><body><main>"
+        f"<h1>Pipeline report</h1><p>ActiveCampaign, as of {made_at:%d %B %Y, %H:%M %Z}. "
+        "Hidden and deleted deals are left out.</p>"
+        f'<div class="tiles">{tiles}</div><div class="figures">{cards}</div>'
+        "</main></body></html>"
+    )
+    return Report(html, headlines)
+
+
+def _headlines(db: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str], ...]:
+    found = db.execute("""
+        select
+            count(*) filter (status = 'open'),
+            count(*) filter (status = 'won' and closed_at > newest - interval 90 day),
+            count(*) filter (status = 'won' and closed_at > newest - interval 365 day)
+                / nullif(count(*) filter (closed_at > newest - interval 365 day), 0),
+            median(days_to_close) filter (status = 'won' and closed_at > newest - interval 365 day)
+        from marts.deals, (select max(updated_at) as newest from marts.deals)
+        where is_counted
+    """).fetchone()
+    opened, won, rate, days = found or (0, 0, None, None)
+    return (
+        (f"{opened:,}", "open deals"),
+        (f"{won:,}", "deals won in 90 days"),
+        ("n/a" if rate is None else f"{rate:.0%}", "win rate of the last 365 days"),
+        ("n/a" if days is None else f"{days:.0f} days", "median time to win, last 365 days"),
+    )
+
+
+def _card(figure: Figure) -> str:
+    head = f"<h2>{escape(figure.title)}</h2><p>{escape(figure.note)}</p>"
+    if figure.chart is None:
+        return f'<section class="card">{head}<p>There is no data for this figure yet.</p></section>'
+    chart = figure.chart.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        config={"displayModeBar": False, "responsive": True},
+    )
+    return f'<section class="card">{head}<div class="plot">{chart}</div></section>'
