@@ -23,7 +23,7 @@ that tests check. In the models every reference is within one `account`, which i
 
 ## Streams
 
-What the sync lands, one table per stream.
+What the sync lands, one table per stream, with the readable names that staging gives them.
 
 ```mermaid
 {streams}
@@ -41,12 +41,12 @@ COLUMN = re.compile(r"^    \S+ (?P<name>\S+)( PK)?$")
 REFERENCE = re.compile(r'^  "(?P<child>\w+)" \S+ "(?P<parent>\w+)": (?P<to>\w+?)(--(?P<by>\w+))?$')
 
 
-def diagram(target: Path, manifest: dict[str, Any], schema: str, resource_type: str) -> str:
+def diagram(target: Path, manifest: dict[str, Any], schema: str) -> str:
     """The Mermaid diagram of one schema, reduced to keys and references."""
     drawn = DbtErd(
         artifacts_dir=str(target),
         target="mermaid",
-        resource_type=[resource_type],
+        resource_type=["model"],
         select=[f"schema:{schema}"],
         entity_name_format="table",
     ).get_erd()
@@ -88,11 +88,8 @@ def page(target: Path) -> str:
     """The page with both diagrams."""
     logging.disable(logging.INFO)
     manifest = json.loads((target / "manifest.json").read_text())
-    landed = next(iter(manifest["sources"].values()))["schema"]
-    return PAGE.format(
-        streams=diagram(target, manifest | {"nodes": {}}, landed, "source"),
-        marts=diagram(target, manifest, "marts", "model"),
-    )
+    streams = diagram(target, manifest, "staging").replace("stg_activecampaign__", "")
+    return PAGE.format(streams=streams, marts=diagram(target, manifest, "marts"))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from activecampaign_dagster.sandbox.stamps import DAY
 
 OPEN, WON, LOST = 0, 1, 2
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
+# "value" is in cents; that yen come in yen is a guess, as the API does not say
+_MINOR_UNITS = (100, 100, 100, 1)
 _RATE = (1.0, 0.92, 0.79, 150.0)
 _SHARE = (0.72, 0.16, 0.09, 0.03)
 
@@ -214,7 +216,7 @@ def generate(
         currency = currencies[slot]
         deals.currency[slot] = currency
         amount = pipeline.median * math.exp(random.gauss(0, 0.9)) * _RATE[currency]
-        deals.value[slot] = 0 if draw() < 0.01 else 100 * round(amount)
+        deals.value[slot] = 0 if draw() < 0.01 else _MINOR_UNITS[currency] * round(amount)
         known = bisect_right(contacts.created, born)
         if known and draw() > 0.006:
             deals.contact[slot] = contacts.ids[int(draw() * known)]
