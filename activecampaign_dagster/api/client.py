@@ -129,6 +129,11 @@ class Client:
         return self._budget.per_second is not None
 
     @property
+    def per_second(self) -> int | None:
+        """Requests that may begin per second; None: no limit."""
+        return self._budget.per_second
+
+    @property
     def in_flight(self) -> int:
         """How many requests should be under way to use the whole budget at today's latency."""
         per_second = self._budget.per_second
@@ -317,6 +322,7 @@ def _reason(error: requests.RequestException) -> str:
         ("CERTIFICATE", "its certificate is not trusted"),
         ("reset", "connection reset"),
         ("IncompleteRead", "the body was cut off"),
+        ("timed out", "read time-out"),
         ("RemoteDisconnected", "connection closed"),
     ):
         if sign in text:

@@ -288,7 +288,8 @@ class CreatedWalk:
     ) -> None:
         lane.patience.count(new=lane.seen.add(found))
         position, cursor = stamps[-1] if stamps else (lane.position, None)
-        past = lane.bound is not None and position > lane.bound + _HOUR
+        # a page of stubs says nothing, and the lane may begin after its own first record
+        past = lane.bound is not None and bool(stamps) and position > lane.bound + _HOUR
         if len(page.records) < self._limit or past or lane.entry in found:
             lane.done = True
         elif cursor and (lane.position < position or lane.cursor is None):

@@ -16,7 +16,7 @@ class Failure(StrEnum):
     """The kinds of answers that are not a page of data."""
 
     NO_ANSWER = "did not answer"  # refused, reset, timed out, no such host
-    BROKEN = "sent a body that is not JSON"  # empty, truncated or HTML where JSON was due
+    BROKEN = "sent an unusable body"  # empty, truncated or HTML where JSON was due
     SERVER = "failed"  # 5xx
     THROTTLED = "refused further requests for now"  # 429
     FORBIDDEN = "denied access"  # 403

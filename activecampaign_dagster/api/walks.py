@@ -75,9 +75,10 @@ def read(
 def record_id(record: Any) -> int | None:
     """A record's id, sent as a numeric string or a number; None if it has no proper one."""
     try:
-        return int(record["id"])
+        number = int(str(record["id"]))
     except (KeyError, TypeError, ValueError):
         return None
+    return number if 0 < number < 1 << 63 else None
 
 
 def keys(page: Page) -> list[str]:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
+from dagster_dbt.dbt_manifest import validate_manifest
 
+from activecampaign_dagster.components.source import accounts
+from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
+from activecampaign_dagster.sync.warehouse import connect, quoted
+
+SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
 
 class DbtModels(DbtProjectComponent):
@@ -22,16 +29,65 @@ class DbtModels(DbtProjectComponent):
     project's files, so that a fresh clone works in every way Dagster is started.
     """
 
+    _streams: Sequence[Account] = ()
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The assets, from a manifest that is up to date."""
+        self._streams = [one.account() for one in accounts(context)]
         _put_dbt_on_path()
         prepare_manifest(self.dbt_project)
         return self.build_defs_from_state(context, None)
 
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """A model's asset. What reads a source depends on the stream of every account."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if unique_id.startswith("source."):
+            keys = self._keys(spec.key)
+            return spec.replace_attributes(key=keys[0]) if keys else spec
+        deps = {key: dep for dep in spec.deps for key in self._keys(dep.asset_key)}
+        return spec.replace_attributes(
+            deps=[
+                dg.AssetDep(key, partition_mapping=dep.partition_mapping)
+                for key, dep in deps.items()
+            ]
+        )
+
+    def _keys(self, key: dg.AssetKey) -> list[dg.AssetKey]:
+        """The assets that stand for a dependency: the streams, if it is a source's table."""
+        of_accounts = [account.key(key.path[-1]) for account in self._streams]
+        if key != dg.AssetKey([SOURCE, key.path[-1]]) and key not in of_accounts:
+            return [key]
+        stream = key.path[-1]
+        return [a.key(stream) for a in self._streams if stream in a.source.enabled]
+
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        """Run dbt on the same database file that the streams land in."""
+        """Run dbt on the same database file that the streams land in, and count the rows.
+
+        dagster-dbt can count rows too, but keeps a whole core busy while it waits for dbt to
+        release the file.
+        """
         os.environ[DATABASE_VARIABLE] = str(database_path())
-        yield from super().execute(context, dbt)
+        events: list[Any] = []
+        try:
+            events.extend(super().execute(context, dbt))
+        finally:
+            nodes = validate_manifest(self.dbt_project.manifest_path)["nodes"]
+            with connect(database_path(), read_only=True) as db:
+                yield from [_counted(event, nodes, db) for event in events]
+
+
+def _counted(event: Any, nodes: Mapping[str, Any], db: duckdb.DuckDBPyConnection) -> Any:
+    """An event of a table that dbt made with the table's row count; others as they are."""
+    if not isinstance(event, dg.Output):
+        return event
+    node = nodes[str(event.metadata["unique_id"].value)]
+    if node["config"]["materialized"] == "view":
+        return event
+    table = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
+    found = db.execute(f"select count(*) from {table}").fetchone()
+    return event.with_metadata({**event.metadata, "dagster/row_count": found[0] if found else 0})
 
 
 def _put_dbt_on_path() -> None:
@@ -42,9 +98,12 @@ def _put_dbt_on_path() -> None:
 
 
 def prepare_manifest(project: DbtProject) -> None:
-    """Parse the dbt project if its manifest does not reflect its files."""
+    """Parse the dbt project if its manifest does not reflect its files or the database."""
+    os.environ[DATABASE_VARIABLE] = str(database_path())
     manifest = project.manifest_path
-    if manifest.exists() and manifest.stat().st_mtime > _newest(project.project_dir):
+    is_current = manifest.exists() and manifest.stat().st_mtime > _newest(project.project_dir)
+    # the manifest names tables in full, and DuckDB calls a database by its file's name
+    if is_current and f'"database": "{database_path().stem}"' in manifest.read_text("utf-8"):
         return
     project.preparer.prepare(project)
 

@@ -2,83 +2,201 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from pydantic import Field
+from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
+from activecampaign_dagster.components import targets, timing
+from activecampaign_dagster.components.mistakes import (
+    ConfigurationError,
+    Mistake,
+    Place,
+    parsed,
+)
+from activecampaign_dagster.components.settings import Settings
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.alerts import Alerts, failure_sensor
+from activecampaign_dagster.orchestration.automation import schedule
+from activecampaign_dagster.orchestration.changes import change_sensor, watched
+from activecampaign_dagster.orchestration.drift import drift_sensor
 from activecampaign_dagster.orchestration.first_sync import first_sync_sensor
-from activecampaign_dagster.orchestration.jobs import sync_job
+from activecampaign_dagster.orchestration.jobs import account_job
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
-from activecampaign_dagster.orchestration.streams import StreamAssets
+from activecampaign_dagster.orchestration.streams import stream_assets
 from activecampaign_dagster.sync.source import Source
 
 
-class ActiveCampaignSource(dg.Component, dg.Model, dg.Resolvable):
+class _AsWritten(Settings):
+    """The settings' schema over attributes that nobody has looked at yet."""
+
+    _attributes: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take(cls, data: Any, _: ModelWrapValidatorHandler[Self]) -> Self:
+        written = cls.model_construct()
+        written._attributes = data
+        return written
+
+
+class ActiveCampaignSource(dg.Component, Settings):
     """One ActiveCampaign account: its streams as assets, with jobs, schedules and sensors."""
 
-    name: str = Field(
-        default="activecampaign",
-        pattern="^[a-z][a-z0-9_]*$",
-        description="The account's name: the first part of its asset keys.",
-    )
-    description: str = Field(default="", max_length=140, description="Shown in the UI.")
-    url_variable: str = Field(
-        default="ACTIVECAMPAIGN_URL",
-        description="Environment variable that holds the account's URL.",
-    )
-    api_key_variable: str = Field(
-        default="ACTIVECAMPAIGN_API_KEY",
-        description="Environment variable that holds the API key.",
-    )
-    extract_contact_custom_fields: bool = Field(
-        default=True,
-        description="Read contacts together with their custom field values.",
-    )
-    timezone: str = Field(default="UTC", description="IANA zone of partitions and schedules.")
-    start_date: str = Field(default="2020-01-01", description="Where the partitions begin.")
-    partition: Literal["month", "week", "day"] = Field(
-        default="month", description="The span of a partition."
-    )
+    _mistakes: Sequence[Mistake] = PrivateAttr(default=())
+    _place: Place = PrivateAttr(default_factory=Place)
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002
-        """The account's assets, jobs, schedules, sensor and resource."""
-        source = Source(
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """The attributes' schema; what is wrong with them is found in `load`, all at once."""
+        return _AsWritten
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """The account in a YAML file. Mistakes are kept, to be told with those of other files."""
+        written = attributes._attributes if isinstance(attributes, _AsWritten) else {}
+        resolution = context.resolution_context
+        component, mistakes = parsed(cls, resolution.resolve_value(written))
+        component._mistakes = mistakes
+        component._place = Place(resolution.source_position_tree)
+        return component
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The account's definitions; raises ConfigurationError for mistakes in any account."""
+        check(context, self)
+        return self.definitions()
+
+    def definitions(self) -> dg.Definitions:
+        """The account's assets, jobs, schedules, sensors and resource."""
+        account = self.account()
+        incremental, full = account_job(account, "incremental"), account_job(account, "full")
+        schedules = []
+        if account.trigger.crons:
+            schedules.append(schedule(account, "incremental", incremental))
+        if account.full_sync.crons:
+            schedules.append(schedule(account, "full", full))
+        return dg.Definitions(
+            assets=[stream_assets(account)],
+            jobs=[incremental, full],
+            schedules=schedules,
+            sensors=list(self._sensors(account, incremental, full)),
+            resources={account.resource_key: account.api},
+        )
+
+    def _sensors(self, account: Account, incremental: Any, full: Any) -> list[dg.SensorDefinition]:
+        sensors = []
+        if not account.trigger.is_manual:
+            sensors.append(first_sync_sensor(account, full))
+            if account.drift:
+                sensors.append(drift_sensor(account, account.drift, full))
+        if account.trigger.poll_seconds:
+            sensors.append(change_sensor(account, incremental))
+        if self.alerts:
+            alerts = Alerts(urls_variable=self.alerts.urls_variable, ui_url=self.alerts.ui_url)
+            sensors.append(failure_sensor(account, alerts))
+        return sensors
+
+    def source(self) -> Source:
+        """What a sync needs to know."""
+        made, _ = targets.targets(self)
+        asked, _ = targets.chosen(self)
+        return Source(
             name=self.name,
+            targets=made,
+            enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
             extract_contact_custom_fields=self.extract_contact_custom_fields,
             timezone=ZoneInfo(self.timezone),
         )
-        assets = StreamAssets(
-            source=source,
-            partitions=partitions(self.partition, self.start_date, self.timezone),
-            resource_key=f"{self.name}_api",
-            key_prefix=self.name,
-            owners=["team:data"],
-        )
-        account = ActiveCampaignResource(
-            url_variable=self.url_variable, api_key_variable=self.api_key_variable
-        )
-        selection = dg.AssetSelection.assets(*(assets.key(t.name) for t in assets.enabled))
-        incremental = sync_job("incremental", selection, account=self.name)
-        full = sync_job("full", selection, account=self.name)
-        return dg.Definitions(
-            assets=[assets.build()],
-            jobs=[incremental, full],
-            schedules=[
-                _schedule(incremental, "0 * * * *", self.timezone),
-                _schedule(full, "0 3 * * 0", self.timezone),
-            ],
-            sensors=[first_sync_sensor(source, account, full)],
-            resources={assets.resource_key: account},
+
+    def account(self) -> Account:
+        """What the definitions need to know."""
+        return Account(
+            source=self.source(),
+            api=ActiveCampaignResource(
+                url_variable=self.url_variable,
+                api_key_variable=self.api_key_variable,
+                requests_per_second=self.requests_per_second,
+            ),
+            partitions=partitions(self.partition, self.start_date.isoformat(), self.timezone),
+            trigger=timing.trigger(self)[0],
+            full_sync=timing.full_sync(self)[0],
+            description=self.description,
+            owners=self.owners,
+            severities=self.checks.model_dump(),
+            drift=timing.drift(self)[0],
         )
 
+    def mistakes(self) -> list[Mistake]:
+        """What is wrong with this account by itself."""
+        parts = (targets.targets, timing.trigger, timing.full_sync, timing.drift)
+        made = [mistake for part in parts for mistake in part(self)[1]]
+        made += timing.zone_mistakes(self)
+        # a setting that was left out as wrong can look as if it were missing
+        found = [
+            *self._mistakes,
+            *(m for m in made if not any(_holds(m, first) for first in self._mistakes)),
+        ]
+        if not found and timing.trigger(self)[0].poll_seconds and not watched(self.source()):
+            text = "only deals and contacts tell of changes: enable one, or choose another trigger"
+            found.append(Mistake(("trigger",), text))
+        return found
 
-def _schedule(job: Any, cron: str, timezone: str) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        job=job,
-        cron_schedule=cron,
-        execution_timezone=timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    def lines(self, mistakes: Iterable[Mistake]) -> list[str]:
+        """Mistakes with their places."""
+        return self._place.lines(self.name, mistakes)
+
+
+def _holds(outer: Mistake, inner: Mistake) -> bool:
+    return inner.path[: len(outer.path)] == outer.path
+
+
+def accounts(context: dg.ComponentLoadContext) -> list[ActiveCampaignSource]:
+    """All accounts of the project, by name; raises ConfigurationError for their mistakes."""
+    found = context.component_tree.get_all_components(of_type=ActiveCampaignSource)
+    lines = [
+        line
+        for one, between in zip(found, clashes(found), strict=True)
+        for line in one.lines([*one.mistakes(), *between])
+    ]
+    if lines:
+        raise ConfigurationError(lines)
+    return sorted(found, key=lambda one: one.name)
+
+
+def check(context: dg.ComponentLoadContext, component: ActiveCampaignSource) -> None:
+    """Raise ConfigurationError for mistakes in any account, `component` included."""
+    if not any(one is component for one in accounts(context)):  # made in Python
+        lines = component.lines(component.mistakes())
+        if lines:
+            raise ConfigurationError(lines)
+
+
+def clashes(found: Sequence[ActiveCampaignSource]) -> list[list[Mistake]]:
+    """For each account, its mistakes that come from getting in an earlier one's way."""
+    names: dict[str, ActiveCampaignSource] = {}
+    tables: dict[str, ActiveCampaignSource] = {}
+    return [_clashes(one, names, tables) for one in found]
+
+
+def _clashes(
+    one: ActiveCampaignSource,
+    names: dict[str, ActiveCampaignSource],
+    tables: dict[str, ActiveCampaignSource],
+) -> list[Mistake]:
+    if names.setdefault(one.name, one) is not one:
+        text = f"another source is called {one.name!r} too: give this one another name"
+        return [Mistake(("name",), text)]
+    landing = [target.table for target in targets.targets(one)[0]]
+    shared = [table for table in landing if table.casefold() in tables]
+    others = {tables[table.casefold()].name for table in shared}
+    tables.update({table.casefold(): one for table in landing})
+    if not shared:
+        return []
+    text = (
+        f"this account would share the tables {', '.join(shared)} with {', '.join(others)}: give "
+        f"one of them a table_prefix, such as {one.name}_"
     )
+    return [Mistake(("table_prefix",), text)]

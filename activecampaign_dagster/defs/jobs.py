@@ -2,16 +2,16 @@
 
 import dagster as dg
 
-from activecampaign_dagster.orchestration.jobs import all_streams, sync_job
+from activecampaign_dagster.components.source import accounts
+from activecampaign_dagster.orchestration.jobs import common_job
 from activecampaign_dagster.orchestration.resources import WarehouseResource
-
-incremental_sync = sync_job("incremental", all_streams())
-full_refresh = sync_job("full", all_streams())
 
 
 @dg.definitions
-def warehouse() -> dg.Definitions:
-    """The database that all accounts share."""
+def warehouse(context: dg.ComponentLoadContext) -> dg.Definitions:
+    """The database that all accounts share, and the jobs that read all of them."""
+    read = [one.account() for one in accounts(context)]
     return dg.Definitions(
-        jobs=[incremental_sync, full_refresh], resources={"warehouse": WarehouseResource()}
+        jobs=[common_job("incremental", read), common_job("full", read)],
+        resources={"warehouse": WarehouseResource()},
     )

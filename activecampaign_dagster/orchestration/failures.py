@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import dagster as dg
@@ -9,9 +10,13 @@ from dagster._core.errors import DagsterUserCodeProcessError
 from dagster_shared.error import SerializableErrorInfo
 
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
+from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.warehouse import WarehouseError
+from activecampaign_dagster.sync.warehouse import WarehouseBusyError, WarehouseError
 
+# The API client has retried each request before this; what is left are outages of some minutes.
+_RETRIES = 2
+_FIRST_WAIT = 60.0  # seconds
 EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
 
 
@@ -27,12 +32,38 @@ class SyncFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
         self.user_code_process_error_infos = [SerializableErrorInfo(message, [], "SyncFailure")]
 
 
-def failure(error: Exception) -> SyncFailure:
-    """The failure for an expected error. Permanent ones stop Dagster's retries."""
-    permanent = isinstance(error, PermanentError | WarehouseError) or (
-        isinstance(error, SyncError) and error.is_permanent
-    )
-    metadata: dict[str, Any] = {"kind": "permanent" if permanent else "transient"}
+def failure(error: Exception, context: dg.AssetExecutionContext) -> SyncFailure | dg.RetryRequested:
+    """What to raise for an expected error, so that all three of Dagster's ways to try again know.
+
+    A permanent one is final for the op, for the run (a tag that the retry daemon reads) and for
+    the sensors (a tag that `automation.not_now` reads). A transient one is tried again by the op.
+    """
+    permanent = _is_permanent(error)
+    kind = "permanent" if permanent else "transient"
+    if not permanent and context.op_execution_context.retry_number < _RETRIES:
+        context.log.warning("%s The sync begins again soon.", error)
+        return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))
+    tags = {FAILURE_TAG: kind}
+    if permanent:
+        tags["dagster/max_retries"] = "0"
+    context.instance.add_run_tags(context.run.run_id, tags)
+    metadata: dict[str, Any] = {"kind": kind}
     if isinstance(error, SyncError):
         metadata |= {stream: str(reason) for stream, reason in error.failures.items()}
     return SyncFailure(str(error), permanent=permanent, metadata=metadata)
+
+
+def _wait(context: dg.AssetExecutionContext) -> float:
+    """Seconds until the op begins again: one minute, then two, give or take a quarter."""
+    earlier: int = context.op_execution_context.retry_number
+    return _FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+def _is_permanent(error: Exception) -> bool:
+    match error:
+        case SyncError():
+            return error.is_permanent
+        case WarehouseBusyError():
+            return False
+        case _:
+            return isinstance(error, PermanentError | WarehouseError)

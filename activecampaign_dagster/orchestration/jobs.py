@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.assets.job.asset_job import (
+    build_asset_job,
+    get_asset_graph_for_job,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster_shared.record import as_dict
 
-from activecampaign_dagster.orchestration.streams import KIND, MODE_TAG
+from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
 
 _DESCRIPTIONS = {
     "incremental": "Reads what changed since the last sync, then builds the dbt models.",
     "full": "Reads everything, which also finds deletions, then builds the dbt models.",
 }
-NAMES = {"incremental": "incremental_sync", "full": "full_refresh"}
 
 
-def sync_job(mode: str, selection: dg.AssetSelection, *, account: str | None = None) -> Any:
-    """The job `<account>__<name>`, or the one for all accounts, that reads in a mode.
+def account_job(account: Account, mode: str) -> UnresolvedAssetJobDefinition:
+    """The job `<account>__<name>`. mode: incremental or full.
 
-    mode: incremental or full. A run with a partition reads that partition's window instead.
+    A run with a partition reads that partition's window instead.
     """
-    name = NAMES[mode]
+    # a process per step would load Dagster and dbt anew for each: 4 s a step
+    return _job(account.job(mode), mode, account.selection, dg.in_process_executor)
+
+
+def common_job(mode: str, accounts: Sequence[Account]) -> UnresolvedAssetJobDefinition:
+    """The job over all accounts; several are read side by side, each in a process of its own.
+
+    It takes partitions if all accounts have the same.
+    """
+    executor = dg.multiprocess_executor if len(accounts) > 1 else dg.in_process_executor
+    job = _job(JOBS[mode], mode, all_streams(), executor)
+    if len({account.partitions for account in accounts}) > 1:
+        return _MixedJob(**as_dict(job))
+    return job
+
+
+def _job(
+    name: str, mode: str, selection: dg.AssetSelection, executor: dg.ExecutorDefinition
+) -> UnresolvedAssetJobDefinition:
     models = selection.downstream()
     seeds = models.upstream() - all_streams()
     return dg.define_asset_job(
-        f"{account}__{name}" if account else name,
+        name,
         selection=selection | models | seeds,
-        # a process per step would load Dagster and dbt anew for each: 4 s a step
-        executor_def=dg.in_process_executor,
+        executor_def=executor,
         tags={MODE_TAG: mode},
         description=_DESCRIPTIONS[mode],
     )
@@ -36,3 +59,29 @@ def sync_job(mode: str, selection: dg.AssetSelection, *, account: str | None = N
 def all_streams() -> dg.AssetSelection:
     """The streams of every account."""
     return dg.AssetSelection.kind(KIND)
+
+
+class _MixedJob(UnresolvedAssetJobDefinition):
+    """A job over assets with different partitions, which runs without any.
+
+    Dagster has such jobs for its own Materialize buttons, but offers no way to define one.
+    """
+
+    def resolve(
+        self,
+        asset_graph: Any,
+        default_executor_def: dg.ExecutorDefinition | None = None,
+        resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
+    ) -> dg.JobDefinition:
+        """The job's definition."""
+        return build_asset_job(
+            self.name,
+            asset_graph=get_asset_graph_for_job(
+                asset_graph, self.selection, allow_different_partitions_defs=True
+            ),
+            description=self.description,
+            tags=self.tags,
+            executor_def=self.executor_def or default_executor_def,
+            resource_defs=resource_defs,
+            allow_different_partitions_defs=True,
+        )

@@ -13,6 +13,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.api.errors import AddressError, CredentialsError
 from activecampaign_dagster.sync.warehouse import connect
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,15 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """One ActiveCampaign account's REST API v3.
 
     The URL and the key are read from the environment when a run starts, so that neither is stored
-    with the code, with a run's configuration or in the UI.
+    with the code, with a run's configuration or in the UI. In code of your own, `url` and
+    `api_key` take a `dg.EnvVar`, to the same effect.
     """
 
+    url: str = Field(default="", description="The account's URL; empty: from `url_variable`.")
+    api_key: str = Field(
+        default="",
+        description="The API key, as a dg.EnvVar; empty: from `api_key_variable`.",
+    )
     url_variable: str = Field(
         default="ACTIVECAMPAIGN_URL",
         description="Environment variable that holds the account's URL (Settings → Developer).",
@@ -51,11 +58,30 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def client(self) -> Client:
         """A client to use as a context manager; AddressError or CredentialsError if unusable."""
+        for variable in self.missing():
+            if variable == self.url_variable:
+                raise AddressError(
+                    f"{variable} is not set: set it to the account's URL, from ActiveCampaign "
+                    "under Settings → Developer."
+                )
+            raise CredentialsError(
+                f"{variable} is not set: set it to the API key, from ActiveCampaign under "
+                "Settings → Developer."
+            )
         return Client(
-            os.environ.get(self.url_variable),
-            os.environ.get(self.api_key_variable),
+            self.url or os.environ.get(self.url_variable),
+            self.api_key or os.environ.get(self.api_key_variable),
             per_second=self.requests_per_second or None,
         )
+
+    def missing(self) -> list[str]:
+        """The environment variables that have to be set and are not."""
+        needed = {self.url_variable: self.url, self.api_key_variable: self.api_key}
+        return [
+            variable
+            for variable, value in needed.items()
+            if not value and not os.environ.get(variable, "").strip()
+        ]
 
 
 class WarehouseResource(DuckDBResource):

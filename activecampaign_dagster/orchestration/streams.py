@@ -1,27 +1,27 @@
 """The streams of one account as Dagster assets, read together in one op that can be subset."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
+from activecampaign_dagster.orchestration.checks import CHECKS, applicable
+from activecampaign_dagster.orchestration.facts import with_known_overlap
 from activecampaign_dagster.orchestration.failures import EXPECTED, failure
-from activecampaign_dagster.orchestration.partitions import keys_between, window_of
+from activecampaign_dagster.orchestration.freshness import freshness_policy
+from activecampaign_dagster.orchestration.partitions import window_of
+from activecampaign_dagster.orchestration.report import Report
 from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
 )
 from activecampaign_dagster.sync import tables
-from activecampaign_dagster.sync.run import Outcome, sync
+from activecampaign_dagster.sync.run import SyncError, sync
 from activecampaign_dagster.sync.source import SCHEMA, Mode, Source, SyncRequest, Target
 from activecampaign_dagster.sync.tables import BOOKKEEPING
-from activecampaign_dagster.sync.warehouse import quoted
-
-MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
-KIND = "activecampaign"
 
 
 class SyncConfig(dg.Config):
@@ -36,62 +36,58 @@ class SyncConfig(dg.Config):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamAssets:
-    """What the assets of one account are made of.
+def stream_assets(account: Account) -> dg.AssetsDefinition:
+    """The multi-asset that reads an account."""
 
-    key_prefix: the first part of the asset keys. op: the op's name. pool: the Dagster pool that
-    keeps runs of one account apart.
-    """
+    @dg.multi_asset(
+        name=account.op,
+        specs=[_spec(account, target) for target in account.enabled],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=account.key(target.name), description=CHECKS[check])
+            for target in account.enabled
+            for check in applicable(account, target)
+        ],
+        partitions_def=account.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+        pool=account.pool,
+        required_resource_keys={account.resource_key, "warehouse"},
+        description=f"Reads the selected streams of the account {account.name!r}: one request "
+        "budget, one writer, streams side by side.",
+    )
+    def streams(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
+        api: ActiveCampaignResource = getattr(context.resources, account.resource_key)
+        warehouse: WarehouseResource = context.resources.warehouse
+        try:
+            yield from _sync(account, context, _request(context, config), api, warehouse)
+        except EXPECTED as error:
+            raise failure(error, context) from None
 
-    source: Source
-    partitions: dg.TimeWindowPartitionsDefinition
-    resource_key: str
-    key_prefix: str
-    owners: Sequence[str]
+    return streams
 
-    @property
-    def op(self) -> str:
-        """The name of the op that reads the account."""
-        return f"{self.source.name}_streams"
 
-    @property
-    def pool(self) -> str:
-        """The pool of one slot that every read of this account takes."""
-        return f"activecampaign_{self.source.name}"
-
-    @property
-    def enabled(self) -> list[Target]:
-        """The streams that are assets."""
-        return [t for t in self.source.targets if t.name in self.source.enabled]
-
-    def key(self, stream: str) -> dg.AssetKey:
-        """The asset key of a stream."""
-        return dg.AssetKey([self.key_prefix, stream])
-
-    def spec(self, target: Target) -> dg.AssetSpec:
-        """One stream's asset."""
-        stream = target.stream
-        metadata: dict[str, Any] = {
-            "dagster/column_schema": _column_schema(target),
-            "dagster/table_name": f"{SCHEMA}.{target.table}",
-            "sync_type": str(target.sync_type),
-        }
-        if stream.replication_key:
-            metadata["replication_key"] = stream.replication_key
-        return dg.AssetSpec(
-            key=self.key(target.name),
-            description=stream.description,
-            group_name=self.source.name,
-            kinds={KIND, "duckdb"},
-            owners=list(self.owners),
-            metadata=metadata,
-            skippable=True,
-        )
-
-    def build(self) -> dg.AssetsDefinition:
-        """The multi-asset."""
-        return _build(self)
+def _spec(account: Account, target: Target) -> dg.AssetSpec:
+    """One stream's asset."""
+    stream = target.stream
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": _column_schema(target),
+        "dagster/table_name": f"{SCHEMA}.{target.table}",
+        "sync_type": str(target.sync_type),
+    }
+    if stream.replication_key:
+        metadata["replication_key"] = stream.replication_key
+    if account.description:
+        metadata["account"] = account.description
+    return dg.AssetSpec(
+        key=account.key(target.name),
+        description=stream.description,
+        group_name=account.name,
+        kinds={KIND, "duckdb"},
+        owners=list(account.owners),
+        metadata=metadata,
+        skippable=True,
+        freshness_policy=freshness_policy(account),
+    )
 
 
 def _column_schema(target: Target) -> dg.TableSchema:
@@ -102,48 +98,6 @@ def _column_schema(target: Target) -> dg.TableSchema:
     return dg.TableSchema([*declared, *own])
 
 
-def _build(assets: StreamAssets) -> dg.AssetsDefinition:
-    checks = [
-        dg.AssetCheckSpec(name, asset=assets.key(target.name), description=description)
-        for target in assets.enabled
-        for name, description in CHECKS.items()
-    ]
-
-    @dg.multi_asset(
-        name=assets.op,
-        specs=[assets.spec(target) for target in assets.enabled],
-        check_specs=checks,
-        partitions_def=assets.partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        can_subset=True,
-        pool=assets.pool,
-        required_resource_keys={assets.resource_key, "warehouse"},
-        description=f"Reads the selected streams of the account {assets.source.name!r}: one "
-        "request budget, one writer, streams side by side.",
-    )
-    def streams(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
-        account: ActiveCampaignResource = getattr(context.resources, assets.resource_key)
-        warehouse: WarehouseResource = context.resources.warehouse
-        request = _request(context, config)
-        try:
-            with account.client() as client:
-                outcomes = sync(
-                    assets.source,
-                    request,
-                    client=client,
-                    connect=warehouse.get_connection,
-                    staging=warehouse.path.with_name(f"{warehouse.path.name}.staging")
-                    / assets.source.name,
-                    log=context.log,
-                )
-                for outcome in outcomes:
-                    yield from _Report(assets, context, warehouse, request, outcome).events()
-        except EXPECTED as error:
-            raise failure(error) from None
-
-    return streams
-
-
 def _request(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncRequest:
     window = window_of(context)
     mode = config.mode if config.mode != "auto" else context.run.tags.get(MODE_TAG, "incremental")
@@ -151,146 +105,49 @@ def _request(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncReque
         streams=frozenset(key.path[-1] for key in context.selected_asset_keys),
         mode=Mode.WINDOW if window else Mode(mode),
         window=window,
-        sync_id=context.run_id,
+        sync_id=context.run.run_id,
     )
 
 
-CHECKS = {
-    "rejected_values": "Values that did not fit their column's type; they are kept verbatim in "
-    "activecampaign._rejected_values.",
-    "undeclared_fields": "Fields that the API sent and nobody declared; each has become a column.",
-}
-
-
-class _Report:
-    """What the UI is told about one stream's outcome."""
-
-    def __init__(
-        self,
-        assets: StreamAssets,
-        context: dg.AssetExecutionContext,
-        warehouse: WarehouseResource,
-        request: SyncRequest,
-        outcome: Outcome,
-    ) -> None:
-        self._assets = assets
-        self._context = context
-        self._warehouse = warehouse
-        self._request = request
-        self._outcome = outcome
-        self._key = assets.key(outcome.target.name)
-
-    def events(self) -> Iterator[Any]:
-        """The materialization, the partitions it covered, and the checks."""
-        outcome, landed = self._outcome, self._outcome.landed
-        counts, rejected, undeclared = self._look()
-        self._context.log.info(
-            "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
-            outcome.target.name,
-            *(landed.inserted, landed.updated, landed.unchanged, landed.deleted),
-            landed.live_rows,
+def _sync(
+    account: Account,
+    context: dg.AssetExecutionContext,
+    request: SyncRequest,
+    api: ActiveCampaignResource,
+    warehouse: WarehouseResource,
+) -> Iterator[Any]:
+    """Read, land, report; raises the errors in `failures.EXPECTED`."""
+    with api.client() as client:
+        source, since = _known(account.source, warehouse)
+        report = Report(
+            account=account,
+            context=context,
+            connect=warehouse.get_connection,
+            request=request,
+            client=client,
+            since=since,
         )
-        if self._request.window:
-            for key in self._context.partition_keys:
-                self._context.add_asset_metadata(
-                    {"dagster/partition_row_count": counts.get(key, 0)},
-                    asset_key=self._key,
-                    partition_key=key,
-                )
-        else:
-            for key in self._covered():
-                self._context.log_event(
-                    dg.AssetMaterialization(
-                        self._key,
-                        partition=key,
-                        metadata={"dagster/partition_row_count": counts.get(key, 0)},
-                    )
-                )
-        yield dg.MaterializeResult(asset_key=self._key, metadata=self._metadata())
-        yield self._check("rejected_values", rejected, f"{rejected} values are NULL in the table.")
-        shown = ", ".join(undeclared)
-        yield self._check("undeclared_fields", len(undeclared), f"New columns: {shown}.")
-
-    def _check(self, name: str, found: int, description: str) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
-            check_name=name,
-            asset_key=self._key,
-            passed=found == 0,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=description if found else None,
-            metadata={"found": found},
+        outcomes = sync(
+            source,
+            request,
+            client=client,
+            connect=warehouse.get_connection,
+            staging=warehouse.path.with_name(f"{warehouse.path.name}.staging") / account.name,
+            log=context.log,
         )
+        try:
+            for outcome in outcomes:
+                yield from report.events(outcome)
+        except SyncError:
+            yield from report.checks()
+            raise
+        yield from report.checks()
 
-    def _covered(self) -> Sequence[str]:
-        """The partitions to mark: those not marked yet that were covered, and the running one."""
-        definition, now = self._assets.partitions, self._request.at
-        covered = keys_between(definition, self._outcome.since, now)
-        marked = self._context.instance.get_materialized_partitions(self._key)
-        return [key for key in covered if key not in marked or key == covered[-1]]
 
-    def _look(self) -> tuple[Mapping[str, int], int, list[str]]:
-        """(rows per partition, rejected values, undeclared columns) as the table has them."""
-        target = self._outcome.target
-        stream = target.stream
-        definition = self._assets.partitions
-        counts: dict[str, int] = {}
-        with self._warehouse.get_connection() as db:
-            if stream.replication_key:
-                zone = definition.timezone
-                stamps = (
-                    f"coalesce({quoted(stream.replication_key)}, {quoted(str(stream.created_key))})"
-                )
-                rows = db.execute(
-                    f"select (timezone('{zone}', {stamps}))::date as day, count(*) "
-                    f"from {tables.relation(target.table)} "
-                    f"where day is not null group by day"
-                ).fetchall()
-                for day, count in rows:
-                    moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-                    if moment < definition.start:
-                        continue
-                    key = definition.get_partition_key_for_timestamp(moment.timestamp())
-                    counts[key] = counts.get(key, 0) + count
-            rejected = db.execute(
-                f"select count(*) from {SCHEMA}._rejected_values where account = ? and stream = ?",
-                [self._assets.source.name, target.name],
-            ).fetchone()
-            declared = {field.name for field in stream.fields}
-            present = tables.columns(db, target)
-        return (
-            counts,
-            rejected[0] if rejected else 0,
-            [column.name for column in present if column.key not in declared],
-        )
-
-    def _metadata(self) -> dict[str, Any]:
-        outcome, landed, target = self._outcome, self._outcome.landed, self._outcome.target
-        kind = "full" if outcome.is_full else "window" if outcome.until else "incremental"
-        metadata: dict[str, Any] = {
-            "dagster/row_count": landed.live_rows + landed.deleted_rows,
-            "dagster/table_name": f"{SCHEMA}.{target.table}",
-            "live_rows": landed.live_rows,
-            "deleted_rows": landed.deleted_rows,
-            "inserted": landed.inserted,
-            "updated": landed.updated,
-            "unchanged": landed.unchanged,
-            "deleted": landed.deleted,
-            "rejected_values": landed.rejected,
-            "rows_read": outcome.rows_read,
-            "read": kind,
-            "pages": outcome.pages,
-            "requests": outcome.requests,
-            "duration_seconds": round(outcome.seconds, 3),
-            "resumed": outcome.resumed,
-        }
-        if outcome.since:
-            metadata["window_start"] = dg.MetadataValue.timestamp(outcome.since)
-        if outcome.until:
-            metadata["window_end"] = dg.MetadataValue.timestamp(outcome.until)
-        if target.stream.stub_flag:
-            metadata["stubs"] = outcome.stubs
-        if landed.new_columns:
-            metadata["new_columns"] = ", ".join(landed.new_columns)
-        if outcome.notes:
-            metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {n}" for n in outcome.notes))
-        return metadata
+def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
+    """The source as the facts about the account allow, and where an incremental read begins."""
+    with warehouse.get_connection() as db:
+        tables.create(db, configured)
+        source = with_known_overlap(configured, db)
+        marks = tables.watermarks(db, source)
+    return source, {stream: mark - source.overlap for stream, mark in marks.items()}

@@ -40,7 +40,8 @@ def load(
     place = {column.name: i for i, column in enumerate(nested, 1)}
     names = ", ".join(map(literal, files))
     typed = ",\n".join(
-        f"{_typed(column, i, place.get(column.name))} as {quoted(column.name)}"
+        f"{typed_sql(column, f'v[{i}]', f'nested[{place.get(column.name)}]')} "
+        f"as {quoted(column.name)}"
         for i, column in enumerate(columns, 1)
     )
     unfit = " or ".join(misfits(column, f"v[{i}]") for i, column in enumerate(columns, 1))
@@ -84,8 +85,8 @@ def _pointer(key: str) -> str:
     return "/r/" + key.replace("~", "~0").replace("/", "~1")
 
 
-def _typed(column: Column, i: int, nested: int | None) -> str:
-    text = f"v[{i}]"
+def typed_sql(column: Column, text: str, nested: str) -> str:
+    """SQL: the value of the column's type that `text`, or `nested` for JSON, holds; else NULL."""
     match column.type:
         case "BIGINT" | "TIMESTAMPTZ" | "TIMESTAMP":
             fits = f"regexp_full_match({text}, {literal(_FORMS[column.type])})"
@@ -94,7 +95,7 @@ def _typed(column: Column, i: int, nested: int | None) -> str:
             truths = "when 'true' then true when '1' then true"
             return f"case {text} {truths} when 'false' then false when '0' then false end"
         case "JSON":
-            return f"nullif(nested[{nested}], 'null')"
+            return f"nullif({nested}, 'null')"
         case _:
             return text
 

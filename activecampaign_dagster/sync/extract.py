@@ -18,12 +18,14 @@ from activecampaign_dagster.sync.source import Target
 from activecampaign_dagster.sync.stage import Staging
 
 _REPORT_SECONDS = 10.0
+_CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 
 
 class Extraction:
     """One read under way: takes pages and stages what they hold.
 
-    `tags` maps the ids of custom fields to personalisation tags, for `customFields`.
+    `tags` maps the ids of custom fields to personalisation tags, for `customFields`; None if
+    they could not be read.
     The facts that outlive a kill are kept in `staging.facts`.
     """
 
@@ -33,7 +35,7 @@ class Extraction:
         client: Client,
         staging: Staging,
         log: logging.Logger,
-        tags: Callable[[], Mapping[str, str]],
+        tags: Callable[[], Mapping[str, str] | None],
     ) -> None:
         self.read = read
         self._client = client
@@ -53,6 +55,7 @@ class Extraction:
         facts.setdefault("extras", {})
         facts.setdefault("notes", [])
         facts.setdefault("include", None)  # None: not known yet
+        facts.setdefault("custom_fields", read.custom_fields)  # whether records have them
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -66,10 +69,12 @@ class Extraction:
             self._log.info("%s: going on after %s rows", self.read.name, self.facts["rows"])
         walk = _walk_for(self.read, self._staging.walk, self._note)
         self._walk(walk, walk.state)
-        if resumed and self.read.stream.date_filters:
+        changed = self.read.changed_since(self._staging.began - self.read.margin - _CLOCK_SKEW)
+        if resumed and changed:
             # what changed behind the part that was read before the kill
-            changed = self.read.changed_since(self._staging.began - self.read.margin)
-            self._walk(_walk_for(changed, None, self._note), walk.state)
+            again = Extraction(changed, self._client, self._staging, self._log, self._tags)
+            again._walk(_walk_for(changed, None, self._note), walk.state)
+            self.requests += again.requests
         self._report()
 
     def _walk(self, walk: Walk, state: Callable[[], State]) -> None:
@@ -140,28 +145,45 @@ class Extraction:
         if self.facts["include"] is None:
             self.facts["include"] = isinstance(values, list)
             if not self.facts["include"]:
-                self._note(
-                    f"The API ignored include={include}; custom field values are read "
-                    f"from /{include} instead."
-                )
+                self._without(f"The API ignored include={include}")
         if not self.facts["include"]:
             return
         parents = {str(r["id"]): r for r in records if isinstance(r, dict) and "id" in r}
-        of_parents = [v for v in values or () if str(v.get("contact")) in parents]
-        listed = sum(len(r.get(include) or ()) for r in parents.values())
-        if listed != len(of_parents):
-            self.facts["include"] = False
-            self._note(f"include={include} left records out; they are read from /{include} too.")
+        listed = {str(i) for r in parents.values() for i in _list(r.get(include))}
+        of_parents = [
+            value
+            for value in _list(values)
+            if isinstance(value, dict)
+            and (str(value.get("id")) in listed or str(value.get("contact")) in parents)
+        ]
+        if not listed <= {str(value.get("id")) for value in of_parents}:
+            self._without(f"include={include} left records out")
         if self.read.side:
             self._stage(self.read.side, of_parents)
-        if self.read.custom_fields:
-            tags = self._tags()
-            found: dict[str, dict[str, Any]] = {contact: {} for contact in parents}
-            for value in of_parents:
-                field = str(value.get("field"))
-                found[str(value["contact"])][tags.get(field, field)] = value.get("value")
-            for contact, record in parents.items():
-                record["customFields"] = dict(sorted(found[contact].items()))
+        if self.facts["custom_fields"]:
+            self._fill_custom_fields(parents, of_parents)
+
+    def _fill_custom_fields(
+        self, contacts: Mapping[str, dict[str, Any]], values: Iterable[dict[str, Any]]
+    ) -> None:
+        """Give each contact its values under their personalisation tags."""
+        tags = self._tags()
+        if tags is None:
+            self.facts["custom_fields"] = False
+            self._note("The custom fields could not be read, so customFields stays as it was.")
+            return
+        found: dict[str, dict[str, Any]] = {contact: {} for contact in contacts}
+        for value in values:
+            field, contact = str(value.get("field")), str(value.get("contact"))
+            found.setdefault(contact, {})[tags.get(field, field)] = value.get("value")
+        for contact, record in contacts.items():
+            record["customFields"] = dict(sorted(found[contact].items()))
+
+    def _without(self, reason: str) -> None:
+        """From here on side-loads are not trusted, and contacts have no `customFields`."""
+        self.facts["include"] = self.facts["custom_fields"] = False
+        source = f"/{self.read.include}" if self.read.side else "what earlier syncs landed"
+        self._note(f"{reason}; custom field values are taken from {source} instead.")
 
     def _stage(self, target: Target, records: list[Any]) -> None:
         """Write records of a target, noticing fields that nobody declared."""
@@ -221,6 +243,10 @@ def _moment(text: Any) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _attach_side_loads(stream: Stream, page: Page) -> None:
     """Put side-loaded records in place of the ids that their parents list."""
     for array, field in stream.side_loads:
@@ -229,16 +255,3 @@ def _attach_side_loads(stream: Stream, page: Page) -> None:
         for record in page.records:
             if isinstance(record, dict) and isinstance(ids := record.get(field), list):
                 record[field] = [by_id.get(str(i), i) for i in ids]
-
-
-def personalisation_tags(fields: Iterable[Any]) -> dict[str, str]:
-    """Custom field id → personalisation tag; a tag that two fields share gets the id of the later.
-
-    fields: records of /fields.
-    """
-    tags: dict[str, str] = {}
-    known = [f for f in fields if isinstance(f, dict) and "id" in f]
-    for field in sorted(known, key=lambda f: (len(str(f["id"])), str(f["id"]))):
-        field_id, tag = str(field["id"]), str(field.get("perstag") or field["id"])
-        tags[field_id] = f"{tag}_{field_id}" if tag in tags.values() else tag
-    return tags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +13,7 @@ import duckdb
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import tables
 from activecampaign_dagster.sync.cast import load, misfits, stub_sql, version
+from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
 from activecampaign_dagster.sync.warehouse import literal, quoted
@@ -31,6 +32,9 @@ class Batch:
     longest: bytes of the longest line in the files.
     is_full: they are all the account has, so that what is missing was deleted.
     expected: how many records the account says it has, where that must agree; else None.
+    absent: fields that the records lack by mishap: what the table holds of them stays.
+    tags: custom field id → personalisation tag, if contacts.customFields is to be filled from
+    the table of custom field values once the batch has landed.
     """
 
     target: Target
@@ -42,6 +46,8 @@ class Batch:
     sync_id: str
     at: datetime
     expected: int | None = None
+    absent: frozenset[str] = frozenset()
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +64,20 @@ class Landed:
     new_columns: tuple[str, ...]
 
 
-def land(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) -> Landed:
-    """Merge a batch into its table and move the stream on, in one transaction.
+def land(db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch]) -> list[Landed]:
+    """Merge batches into their tables and move their streams on, all in one transaction.
 
     The newer version by replication key wins (creation stamp where that is null), ties go to the
     one read later, and a stub never replaces a full row. Rows that stay as they are are not
-    written.
+    written. Raises ShiftedError, with nothing changed, if a batch is not what was expected.
     """
+    added = [_widen(db, batch) for batch in batches]
+    with _transaction(db):
+        return [_land(db, source, *each) for each in zip(batches, added, strict=True)]
+
+
+def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
+    """Add the columns that a batch needs, outside the transaction as DuckDB requires."""
     present = tables.columns(db, batch.target)
     keys = {column.key for column in present}
     added: list[Column] = []
@@ -74,13 +87,7 @@ def land(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) -> Landed:
             taken += [name for name, _, _ in tables.BOOKKEEPING]
             added.append(tables.column_for(key, taken))
     tables.add_columns(db, batch.target, [(column.name, column.type) for column in added])
-    columns = [*present, *added]
-    try:
-        with _transaction(db):
-            return _land(db, source, batch, columns, added)
-    finally:
-        db.execute("drop table if exists temp.batch")
-        db.execute("drop table if exists temp.verdict")
+    return added
 
 
 @contextmanager
@@ -95,31 +102,27 @@ def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _land(
-    db: duckdb.DuckDBPyConnection,
-    source: Source,
-    batch: Batch,
-    columns: list[Column],
-    added: list[Column],
+    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, added: Sequence[Column]
 ) -> Landed:
     table = relation(batch.target.table)
-    db.execute("create temp table verdict (id bigint, verdict varchar)")
+    columns = [c for c in tables.columns(db, batch.target) if c.key not in batch.absent]
+    db.execute("create or replace temp table verdict (id bigint, verdict varchar)")
     rejected = 0
     for files in _chunks(batch.files):
         load(db, batch.target, columns, files, batch.longest)
         rejected += _reject(db, source, batch, columns)
         _merge(db, batch, table, columns)
-    if batch.expected is not None and _number(db, _SEEN) != batch.expected:
+    seen, inserted, updated, unchanged = _counted(db)
+    if batch.expected is not None and seen != batch.expected:
         raise ShiftedError
     deleted = _delete(db, batch, table) if batch.is_full else 0
+    if batch.tags is not None:
+        fill_custom_fields(db, source, batch.tags, [batch.at, batch.sync_id])
     live, gone = _account_for(db, source, batch, table)
-    inserted, updated = (
-        _number(db, f"{_SEEN} where verdict in ({verdicts})")
-        for verdicts in ("'insert'", "'update', 'revive'")
-    )
     return Landed(
         inserted=inserted,
         updated=updated,
-        unchanged=_number(db, _SEEN) - _number(db, f"{_SEEN} where verdict <> 'keep'"),
+        unchanged=unchanged,
         deleted=deleted,
         rejected=rejected,
         live_rows=live,
@@ -128,12 +131,16 @@ def _land(
     )
 
 
-_SEEN = "select count(distinct id) from temp.verdict"
-
-
-def _number(db: duckdb.DuckDBPyConnection, sql: str) -> int:
-    found = db.execute(sql).fetchone()
-    return int(found[0]) if found else 0
+def _counted(db: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:
+    """Ids in all, and those of them that were inserted, updated and kept as they are."""
+    seen, inserted, written = db.execute("""
+        select
+            count(distinct id),
+            count(distinct id) filter (verdict = 'insert'),
+            count(distinct id) filter (verdict <> 'keep')
+        from temp.verdict
+    """).fetchone() or (0, 0, 0)
+    return seen, inserted, written - inserted, seen - written
 
 
 def _chunks(files: Sequence[str]) -> Iterator[list[str]]:

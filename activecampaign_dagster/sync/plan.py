@@ -66,9 +66,15 @@ class Read:
             params["include"] = self.include
         return params
 
-    def changed_since(self, moment: datetime) -> Read:
-        """The same read, of what changed since `moment` only."""
-        return replace(self, since=max(moment, self.since) if self.since else moment)
+    def changed_since(self, moment: datetime) -> Read | None:
+        """The same read, of what changed since `moment` only; None if the API cannot tell."""
+        since = max(moment, self.since) if self.since else moment
+        if self.stream.date_filters:
+            return replace(self, since=since)
+        if self.stream.parent is None:
+            return None
+        parent, include = stream(self.stream.parent), self.stream.collection
+        return Read(stream=parent, side=self.main, since=since, include=include)
 
 
 def _stamp(moment: datetime) -> str:

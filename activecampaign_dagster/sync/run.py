@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
+
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import (
     ActiveCampaignError,
@@ -17,13 +19,14 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
     PermanentError,
 )
-from activecampaign_dagster.sync import tables
+from activecampaign_dagster.sync import migrate, tables
 from activecampaign_dagster.sync.account_lock import account_lock
-from activecampaign_dagster.sync.extract import Extraction, personalisation_tags
+from activecampaign_dagster.sync.custom_fields import personalisation_tags
+from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
-from activecampaign_dagster.sync.stage import Staging
+from activecampaign_dagster.sync.stage import Staging, forget
 from activecampaign_dagster.sync.warehouse import Connect
 
 
@@ -77,10 +80,22 @@ def sync(
     """
     with connect() as db:
         tables.create(db, source)
+        migrate.retype(db, source)
         known = tables.watermarks(db, source)
     with account_lock(client.base_url, log, limited=client.is_limited):
         reads = plan(source, request, known)
         yield from _Run(source, request, client, connect, staging, log).outcomes(reads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Complete:
+    """A read that is staged to its end. expected: rows by target that the account must have."""
+
+    read: Read
+    staged: Staging
+    extraction: Extraction
+    expected: Mapping[str, int]
+    seconds: float
 
 
 class _Run:
@@ -101,8 +116,8 @@ class _Run:
         self._connect = connect
         self._staging = staging
         self._log = log
-        self._tags: Future[dict[str, str]] = Future()
-        self._seconds: dict[Read, float] = {}
+        self._tags: Future[dict[str, str] | None] = Future()
+        self._again: list[Read] = []  # to be read (once more), as the first read showed
 
     def outcomes(self, reads: tuple[Read, ...]) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
@@ -112,31 +127,33 @@ class _Run:
             try:
                 while pending:
                     finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                    complete = []
                     for future in finished:
                         read = pending.pop(future)
-                        try:
-                            staged, extraction = future.result()
-                            yield from self._land(read, staged, extraction)
-                        except ShiftedError:
-                            staged.remove()
-                            pending[threads.submit(self._extract, read)] = read
-                        except (AddressError, CredentialsError):
-                            raise
-                        except ActiveCampaignError as error:
+                        error = future.exception()
+                        if error is None:
+                            complete.append(future.result())
+                        elif isinstance(error, ActiveCampaignError):
                             self._log.error("%s", error)
                             names = [t.name for t in read.targets] or [read.stream.name]
                             failures |= dict.fromkeys(names, error)
                         else:
-                            if extraction.facts["include"] is False and read.side:
-                                again = Read(stream=read.side.stream, main=read.side)
-                                pending[threads.submit(self._extract, again)] = again
+                            raise error
+                    yield from self._land(complete)
+                    hopeless = (AddressError, CredentialsError)
+                    for error in failures.values():
+                        if isinstance(error, hopeless):
+                            raise error
+                    for again in self._again:
+                        pending[threads.submit(self._extract, again)] = again
+                    self._again.clear()
             finally:
                 if pending:
                     self._client.stop()
         if failures:
             raise SyncError(failures)
 
-    def _extract(self, read: Read) -> tuple[Staging, Extraction]:
+    def _extract(self, read: Read) -> _Complete:
         began = time.monotonic()
         mode = "window" if read.until else "incremental" if read.since else "full"
         is_fields = read.stream.name == "custom_fields"
@@ -149,23 +166,43 @@ class _Run:
         extraction = Extraction(read, self._client, staged, self._log, self._tags.result)
         try:
             extraction.run()
-        except BaseException as error:
+        except BaseException:
             if is_fields:
-                self._tags.set_exception(error)
+                self._tags.set_result(None)
             raise
         if is_fields:
             self._tags.set_result(personalisation_tags(extraction.fields))
-        self._seconds[read] = time.monotonic() - began
-        return staged, extraction
+        expected = self._expected(read) if read.is_full and staged.resumed else {}
+        seconds = time.monotonic() - began
+        return _Complete(read, staged, extraction, expected, seconds)
 
-    def _land(self, read: Read, staged: Staging, extraction: Extraction) -> Iterator[Outcome]:
-        facts = extraction.facts
+    def _land(self, complete: list[_Complete]) -> Iterator[Outcome]:
+        """Land what was read through one connection; yields outcomes once it is closed."""
+        if not complete:
+            return
+        outcomes: list[Outcome] = []
+        try:
+            with self._connect() as db:
+                for each in complete:
+                    try:
+                        outcomes += self._landed(db, each)
+                    except ShiftedError:
+                        each.staged.remove()
+                        self._again.append(each.read)
+        finally:
+            yield from outcomes
+
+    def _landed(self, db: duckdb.DuckDBPyConnection, complete: _Complete) -> list[Outcome]:
+        """Land one read, all that it feeds in one transaction, and forget what was staged."""
+        read, staged, facts = complete.read, complete.staged, complete.extraction.facts
+        without_side = facts["include"] is False
+        targets = [t for t in read.targets if not (without_side and t is read.side)]
         watermark = facts["watermark"] and datetime.fromisoformat(facts["watermark"])
         moves_on = read.until is None  # a window says nothing about what lies after it
-        for target in read.targets:
-            if target is read.side and facts["include"] is False:
-                continue
-            batch = Batch(
+        lacks = read.custom_fields and not facts["custom_fields"]
+        fills = read.custom_fields and (read.include is None or (without_side and not read.side))
+        batches = [
+            Batch(
                 target=target,
                 files=staged.files(target.name),
                 longest=staged.longest,
@@ -174,29 +211,42 @@ class _Run:
                 watermark=watermark if moves_on and target.stream.replication_key else None,
                 sync_id=self._request.sync_id,
                 at=self._request.at,
-                expected=self._expected(read, staged) if target is read.main else None,
+                expected=complete.expected.get(target.name),
+                absent=frozenset({"customFields"} if lacks else ()),
+                tags=self._tags.result() if fills else None,
             )
-            with self._connect() as db:
-                landed = land(db, self._source, batch)
-            yield Outcome(
+            for target in targets
+        ]
+        landed = land(db, self._source, batches) if batches else []
+        forget(self._staging, {target.name for target in targets})
+        staged.remove()
+        if without_side and read.side:
+            side = Read(stream=read.side.stream, main=read.side, custom_fields=read.custom_fields)
+            self._again.append(side)
+        return [
+            Outcome(
                 target=target,
-                landed=landed,
+                landed=counts,
                 is_full=read.is_full,
                 since=read.since,
                 until=read.until,
                 rows_read=facts["rows"],
                 stubs=facts["stubs"] if target is read.main else 0,
                 pages=facts["pages"],
-                requests=extraction.requests,
-                seconds=self._seconds[read],
+                requests=complete.extraction.requests,
+                seconds=complete.seconds,
                 resumed=staged.resumed,
                 notes=tuple(facts["notes"]),
             )
-        staged.remove()
+            for target, counts in zip(targets, landed, strict=True)
+        ]
 
-    def _expected(self, read: Read, staged: Staging) -> int | None:
-        """After a kill, what was deleted since must not be landed as live: ask for the total."""
-        if not (read.is_full and staged.resumed):
-            return None
-        stream = read.stream
-        return self._client.page(stream.path, stream.collection, {"limit": 1}).total
+    def _expected(self, read: Read) -> dict[str, int]:
+        """After a kill, what was deleted since must not be landed as live: ask for the totals."""
+        totals = {}
+        for target in read.targets:
+            stream = target.stream
+            page = self._client.page(stream.path, stream.collection, {"limit": 1})
+            # without a total nothing can be told: no count is right
+            totals[target.name] = -1 if page.total is None else page.total
+        return totals

@@ -111,6 +111,13 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def forget(root: Path, targets: set[str]) -> None:
+    """Remove all that is staged for `targets` below `root`: what was landed since supersedes it."""
+    for folder in root.iterdir() if root.exists() else ():
+        if targets & set(folder.name.split("+")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write(path: Path, parts: Iterable[bytes]) -> None:
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:

@@ -50,17 +50,37 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
             account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
             sync_id varchar
         )""")
+    tables = _tables(db)
     for target in source.targets:
         declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
-        present = {column.name.casefold() for column in columns(db, target)}
+        present = {name.casefold() for name, _ in tables.get(target.table.casefold(), ())}
         if not present:
             body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in (*declared, *BOOKKEEPING))
             db.execute(f"create table {relation(target.table)} ({body})")
+            # whatever was known about an earlier table does not hold for an empty one
+            owner = [source.name, target.name]
+            db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
             _describe(db, target, (*declared, *BOOKKEEPING))
         else:
             missing = [column for column in declared if column[0].casefold() not in present]
             add_columns(db, target, [(name, type_) for name, type_, _ in missing])
             _describe(db, target, missing)
+        _list(db, source, target)
+
+
+def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
+    """List a table in `_streams`, where the models look up the tables of all accounts."""
+    owner = [source.name, target.name]
+    of_stream = "account = ? and stream = ?"
+    db.execute(
+        f"delete from {SCHEMA}._streams where {of_stream} and table_name <> ?",
+        [*owner, target.table],
+    )
+    db.execute(
+        f"insert into {SCHEMA}._streams select ?, ?, ?, ?, null, null, null, null, 0, 0, 0 "
+        f"where not exists (from {SCHEMA}._streams where {of_stream})",
+        [*owner, target.table, str(target.sync_type), *owner],
+    )
 
 
 def _describe(
@@ -81,22 +101,30 @@ def add_columns(
 
 def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
     """The table's columns that hold the record's fields, in order; empty if it does not exist."""
-    rows = db.execute(
-        "select column_name, data_type from duckdb_columns() "
-        "where database_name = current_database() and schema_name = ? and table_name = ? "
-        "order by column_index",
-        [SCHEMA, target.table],
-    ).fetchall()
     own = {name for name, _, _ in BOOKKEEPING}
     declared = {field.name.casefold(): field for field in target.stream.fields}
     found = []
-    for name, data_type in rows:
+    for name, data_type in _tables(db).get(target.table.casefold(), ()):
         if name in own:
             continue
         field = declared.get(name.casefold())
         type_ = "TIMESTAMPTZ" if data_type == "TIMESTAMP WITH TIME ZONE" else data_type
         found.append(Column(name, type_, field.name if field else _key(name)))
     return found
+
+
+def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
+    """Table, in lower case → the names and types of its columns, in order."""
+    rows = db.execute(
+        "select table_name, column_name, data_type from duckdb_columns() "
+        "where database_name = current_database() and schema_name = ? "
+        "order by table_name, column_index",
+        [SCHEMA],
+    ).fetchall()
+    tables: dict[str, list[tuple[str, str]]] = {}
+    for table, name, data_type in rows:
+        tables.setdefault(table.casefold(), []).append((name, data_type))
+    return tables
 
 
 _CLASH = "__other"  # DuckDB ignores case, JSON does not
@@ -117,8 +145,9 @@ def _key(name: str) -> str:
 def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
     """Stream → the newest replication-key time that is committed, where there is one."""
     rows = db.execute(
-        f"select stream, watermark from {SCHEMA}._streams "
+        f"select stream, table_name, watermark from {SCHEMA}._streams "
         "where account = ? and watermark is not null",
         [source.name],
     ).fetchall()
-    return dict(rows)
+    names = {target.name: target.table for target in source.targets}
+    return {name: watermark for name, table, watermark in rows if names.get(name) == table}

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import duckdb
 
+from activecampaign_dagster.sync.source import SCHEMA
+
+_LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
+
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
@@ -52,11 +56,10 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
     delay = 0.05
     while True:
         try:
-            return duckdb.connect(path, read_only=read_only)
+            return _connection(path, read_only)
         except duckdb.Error as error:
             text = str(error)
-            is_locked = "Could not set lock" in text or "being used by another process" in text
-            if not is_locked:
+            if not any(sign in text for sign in _LOCKED):
                 raise WarehouseError(_meaning(path, text)) from error
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
@@ -65,6 +68,25 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
                 ) from error
         time.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
         delay = min(delay * 1.5, 2.0)
+
+
+def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """DuckDB calls a database by its file's name.
+
+    In one called like the schema, and the default file is, `activecampaign.deals` would be
+    ambiguous; such a file is attached under another name.
+    """
+    if path.stem.casefold() != SCHEMA:
+        return duckdb.connect(path, read_only=read_only)
+    connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    try:
+        mode = "(read_only)" if read_only else ""
+        connection.execute(f"attach {literal(str(path))} as warehouse {mode}")
+        connection.execute("use warehouse")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _meaning(path: Path, text: str) -> str:

@@ -1,0 +1,230 @@
+"""What a user can write about an account: names, types, defaults and what they mean.
+
+The reference in docs/configuration.md is generated from these models.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+from pydantic import Discriminator, Field, Tag
+
+# YAML reads the words on and off as booleans, so that neither is used here.
+Severity = Literal["warn", "error", "ignore"]
+Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
+
+
+class Clock(dg.Model):
+    """When, by the clock: one of `cron`, `every` and `at`."""
+
+    cron: str | list[str] | None = Field(
+        default=None,
+        description="A cron expression or a list of them, in the account's `timezone`.",
+    )
+    every: str | None = Field(
+        default=None,
+        description="An interval that divides the day evenly, such as 30 minutes, 2 hours, 1 day.",
+    )
+    at: list[str] | None = Field(
+        default=None,
+        description='Times of the day in the account\'s `timezone`: ["08:00", "17:30"].',
+    )
+    days: list[Day] | None = Field(
+        default=None, description="With `at`: the weekdays; without it, every day."
+    )
+
+
+class TriggerSettings(Clock):
+    """When incremental syncs begin: one of `cron`, `every`, `at` and `on_change`."""
+
+    on_change: str | None = Field(
+        default=None,
+        description="How often the account is asked, in two requests, whether deals or contacts "
+        "changed; only then a sync begins. Such as 1 minute.",
+    )
+
+
+class StreamSettings(dg.Model):
+    """One stream, where its defaults do not suit."""
+
+    name: str = Field(description="The stream: see `activecampaign streams`.")
+    enabled: bool = Field(default=True, description="Whether the stream is read.")
+    table: str | None = Field(
+        default=None, description="The table's name, without prefix. Default: the stream's name."
+    )
+    sync_type: Literal["INCREMENTAL", "FULL_TABLE"] | None = Field(
+        default=None,
+        description="INCREMENTAL reads what changed, FULL_TABLE everything every time. Default: "
+        "the stream's own.",
+    )
+    fields: list[str] | None = Field(
+        default=None,
+        description="The only fields to store. Ids and stamps that a sync needs are always stored.",
+    )
+    exclude_fields: list[str] | None = Field(
+        default=None, description="Fields not to store; the other declared ones are."
+    )
+    access: Literal["full", "partial"] | None = Field(
+        default=None,
+        description="deals only. full: the key's user may manage the pipelines. partial: it may "
+        "not, so that a deal is no more than id, title and status, read as FULL_TABLE.",
+    )
+
+
+class CheckSettings(dg.Model):
+    """How serious each check's findings are: warn, error, or ignore for no such check."""
+
+    rejected_values: Severity = Field(
+        default="warn", description="Values that did not fit their column's type."
+    )
+    undeclared_fields: Severity = Field(
+        default="warn", description="Fields that the API sent and nobody declared."
+    )
+    duplicate_ids: Severity = Field(default="warn", description="Ids that occur in several rows.")
+    orphaned_references: Severity = Field(
+        default="warn", description="References to rows that are not there."
+    )
+    row_count_drift: Severity = Field(
+        default="warn", description="Row counts that differ from the account's own."
+    )
+    hidden_deals: Severity = Field(
+        default="warn", description="Deals that the key may not see in full."
+    )
+    missed_changes: Severity = Field(
+        default="warn",
+        description="Custom field values that a full sync found changed and no incremental sync "
+        "could have found.",
+    )
+
+
+class DriftSettings(dg.Model):
+    """The watch over row counts: the account's totals against the tables' live rows."""
+
+    every: str = Field(default="1 hour", description="How often totals are asked for.")
+    tolerance: float = Field(
+        default=0.01, ge=0, le=1, description="The share of rows that may be missing or too many."
+    )
+    at_most_every: str = Field(
+        default="1 day", description="How often a full sync of one stream may be started."
+    )
+
+
+class AlertSettings(dg.Model):
+    """Where messages about failed runs go."""
+
+    urls_variable: str = Field(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Environment variable that holds where to send them, as Apprise URLs separated "
+        "by spaces: webhooks, e-mail, chat.",
+    )
+    ui_url: str = Field(
+        default="http://localhost:3000",
+        description="Where Dagster's UI is, for the link to the run.",
+    )
+
+
+def _kind(value: Any) -> str:
+    return "word" if isinstance(value, str) else "settings"
+
+
+Entry = Annotated[
+    Annotated[str, Tag("word")] | Annotated[StreamSettings, Tag("settings")],
+    Discriminator(_kind),
+]
+Streams = Annotated[
+    Annotated[Literal["all"], Tag("word")] | Annotated[list[Entry], Tag("settings")],
+    Discriminator(_kind),
+]
+When = Annotated[
+    Annotated[Literal["manual", "on_change"], Tag("word")]
+    | Annotated[TriggerSettings, Tag("settings")],
+    Discriminator(_kind),
+]
+WhenFull = Annotated[
+    Annotated[Literal["never"], Tag("word")] | Annotated[Clock, Tag("settings")],
+    Discriminator(_kind),
+]
+Drift = Annotated[
+    Annotated[Literal["never"], Tag("word")] | Annotated[DriftSettings, Tag("settings")],
+    Discriminator(_kind),
+]
+_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class Settings(dg.Model):
+    """One ActiveCampaign account, as its user wants it kept."""
+
+    name: str = Field(
+        default="activecampaign",
+        pattern="^[a-z][a-z0-9_]*$",
+        description="The account's name: the first part of its asset keys, jobs and schedules.",
+    )
+    description: str = Field(default="", max_length=140, description="Shown in the UI.")
+    url_variable: str = Field(
+        default="ACTIVECAMPAIGN_URL",
+        pattern=_VARIABLE,
+        description="Environment variable that holds the account's URL.",
+    )
+    api_key_variable: str = Field(
+        default="ACTIVECAMPAIGN_API_KEY",
+        pattern=_VARIABLE,
+        description="Environment variable that holds the API key.",
+    )
+    streams: Streams = Field(
+        default="all",
+        description="`all`, or a list whose entries are names or settings; an entry `all` adds "
+        "the streams that are not listed.",
+    )
+    table_prefix: str = Field(
+        default="", description="Begins the names of all tables; tells several accounts apart."
+    )
+    extract_contact_custom_fields: bool = Field(
+        default=True,
+        description="Read contacts together with their custom field values, and keep those in "
+        "`contacts.customFields`.",
+    )
+    trigger: When = Field(
+        default_factory=lambda: TriggerSettings(every="1 hour"),
+        description="When incremental syncs begin: `manual`, `on_change`, or settings. "
+        "Default: every hour.",
+    )
+    full_sync: WhenFull | None = Field(
+        default=None,
+        description="When full syncs begin, which also find deletions: `never`, or settings. "
+        "Default: Sundays at 03:00; never if the trigger is manual.",
+    )
+    timezone: str = Field(
+        default="UTC", description="IANA zone of partitions and times, such as Europe/Berlin."
+    )
+    start_date: date = Field(
+        default=date(2020, 1, 1), description="The day on which the partitions begin."
+    )
+    partition: Literal["month", "week", "day"] = Field(
+        default="month",
+        description="The span of a partition. Dagster writes an event for each asset and "
+        "partition that a full sync covers for the first time, so days are slow over years.",
+    )
+    owners: list[str] = Field(
+        default_factory=lambda: ["team:data"],
+        description="Owners of the assets: e-mail addresses, or teams as team:name.",
+    )
+    requests_per_second: int = Field(
+        default=5,
+        ge=0,
+        description="Requests that may begin per second; ActiveCampaign allows 5. "
+        "0: no limit, for a sandbox only.",
+    )
+    checks: CheckSettings = Field(
+        default_factory=CheckSettings,
+        description="How serious it is when a check finds something: warn, error or ignore.",
+    )
+    drift: Drift = Field(
+        default_factory=DriftSettings,
+        description="`never`, or settings of the watch that starts a full sync of a stream when "
+        "its row count has drifted from the account's.",
+    )
+    alerts: AlertSettings | None = Field(
+        default=None, description="Where messages about failed runs go. Default: nowhere."
+    )

@@ -1,0 +1,176 @@
+"""From settings to targets: which streams land where and how, and what cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from activecampaign_dagster.components.mistakes import Mistake, Path, suggestion
+from activecampaign_dagster.components.settings import Settings, StreamSettings
+from activecampaign_dagster.streams.declaration import Stream, SyncType
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.source import Target
+
+_SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
+_STUB_FIELDS = ("id", "title", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A stream as it was asked for, and where in the file."""
+
+    settings: StreamSettings
+    path: Path
+
+
+def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
+    """Stream name → what was asked for, for the streams that are named or part of `all`."""
+    if isinstance(settings.streams, str):
+        return {name: Chosen(StreamSettings(name=name), ("streams",)) for name in STREAMS}, []
+    found: dict[str, Chosen] = {}
+    mistakes: list[Mistake] = []
+    for index, entry in enumerate(settings.streams):
+        path: Path = ("streams", index)
+        wanted = StreamSettings(name=entry) if isinstance(entry, str) else entry
+        where = path if isinstance(entry, str) else (*path, "name")
+        if wanted.name == "all":
+            continue
+        if wanted.name not in STREAMS:
+            known = suggestion(wanted.name, STREAMS)
+            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{known}"))
+        elif wanted.name in found:
+            mistakes.append(
+                Mistake(where, f"{wanted.name} is listed a second time: keep one of the two")
+            )
+        else:
+            found[wanted.name] = Chosen(wanted, path)
+    if "all" in settings.streams:
+        rest = [name for name in STREAMS if name not in found]
+        found |= {name: Chosen(StreamSettings(name=name), ("streams",)) for name in rest}
+    if not mistakes and not any(choice.settings.enabled for choice in found.values()):
+        mistakes.append(Mistake(("streams",), "no stream is enabled: list one, or write all"))
+    return found, mistakes
+
+
+def targets(settings: Settings) -> tuple[tuple[Target, ...], list[Mistake]]:
+    """A target for every stream there is, and the mistakes in what was asked for."""
+    asked, mistakes = chosen(settings)
+    made = []
+    for name, stream in STREAMS.items():
+        choice = asked.get(name, Chosen(StreamSettings(name=name), ("streams",)))
+        target = _target(settings, stream, choice.settings)
+        made.append(target)
+        mistakes += _stream_mistakes(stream, choice)
+    mistakes += _table_mistakes(settings, made, asked)
+    return tuple(made), mistakes
+
+
+def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Target:
+    keep = None
+    if wanted.fields is not None:
+        keep = frozenset(wanted.fields) | required(stream)
+    elif wanted.exclude_fields:
+        keep = frozenset(f.name for f in stream.fields) - frozenset(wanted.exclude_fields)
+    if wanted.access == "partial" and stream.stub_flag:
+        # what a stub has, and no stamp to move by
+        keep = frozenset((*_STUB_FIELDS, stream.stub_flag))
+        stream = replace(
+            stream, replication_key=None, created_key=None, date_filters=False, stub_flag=None
+        )
+    default = stream.sync_type if stream.replication_key else SyncType.FULL_TABLE
+    return Target(
+        stream=stream,
+        table=f"{settings.table_prefix}{wanted.table or stream.name}",
+        sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
+        keep=keep,
+    )
+
+
+def required(stream: Stream) -> frozenset[str]:
+    """The fields that a sync cannot do without."""
+    needed = ("id", stream.replication_key, stream.created_key, stream.stub_flag)
+    return frozenset(name for name in needed if name)
+
+
+def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
+    wanted, path = choice.settings, choice.path
+    if wanted.access and not stream.stub_flag:
+        yield Mistake((*path, "access"), f"{stream.name} has no access setting: only deals has")
+    if wanted.sync_type == "INCREMENTAL":
+        if wanted.access == "partial":
+            yield Mistake(
+                (*path, "sync_type"),
+                f"with partial access the API sends no {stream.replication_key} of a deal, so "
+                "that nobody can tell what changed: write FULL_TABLE, or access: full once the "
+                "key's user has the Manage pipeline permission",
+            )
+        elif not stream.replication_key:
+            yield Mistake(
+                (*path, "sync_type"),
+                f"{stream.name} has no field that tells reliably when a record changed, so it "
+                "can only be FULL_TABLE",
+            )
+    yield from _field_mistakes(stream, choice)
+
+
+def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
+    wanted, path = choice.settings, choice.path
+    known = [f.name for f in stream.fields]
+    if wanted.fields is not None and wanted.exclude_fields is not None:
+        yield Mistake(
+            (*path, "exclude_fields"), "fields and exclude_fields exclude each other: keep one"
+        )
+    if wanted.access == "partial" and (wanted.fields or wanted.exclude_fields):
+        yield Mistake(
+            (*path, "fields" if wanted.fields else "exclude_fields"),
+            f"with partial access only {', '.join(_STUB_FIELDS)} are there: leave this out",
+        )
+    for setting in ("fields", "exclude_fields"):
+        for index, name in enumerate(getattr(wanted, setting) or ()):
+            if name not in known:
+                yield Mistake(
+                    (*path, setting, index),
+                    f"{stream.name} has no field {name!r}"
+                    f"{suggestion(name, known) or f'; see `activecampaign streams {stream.name}`'}",
+                )
+    for index, name in enumerate(wanted.exclude_fields or ()):
+        if name in required(stream):
+            yield Mistake(
+                (*path, "exclude_fields", index),
+                f"{name} cannot be left out: a sync tells by it which row a record is and which "
+                "of two versions is newer",
+            )
+
+
+def _table_mistakes(
+    settings: Settings, made: list[Target], asked: dict[str, Chosen]
+) -> Iterator[Mistake]:
+    prefix = settings.table_prefix
+    if prefix and not re.fullmatch(_SQL_NAME, prefix):
+        yield Mistake(
+            ("table_prefix",),
+            f"{prefix!r} cannot begin a table's name in SQL: begin with a letter and go on with "
+            "letters, digits and underscores, such as shop_",
+        )
+    tables: dict[str, str] = {}
+    for target in made:
+        choice = asked.get(target.name)
+        path: Path = (*choice.path, "table") if choice else ("streams",)
+        table = choice.settings.table if choice else None
+        if table is not None and not re.fullmatch(_SQL_NAME, table):
+            yield Mistake(
+                path,
+                f"{table!r} is no table name in SQL: begin with a letter and go on with letters, "
+                "digits and underscores",
+            )
+            continue
+        other = tables.setdefault(target.table.casefold(), target.name)
+        if other != target.name:
+            if table is None and (named := asked.get(other)):
+                path = (*named.path, "table")
+            yield Mistake(
+                path,
+                f"{other} and {target.name} would share the table {target.table}: give one of "
+                "them another table",
+            )

@@ -1,0 +1,120 @@
+"""From settings to triggers and partitions, and what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import available_timezones
+
+from activecampaign_dagster.components.mistakes import Mistake, Path, suggestion
+from activecampaign_dagster.components.settings import Clock, DriftSettings, Settings
+from activecampaign_dagster.orchestration import triggers
+from activecampaign_dagster.orchestration.account import Drift
+from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
+
+_SHORTEST_POLL = 30  # seconds, which is how often Dagster's daemon looks at sensors
+_WEEKLY = ("0 3 * * 0",)
+
+
+def trigger(settings: Settings) -> tuple[Trigger, list[Mistake]]:
+    """When incremental syncs begin."""
+    wanted = settings.trigger
+    if wanted == "manual":
+        return MANUAL, []
+    if wanted == "on_change":
+        return Trigger(poll_seconds=60), []
+    assert isinstance(wanted, Clock)  # noqa: S101
+    return _read(wanted, ("trigger",), settings.timezone)
+
+
+def full_sync(settings: Settings) -> tuple[Trigger, list[Mistake]]:
+    """When full syncs begin."""
+    wanted = settings.full_sync
+    is_manual = settings.trigger == "manual"
+    if wanted == "never" or (wanted is None and is_manual):
+        return MANUAL, []
+    if wanted is None:
+        return Trigger(crons=_WEEKLY, timezone=settings.timezone), []
+    if is_manual:
+        text = (
+            "a source whose trigger is manual has no full syncs by the clock: leave full_sync "
+            "out, or give the source a trigger"
+        )
+        return MANUAL, [Mistake(("full_sync",), text)]
+    assert isinstance(wanted, Clock)  # noqa: S101
+    return _read(wanted, ("full_sync",), settings.timezone)
+
+
+def drift(settings: Settings) -> tuple[Drift | None, list[Mistake]]:
+    """The watch over row counts; none for a source that is started by hand only."""
+    wanted = settings.drift
+    if not isinstance(wanted, DriftSettings):
+        return None, []
+    spans, mistakes = {}, []
+    for name in ("every", "at_most_every"):
+        try:
+            spans[name] = timedelta(minutes=triggers.minutes(getattr(wanted, name)))
+        except ValueError as error:
+            mistakes.append(Mistake(("drift", name), str(error)))
+    if mistakes:
+        return None, mistakes
+    return Drift(tolerance=wanted.tolerance, **spans), []
+
+
+def zone_mistakes(settings: Settings) -> Iterator[Mistake]:
+    """A time zone that is not known, a first day that is still to come."""
+    zone = settings.timezone
+    if not triggers.zone_exists(zone):
+        hint = suggestion(zone, sorted(available_timezones())) or "; write it as Europe/Berlin"
+        yield Mistake(("timezone",), f"there is no time zone {zone!r}{hint}")
+    if settings.start_date > datetime.now(UTC).date():
+        yield Mistake(
+            ("start_date",),
+            f"{settings.start_date} lies in the future: choose a day from which the account has "
+            "records",
+        )
+
+
+def _read(wanted: Clock, path: Path, zone: str) -> tuple[Trigger, list[Mistake]]:
+    ways = ("cron", "every", "at", "on_change")
+    given = [way for way in ways if getattr(wanted, way, None) is not None]
+    if len(given) != 1:
+        usable = [way for way in ways if hasattr(wanted, way)]
+        said = f"{' and '.join(given)} exclude each other" if given else "it says nothing"
+        return MANUAL, [Mistake(path, f"{said}: write one of {', '.join(usable)}")]
+    way = given[0]
+    mistakes = []
+    if wanted.days is not None and way != "at":
+        text = f"weekdays go with `at`, not with {way}: write `at`, or a cron expression"
+        mistakes.append(Mistake((*path, "days"), text))
+    if way == "cron":
+        return _crons(wanted, path, zone, mistakes)
+    try:
+        match way:
+            case "every":
+                made = Trigger(crons=triggers.every(str(wanted.every)))
+            case "at":
+                made = Trigger(crons=triggers.at(wanted.at or (), wanted.days or ()), timezone=zone)
+            case _:
+                seconds = 60 * triggers.minutes(str(getattr(wanted, way)))
+                made = Trigger(poll_seconds=max(seconds, _SHORTEST_POLL))
+    except ValueError as error:
+        return MANUAL, [*mistakes, Mistake((*path, way), str(error))]
+    return made, mistakes
+
+
+def _crons(
+    wanted: Clock, path: Path, zone: str, mistakes: list[Mistake]
+) -> tuple[Trigger, list[Mistake]]:
+    crons = [wanted.cron] if isinstance(wanted.cron, str) else wanted.cron or []
+    if not crons:
+        mistakes.append(Mistake((*path, "cron"), "no cron expression is listed"))
+    for index, cron in enumerate(crons):
+        if text := triggers.cron_mistake(cron):
+            where: Path = (
+                (*path, "cron") if isinstance(wanted.cron, str) else (*path, "cron", index)
+            )
+            mistakes.append(Mistake(where, text))
+    if mistakes:
+        return MANUAL, mistakes
+    return Trigger(crons=tuple(crons), timezone=zone), []

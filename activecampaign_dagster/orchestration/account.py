@@ -1,0 +1,103 @@
+"""One configured account as Dagster knows it: names, keys, tags, and which runs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import dagster as dg
+from dagster import DagsterRunStatus as Status
+
+from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
+from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
+from activecampaign_dagster.sync.source import Source, Target
+
+KIND = "activecampaign"
+MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
+FAILURE_TAG = "activecampaign/failure"  # on failed runs: permanent or transient
+JOBS = {"incremental": "incremental_sync", "full": "full_refresh"}
+_UNDER_WAY = [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
+_RECENT = 100  # runs looked through for the last one that read an account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """The watch over row counts: how often, how much is tolerated, how often it may act."""
+
+    every: timedelta = timedelta(hours=1)
+    tolerance: float = 0.01
+    at_most_every: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What the definitions of one account are made of.
+
+    severities: check name → warn, error or ignore; warn where it is not named.
+    """
+
+    source: Source
+    api: ActiveCampaignResource
+    partitions: dg.TimeWindowPartitionsDefinition
+    trigger: Trigger = MANUAL
+    full_sync: Trigger = MANUAL
+    description: str = ""
+    owners: Sequence[str] = ()
+    severities: Mapping[str, str] = field(default_factory=dict)
+    drift: Drift | None = None
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.source.name
+
+    @property
+    def op(self) -> str:
+        """The name of the op that reads the account."""
+        return f"{self.name}_streams"
+
+    @property
+    def pool(self) -> str:
+        """The pool of one slot that every read of this account takes."""
+        return f"activecampaign_{self.name}"
+
+    @property
+    def resource_key(self) -> str:
+        """The key of the account's ActiveCampaignResource."""
+        return f"{self.name}_api"
+
+    @property
+    def enabled(self) -> list[Target]:
+        """The streams that are assets."""
+        return [t for t in self.source.targets if t.name in self.source.enabled]
+
+    def key(self, stream: str) -> dg.AssetKey:
+        """The asset key of a stream."""
+        return dg.AssetKey([self.name, stream])
+
+    @property
+    def selection(self) -> dg.AssetSelection:
+        """The account's streams."""
+        return dg.AssetSelection.assets(*(self.key(t.name) for t in self.enabled))
+
+    def job(self, mode: str) -> str:
+        """The name of the account's own job."""
+        return f"{self.name}__{JOBS[mode]}"
+
+    def is_read_by(self, run: dg.DagsterRun) -> bool:
+        """Whether a run reads this account."""
+        if run.asset_selection:
+            return any(key.path[0] == self.name for key in run.asset_selection)
+        return run.job_name in (*JOBS.values(), *map(self.job, JOBS))
+
+    def run_under_way(self, instance: dg.DagsterInstance) -> dg.DagsterRun | None:
+        """A run that is queued or running and reads this account."""
+        runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=_RECENT)
+        return next(filter(self.is_read_by, runs), None)
+
+    def last_run(self, instance: dg.DagsterInstance) -> dg.RunRecord | None:
+        """The run that read this account last and has ended."""
+        ended = [Status.SUCCESS, Status.FAILURE]
+        records = instance.get_run_records(dg.RunsFilter(statuses=ended), limit=_RECENT)
+        return next((r for r in records if self.is_read_by(r.dagster_run)), None)

@@ -1,0 +1,79 @@
+"""A sensor that tells people about failed runs, by Apprise: webhooks, e-mail, chat."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import apprise
+import dagster as dg
+
+from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Where messages go: the variable that holds Apprise URLs, and Dagster's UI for links."""
+
+    urls_variable: str
+    ui_url: str
+
+
+class AlertError(Exception):
+    """A message could not be sent."""
+
+
+def failure_sensor(account: Account, alerts: Alerts) -> dg.SensorDefinition:
+    """Sends a message when a run that reads the account fails for good."""
+
+    @dg.run_failure_sensor(
+        name=f"{account.name}__alerts",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Sends a message about failed runs to the URLs in {alerts.urls_variable}.",
+    )
+    def on_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+        run = context.dagster_run
+        if not account.is_read_by(run):
+            return dg.SkipReason(f"The run does not read the account {account.name}.")
+        if run.tags.get("dagster/will_retry") == "true":
+            return dg.SkipReason("Dagster runs it again.")
+        urls = os.environ.get(alerts.urls_variable, "").split()
+        if not urls:
+            return dg.SkipReason(f"{alerts.urls_variable} is not set.")
+        title, body = message(account, alerts, context)
+        send(urls, title, body)
+        return None
+
+    return on_failure
+
+
+def message(
+    account: Account, alerts: Alerts, context: dg.RunFailureSensorContext
+) -> tuple[str, str]:
+    """(title, body): what failed, why, what to do, and where to look."""
+    run = context.dagster_run
+    reasons = []
+    for event in context.get_step_failure_events():
+        data = event.step_failure_data
+        said = data.user_failure_data and data.user_failure_data.description
+        error = data.error and data.error.message.strip()
+        reasons.append(f"{event.step_key}: {said or error or 'failed'}")
+    remedy = {
+        "permanent": "It stays so until somebody acts on it; nothing is tried again before that.",
+        "transient": "It may pass by itself: the next sync tries again.",
+    }.get(run.tags.get(FAILURE_TAG, ""), "The run's log says more.")
+    lines = [*(reasons or [context.failure_event.message or "The run failed."]), remedy]
+    lines.append(f"{alerts.ui_url.rstrip('/')}/runs/{run.run_id}")
+    return f"ActiveCampaign sync failed: {account.name}, {run.job_name}", "\n".join(lines)
+
+
+def send(urls: list[str], title: str, body: str) -> None:
+    """Post a message to all URLs; raises AlertError, which names no URL, as they hold secrets."""
+    notifier = apprise.Apprise()
+    usable = [notifier.add(url) for url in urls]
+    sent = notifier.notify(title=title, body=body)
+    if not all(usable) or not sent:
+        raise AlertError(
+            f"The message could not be sent to each of the {len(urls)} Apprise URLs: check that "
+            "they are right and can be reached."
+        )

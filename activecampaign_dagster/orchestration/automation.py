@@ -1,0 +1,78 @@
+"""What may begin by itself, and when it had better not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
+
+# An operator has to act on a permanent failure; a change that is tried again sooner costs
+# nothing but noise. Transient ones have been retried by the run itself.
+_REST = {"permanent": timedelta(hours=6), "transient": timedelta(minutes=10)}
+
+
+def not_set_up(account: Account) -> str | None:
+    """Why the account cannot be reached at all; None if its variables are set."""
+    missing = account.api.missing()
+    if not missing:
+        return None
+    verb = "is" if len(missing) == 1 else "are"
+    return (
+        f"{' and '.join(missing)} {verb} not set, so there is no account to sync: copy the URL and "
+        "the key from ActiveCampaign under Settings → Developer, or run `make dev` for a sandbox."
+    )
+
+
+def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Why nothing should begin by itself at this moment; None if it may."""
+    if reason := not_set_up(account):
+        return reason
+    if run := account.run_under_way(instance):
+        return f"The run {run.run_id[:8]} ({run.job_name}) reads the account already."
+    last = account.last_run(instance)
+    if last and last.dagster_run.status is dg.DagsterRunStatus.FAILURE and last.end_time:
+        kind = last.dagster_run.tags.get(FAILURE_TAG, "transient")
+        until = datetime.fromtimestamp(last.end_time, UTC) + _REST[kind]
+        if datetime.now(UTC) < until:
+            return (
+                f"The run {last.dagster_run.run_id[:8]} failed for a {kind} reason. Nothing "
+                f"begins by itself before {until:%H:%M} UTC; a run started by hand ends the wait."
+            )
+    return None
+
+
+def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> str | None:
+    """Why a schedule's tick begins no run; None if it shall.
+
+    A full sync waits in the queue for one under way, an incremental one would only repeat it.
+    """
+    if mode == "full":
+        return not_set_up(account)
+    if reason := not_set_up(account):
+        return reason
+    if run := account.run_under_way(context.instance):
+        return f"The run {run.run_id[:8]} ({run.job_name}) reads the account already."
+    return None
+
+
+def schedule(account: Account, mode: str, job: dg.ExecutableDefinition) -> dg.ScheduleDefinition:
+    """The schedule of one of the account's jobs."""
+    trigger = account.trigger if mode == "incremental" else account.full_sync
+
+    def evaluate(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        reason = tick(account, mode, context)
+        return dg.SkipReason(reason) if reason else dg.RunRequest()
+
+    return dg.ScheduleDefinition(
+        name=f"{account.job(mode)}_schedule",
+        job=job,
+        cron_schedule=list(trigger.crons),
+        execution_timezone=trigger.timezone,
+        execution_fn=evaluate,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Starts {account.job(mode)}.",
+    )

@@ -1,0 +1,169 @@
+"""What the UI is told about a stream that has landed: metadata, partitions and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.orchestration import probes
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.checks import Facts, applicable, evaluate
+from activecampaign_dagster.orchestration.partitions import keys_between
+from activecampaign_dagster.sync import tables
+from activecampaign_dagster.sync.run import Outcome
+from activecampaign_dagster.sync.source import SCHEMA, SyncRequest, Target
+from activecampaign_dagster.sync.warehouse import Connect, quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Turns the outcomes of one run into Dagster's events.
+
+    since: stream → where an incremental sync would have begun before this run.
+    """
+
+    account: Account
+    context: dg.AssetExecutionContext
+    connect: Connect
+    request: SyncRequest
+    client: Client
+    since: Mapping[str, datetime]
+    landed: list[Outcome] = field(default_factory=list)
+
+    def events(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
+        """The materialization of one stream, and the partitions that it covered."""
+        self.landed.append(outcome)
+        landed, key = outcome.landed, self.account.key(outcome.target.name)
+        self.context.log.info(
+            "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
+            outcome.target.name,
+            *(landed.inserted, landed.updated, landed.unchanged, landed.deleted),
+            landed.live_rows,
+        )
+        with self.connect() as db:
+            counts = _rows_per_partition(db, self.account.partitions, outcome.target)
+        if self.request.window:
+            for partition in self.context.partition_keys:
+                self.context.add_asset_metadata(
+                    {"dagster/partition_row_count": counts.get(partition, 0)},
+                    asset_key=key,
+                    partition_key=partition,
+                )
+        else:
+            for partition in self._covered(outcome):
+                self.context.log_event(
+                    dg.AssetMaterialization(
+                        key,
+                        partition=partition,
+                        metadata={"dagster/partition_row_count": counts.get(partition, 0)},
+                    )
+                )
+        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+
+    def _covered(self, outcome: Outcome) -> Sequence[str]:
+        """The partitions to mark: those not marked yet that were covered, and the running one."""
+        covered = keys_between(self.account.partitions, outcome.since, self.request.at)
+        key = self.account.key(outcome.target.name)
+        marked = self.context.instance.get_materialized_partitions(key)
+        return [key for key in covered if key not in marked or key == covered[-1]]
+
+    def checks(self) -> Iterator[dg.AssetCheckResult]:
+        """The results of the checks on all streams that landed, once no more will."""
+        for outcome in self.landed:
+            target = outcome.target
+            wanted = applicable(self.account, target)
+            facts = Facts(
+                sync_id=self.request.sync_id,
+                total=self._total(target) if "row_count_drift" in wanted else None,
+                hidden=self._hidden(outcome) if "hidden_deals" in wanted else None,
+                since=self.since.get(target.name),
+                is_full=outcome.is_full,
+            )
+            with self.connect() as db:
+                yield from evaluate(self.account, target, facts, db)
+
+    def _total(self, target: Target) -> int | None:
+        """The account's own count, None if it cannot be had."""
+        try:
+            return probes.total(self.client, target.stream)
+        except ActiveCampaignError as error:
+            self.context.log.warning("%s: its total is not known: %s", target.name, error)
+            return None
+
+    def _hidden(self, outcome: Outcome) -> Sequence[str] | None:
+        """Names of hidden pipelines; asked after full reads only, as they seldom change."""
+        if not outcome.is_full:
+            return None
+        with self.connect() as db:
+            rows = db.execute(
+                f"select id from {tables.relation(outcome.target.table)} "
+                'where "isDisabled" and _deleted_at is null order by id desc limit 50'
+            ).fetchall()
+        if not rows:
+            return None
+        try:
+            user = str(probes.whose_key(self.client).get("id"))
+            return probes.hidden_pipelines(self.client, [i for (i,) in rows], user)
+        except ActiveCampaignError as error:
+            self.context.log.info("The API does not name the hidden pipelines: %s", error)
+            return None
+
+
+def _rows_per_partition(
+    db: duckdb.DuckDBPyConnection, definition: dg.TimeWindowPartitionsDefinition, target: Target
+) -> Mapping[str, int]:
+    """Partition → rows whose replication key lies in it; none for streams without one."""
+    stream, counts = target.stream, dict[str, int]()
+    if not stream.replication_key:
+        return counts
+    stamps = f"coalesce({quoted(stream.replication_key)}, {quoted(str(stream.created_key))})"
+    rows = db.execute(
+        f"select (timezone('{definition.timezone}', {stamps}))::date as day, count(*) "
+        f"from {tables.relation(target.table)} where day is not null group by day"
+    ).fetchall()
+    for day, count in rows:
+        moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        if moment >= definition.start:
+            key = definition.get_partition_key_for_timestamp(moment.timestamp())
+            counts[key] = counts.get(key, 0) + count
+    return counts
+
+
+def _metadata(outcome: Outcome) -> dict[str, Any]:
+    landed, target = outcome.landed, outcome.target
+    kind = "full" if outcome.is_full else "window" if outcome.until else "incremental"
+    metadata: dict[str, Any] = {
+        "dagster/row_count": landed.live_rows + landed.deleted_rows,
+        "dagster/table_name": f"{SCHEMA}.{target.table}",
+        "live_rows": landed.live_rows,
+        "deleted_rows": landed.deleted_rows,
+        "inserted": landed.inserted,
+        "updated": landed.updated,
+        "unchanged": landed.unchanged,
+        "deleted": landed.deleted,
+        "rejected_values": landed.rejected,
+        "rows_read": outcome.rows_read,
+        "read": kind,
+        "pages": outcome.pages,
+        "requests": outcome.requests,
+        "duration_seconds": round(outcome.seconds, 3),
+        "resumed": outcome.resumed,
+    }
+    if outcome.since:
+        metadata["window_start"] = dg.MetadataValue.timestamp(outcome.since)
+    if outcome.until:
+        metadata["window_end"] = dg.MetadataValue.timestamp(outcome.until)
+    if target.stream.stub_flag:
+        metadata["stubs"] = outcome.stubs
+    if landed.new_columns:
+        metadata["new_columns"] = ", ".join(landed.new_columns)
+    if outcome.notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in outcome.notes))
+    return metadata

@@ -1,0 +1,139 @@
+"""When an account is synced: what users write, as cron expressions, and what follows from them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
+
+DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_MINUTES = {"minute": 1, "min": 1, "m": 1, "hour": 60, "h": 60, "day": 1440, "d": 1440}
+_MINUTES |= {"week": 10_080, "w": 10_080}
+_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """When runs begin.
+
+    crons: each a cron expression, read in `timezone`; none: never by the clock.
+    poll_seconds: how often the account is asked whether anything changed; None: not at all.
+    """
+
+    crons: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    poll_seconds: int | None = None
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether runs begin by hand only."""
+        return not self.crons and self.poll_seconds is None
+
+    def ticks(self, start: datetime) -> Iterator[datetime]:
+        """When runs begin from `start` on, as Dagster works it out: DST changes included."""
+        if self.crons:
+            yield from schedule_execution_time_iterator(
+                start.timestamp(), list(self.crons), self.timezone, ascending=True
+            )
+
+    def longest_gap(self, start: datetime | None = None) -> timedelta | None:
+        """The longest time between two runs by the clock in the year after `start` (now)."""
+        start = start or datetime.now(UTC)
+        year = itertools.takewhile(
+            lambda tick: tick < start + timedelta(days=400), self.ticks(start)
+        )
+        gaps = [b - a for a, b in itertools.pairwise(itertools.islice(year, 2000))]
+        return max(gaps, default=timedelta(days=366)) if self.crons else None
+
+
+MANUAL = Trigger()
+
+
+def minutes(text: str) -> int:
+    """How many minutes "30 minutes", "2 h", "day" are; ValueError if it is no span of time."""
+    found = re.fullmatch(r"\s*(\d*)\s*([a-z]+?)s?\s*", text.lower())
+    if not found or found[2] not in _MINUTES or found[1].strip("0") == "" != found[1]:
+        raise ValueError(
+            f"{text!r} is no span of time: write for example 30 minutes, 2 hours, 1 day"
+        )
+    return int(found[1] or 1) * _MINUTES[found[2]]
+
+
+def every(text: str) -> tuple[str, ...]:
+    """Cron expressions, to be read in UTC, for an interval; ValueError if there is none.
+
+    UTC, because an interval is the same length on the days when clocks change.
+    """
+    span = minutes(text)
+    if span == 7 * _DAY:
+        return ("0 0 * * 0",)
+    if _DAY % span:
+        fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
+        near = sorted(sorted(fits, key=lambda m: abs(m - span))[:2])
+        raise ValueError(
+            f"{text!r} does not divide the day evenly: choose {_said(near[0])} or "
+            f"{_said(near[1])}, or write a cron expression"
+        )
+    if span < 60 and 60 % span == 0:
+        return (f"*/{span} * * * *" if span > 1 else "* * * * *",)
+    if span == _DAY:
+        return ("0 0 * * *",)
+    if span % 60 == 0:
+        return (f"0 */{span // 60} * * *" if span > 60 else "0 * * * *",)
+    starts = range(0, _DAY, span)
+    return _grouped([time(s // 60, s % 60) for s in starts], "*")
+
+
+def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:
+    """Cron expressions for times of the day ("08:00") on weekdays ("monday"; none: every day)."""
+    if not times:
+        raise ValueError('no time is listed: write for example ["08:00"]')
+    moments = []
+    for text in times:
+        found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is no time of the day: write for example 08:00 or 17:30")
+        moments.append(time(int(found[1]), int(found[2])))
+    numbers = sorted({DAYS.index(day) for day in days})
+    return _grouped(moments, ",".join(map(str, numbers)) or "*")
+
+
+def cron_mistake(text: str) -> str | None:
+    """What is wrong with a cron expression; None if it is right and will run some day."""
+    if not is_valid_cron_schedule(text) or len(text.split()) not in (1, 5):
+        return (
+            f"{text!r} is no cron expression: it needs minute, hour, day of month, month and day "
+            'of week, for example "0 6 * * 1-5" for 6:00 on working days'
+        )
+    return None
+
+
+def zone_exists(name: str) -> bool:
+    """Whether an IANA time zone of that name is known."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _grouped(moments: Sequence[time], days: str) -> tuple[str, ...]:
+    """As few cron expressions as possible: one for each minute of the hour."""
+    hours: dict[int, set[int]] = {}
+    for moment in moments:
+        hours.setdefault(moment.minute, set()).add(moment.hour)
+    return tuple(
+        f"{minute} {','.join(map(str, sorted(found)))} * * {days}"
+        for minute, found in sorted(hours.items())
+    )
+
+
+def _said(span: int) -> str:
+    if span == _DAY:
+        return "1 day"
+    return f"{span // 60} hours" if span % 60 == 0 and span > 60 else f"{span} minutes"
