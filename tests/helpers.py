@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
@@ -19,6 +21,8 @@ from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import Outcome, sync
 from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Window
 from activecampaign_dagster.sync.warehouse import connect
+
+Table = dict[int, dict[str, Any]]
 
 _syncs = count(1)
 
@@ -67,23 +71,33 @@ class Warehouse:
         with connect(self.path) as db:
             return db.execute(sql).fetchall()
 
-    def table(self, name: str) -> dict[int, dict[str, Any]]:
-        """A table's rows by id, as dictionaries."""
+    def tables(self, names: Iterable[str] = tuple(STREAMS)) -> dict[str, Table]:
+        """Tables by name, as `table` gives them."""
         with connect(self.path) as db:
-            result = db.execute(f'from activecampaign."{name}"')
-            names = [column[0] for column in result.description]
-            return {
-                row["id"]: row
-                for row in (dict(zip(names, row, strict=True)) for row in result.fetchall())
-            }
+            return {name: _rows(db.execute(f'from activecampaign."{name}"')) for name in names}
 
-    def live(self, name: str) -> dict[int, dict[str, Any]]:
+    def table(self, name: str) -> Table:
+        """A table's rows by id, as dictionaries."""
+        return self.tables([name])[name]
+
+    def live(self, name: str) -> Table:
         """The rows that are in the account, without the sync's own columns."""
-        return {
-            row_id: {key: value for key, value in row.items() if not key.startswith("_")}
-            for row_id, row in self.table(name).items()
-            if row["_deleted_at"] is None
-        }
+        return live(self.table(name))
+
+
+def live(table: Table) -> Table:
+    """A table's rows that are in the account, without the sync's own columns."""
+    return {
+        row_id: {key: value for key, value in row.items() if not key.startswith("_")}
+        for row_id, row in table.items()
+        if row["_deleted_at"] is None
+    }
+
+
+def _rows(result: duckdb.DuckDBPyConnection) -> Table:
+    names = [column[0] for column in result.description]
+    rows = (dict(zip(names, row, strict=True)) for row in result.fetchall())
+    return {row["id"]: row for row in rows}
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""What users paste as the URL and the key, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from activecampaign_dagster.api.address import api_key, base_url
+from activecampaign_dagster.api.errors import AddressError, CredentialsError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://acme.api-us1.com",
+        "https://acme.api-us1.com/",
+        "https://acme.api-us1.com/api",
+        "https://acme.api-us1.com/api/3",
+        "https://acme.api-us1.com/api/3/",
+        "acme.api-us1.com/api/3//",
+        "  acme.api-us1.com\n",
+        "HTTPS://ACME.api-us1.com",
+    ],
+)
+def test_an_address_is_understood_in_every_way_it_is_written(url: str) -> None:
+    assert base_url(url) == "https://acme.api-us1.com/api/3"
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://acme.activehosted.com:8443", "https://acme.activehosted.com:8443/api/3"),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765/api/3"),
+        ("http://localhost:8765/api/3", "http://localhost:8765/api/3"),
+        ("http://[::1]:8765", "http://[::1]:8765/api/3"),
+    ],
+)
+def test_ports_and_loopback_are_kept(url: str, base: str) -> None:
+    assert base_url(url) == base
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (None, "No ActiveCampaign URL is set"),
+        ("   ", "No ActiveCampaign URL is set"),
+        ("http://acme.api-us1.com", "unencrypted"),
+        ("ftp://acme.api-us1.com", "not an http"),
+        ("https://user:secret@acme.api-us1.com", "user or password"),
+        ("https://acme", "not an ActiveCampaign host"),
+        ("https://10.0.0.7", "not an ActiveCampaign host"),
+        ("https://acme.api-us1.com:port", "not a URL"),
+        ("https://[half", "not a URL"),
+        ("https://acme.api-us1.com/api/3?x=1", "not the address of an account"),
+        ("https://acme.api-us1.com/app/contacts", "not the address of an account"),
+        ("https://acme.api-us1.com#top", "not the address of an account"),
+    ],
+)
+def test_what_cannot_be_an_address_is_refused_with_a_hint(url: str | None, reason: str) -> None:
+    with pytest.raises(AddressError, match=reason) as caught:
+        base_url(url)
+    assert "Settings → Developer" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [None, "", "  ", "two words", "schlüssel", "a\x00b", "line\nbreak"])
+def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str | None) -> None:
+    with pytest.raises(CredentialsError, match="Settings → Developer") as caught:
+        api_key(key)
+    assert not (key or "").strip() or str(key) not in str(caught.value)
+
+
+def test_a_key_is_used_without_the_blanks_around_it() -> None:
+    assert api_key(" abc123\n") == "abc123"

@@ -1,0 +1,284 @@
+"""Every fault of the API, through real HTTP: it is mended, or ends in one typed error."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from activecampaign_dagster.api import retry
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.api.errors import (
+    ActiveCampaignError,
+    AddressError,
+    CredentialsError,
+    PermanentError,
+    PermissionDeniedError,
+    RequestError,
+    TransientError,
+)
+from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.faults import Fault, always, error, html, nth, times
+from activecampaign_dagster.sandbox.server import Sandbox
+from tests.helpers import serving
+
+pytestmark = pytest.mark.usefixtures("no_waits")
+
+RAW = Fault  # a fault with only `body` answers 200 with these bytes
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[Client]:
+    with Client(sandbox.url, sandbox.api_key, per_second=None, read_timeout=0.3) as opened:
+        yield opened
+
+
+def users(client: Client) -> int:
+    return len(client.page("users", "users", {"limit": 100}).records)
+
+
+MENDED = {
+    "reset": faults.RESET,
+    "cut off in the middle": faults.TRUNCATED,
+    "half of the JSON": faults.CUT_JSON,
+    "empty body": faults.EMPTY_BODY,
+    "blank body": RAW(body=b" \n"),
+    "two documents": faults.GLUED,
+    "a list": RAW(body=b"[]"),
+    "HTML with 200": RAW(body=b"<html>hello</html>"),
+    "broken gzip": Fault(headers=(("Content-Encoding", "gzip"),)),
+    "not UTF-8": RAW(body=b'{"users": ["\xff\xfe"]}'),
+    "collection missing": faults.without("users"),
+    "collection null": faults.null("users"),
+    "collection an object": faults.changed(lambda body: body | {"users": {}}),
+    "read time-out": faults.late(0.6),
+    "429": error(429),
+    "429 with seconds": error(429, Retry_After="1"),
+    "429 with a negative wait": error(429, Retry_After="-5"),
+    "429 with an absurd wait": error(429, Retry_After="1e9"),
+    "429 with a strange wait": error(429, Retry_After="soon"),
+    "429 with a date": error(429, Retry_After="Fri, 01 Jan 2021 00:00:00 GMT"),
+    "500": error(500),
+    "502": html(502),
+    "503": html(503),
+    "503 with a wait": error(503, Retry_After="1"),
+    "504": html(504),
+    "403": error(403, b'{"message":"Forbidden"}'),
+}
+
+
+@pytest.mark.parametrize("fault", MENDED.values(), ids=MENDED.keys())
+def test_what_goes_wrong_twice_is_mended(client: Client, sandbox: Sandbox, fault: Fault) -> None:
+    sandbox.faults.append(times(2, fault))
+    assert users(client) == 8
+    assert client.requests == len(sandbox.requests) == 3
+
+
+@pytest.mark.parametrize("fault", MENDED.values(), ids=MENDED.keys())
+def test_what_stays_wrong_ends_in_an_error_with_path_and_remedy(
+    client: Client, sandbox: Sandbox, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "_TRIES", {**retry._TRIES, retry.Failure.NO_ANSWER: 3})
+    sandbox.faults.append(always(fault, "users"))
+    with pytest.raises(ActiveCampaignError) as caught:
+        users(client)
+    text = str(caught.value)
+    assert caught.value.path == "users"
+    assert text.startswith("GET users on 127.0.0.1:")
+    assert text.count(". ") >= 1, "a remedy follows what happened"
+    assert "\n" not in text
+    assert sandbox.api_key not in text
+    if fault.status == 403:
+        assert isinstance(caught.value, PermissionDeniedError)
+    else:
+        assert isinstance(caught.value, TransientError)
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning"),
+    [
+        (faults.RESET, "connection (reset|closed)"),
+        (faults.TRUNCATED, "the body was cut off"),
+        (faults.EMPTY_BODY, "200 with an empty body"),
+        (faults.CUT_JSON, "200 with a broken document"),
+        (RAW(body=b"<html>"), "200 with HTML"),
+        (faults.late(0.6), "read time-out"),
+        (faults.null("users"), "the list 'users' is null"),
+        (faults.without("users"), "the list 'users' is missing"),
+        (html(503), "failed \\(503, 6 tries\\)"),
+        (error(429), "Other integrations"),
+    ],
+)
+def test_an_error_says_what_happened(
+    client: Client, sandbox: Sandbox, fault: Fault, meaning: str
+) -> None:
+    sandbox.faults.append(always(fault))
+    with pytest.raises(TransientError, match=meaning):
+        users(client)
+
+
+ODD = {
+    "JSON as text/html": faults.HTML_HEADER,
+    "gzip": faults.GZIPPED,
+    "meta missing": faults.without("meta"),
+    "meta null": faults.null("meta"),
+    "total missing": faults.changed(lambda body: body | {"meta": {}}),
+    "total a word": faults.total("many"),
+    "total a list": faults.total([]),
+    "status 201": Fault(status=201, edit=lambda _: b'{"users": [1, 2, 3, 4, 5, 6, 7, 8]}'),
+}
+
+
+@pytest.mark.parametrize("fault", ODD.values(), ids=ODD.keys())
+def test_what_is_merely_odd_is_taken_as_it_is(
+    client: Client, sandbox: Sandbox, fault: Fault
+) -> None:
+    sandbox.faults.append(always(fault))
+    assert users(client) == 8
+    assert client.requests == 1
+
+
+def test_strange_text_and_large_values_arrive_whole(client: Client, sandbox: Sandbox) -> None:
+    sandbox.faults.append(nth({1}, faults.odd_text("users", "firstName")))
+    sandbox.faults.append(nth({1}, faults.huge("users", "signature")))
+    first = client.page("users", "users", {}).records[0]
+    assert first["firstName"] == "a\x00b?c\u202e\U0001f984\u05d0\u2028\ufeff"
+    second = client.page("users", "users", {}).records[0]
+    assert len(second["signature"]) == 5_000_000
+
+
+def test_nobody_listening_is_a_refused_connection() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        Client(f"http://127.0.0.1:{port}", "key", per_second=None) as client,
+        pytest.raises(TransientError, match=r"connection refused.*Check the URL and the network"),
+    ):
+        client.get("users/me")
+
+
+def test_an_unknown_host_is_said_to_be_unknown() -> None:
+    with (
+        Client("https://nobody.invalid", "key", per_second=None) as client,
+        pytest.raises(TransientError, match=r"users/me on nobody.invalid.*name is not known"),
+    ):
+        client.get("users/me")
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_no_failure(
+    client: Client, sandbox: Sandbox
+) -> None:
+    users(client)
+    for connection in list(sandbox._listener._server.open_connections):
+        connection.shutdown(socket.SHUT_RDWR)
+    assert users(client) == 8
+
+
+def test_a_bad_key_is_told_apart_from_a_missing_permission(sandbox: Sandbox) -> None:
+    with Client(sandbox.url, "wrong-key", per_second=None) as client:
+        with pytest.raises(CredentialsError, match="ACTIVECAMPAIGN_API_KEY"):
+            client.get("deals")
+        with pytest.raises(CredentialsError):
+            client.get("users/me")
+
+
+def test_a_missing_permission_names_the_path_that_may_not_be_read(
+    client: Client, sandbox: Sandbox
+) -> None:
+    body = (
+        b'{"errors":[{"status":403,"title":"Forbidden","detail":"No permission to view lists."}]}'
+    )
+    sandbox.faults.append(always(error(403, body), "deals"))
+    with pytest.raises(PermissionDeniedError, match=r"No permission to view lists.*read deals"):
+        client.get("deals")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"message":"No Result found"}', "No Result found"),
+        (b'{"errors":[{"title":"T","detail":"D"}]}', "D"),
+        (b'{"errors":["one","two"]}', "one; two"),
+        (b'{"errors":"text"}', "text"),
+        (b'{"error":"text"}', "text"),
+        (b'"quoted"', "quoted"),
+        (b"{}", "422"),
+        (b"", "422"),
+        (b"<html>", "422"),
+    ],
+)
+def test_a_refused_request_is_not_repeated_and_tells_why(
+    client: Client, sandbox: Sandbox, body: bytes, text: str
+) -> None:
+    sandbox.faults.append(always(error(422, body)))
+    with pytest.raises(RequestError, match=text):
+        client.get("deals")
+    assert client.requests == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_so_the_key_goes_nowhere_else(
+    client: Client, sandbox: Sandbox, status: int
+) -> None:
+    with serving() as elsewhere:
+        sandbox.faults.append(always(error(status, Location=f"{elsewhere.url}/api/3/users")))
+        with pytest.raises(AddressError, match="redirect"):
+            users(client)
+        assert elsewhere.requests == []
+    assert len(sandbox.requests) == 1
+
+
+def test_a_host_that_is_no_account_is_an_address_error(client: Client, sandbox: Sandbox) -> None:
+    sandbox.faults.append(always(html(404)))
+    with pytest.raises(AddressError, match="Settings → Developer"):
+        users(client)
+
+
+def test_the_key_is_in_no_error_even_if_the_server_echoes_it(
+    client: Client, sandbox: Sandbox
+) -> None:
+    echo = f'{{"message":"the key {sandbox.api_key} is odd"}}'.encode()
+    for status in (400, 403, 422):
+        sandbox.faults[:] = [always(error(status, echo))]
+        with pytest.raises(PermanentError, match="the key … is odd") as caught:
+            client.get("deals")
+        assert sandbox.api_key not in str(caught.value)
+
+
+def test_a_stopped_client_begins_no_more_requests(client: Client, sandbox: Sandbox) -> None:
+    client.stop()
+    with pytest.raises(TransientError, match="stopped"):
+        users(client)
+    assert sandbox.requests == []
+
+
+def test_a_connection_through_a_proxy_is_paced_too(client: Client) -> None:
+    adapter = client._session.get_adapter(client.base_url)
+    direct = adapter.poolmanager.pool_classes_by_scheme
+    assert adapter.proxy_manager_for("http://127.0.0.1:9").pool_classes_by_scheme == direct
+
+
+def test_a_proxy_of_the_environment_is_used(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", sandbox.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with (
+        Client("http://127.0.0.1:9", "key", per_second=None) as client,
+        pytest.raises(AddressError, match="404"),  # the sandbox is no proxy, but it was asked
+    ):
+        client.get("users/me")
+
+
+def test_compressed_answers_are_asked_for(client: Client, sandbox: Sandbox) -> None:
+    users(client)
+    assert "gzip" in sandbox.requests[0].headers["accept-encoding"]

@@ -1,0 +1,49 @@
+"""A project folder made for a test, loaded the way Dagster loads one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from textwrap import dedent, indent
+
+import dagster as dg
+
+from activecampaign_dagster.components.mistakes import plainly
+
+TYPE = "activecampaign_dagster.components.source.ActiveCampaignSource"
+_JOBS = """
+from activecampaign_dagster.defs.jobs import warehouse
+"""
+_names = count(1)
+
+
+@contextmanager
+def project(root: Path, **accounts: str) -> Iterator[Path]:
+    """A project with a source file for each account: folder name → attributes in YAML."""
+    name = f"project_{next(_names)}"
+    defs = root / name / name / "defs"
+    defs.mkdir(parents=True)
+    (defs.parents[1] / "pyproject.toml").write_text(
+        f'[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "{name}"\n'
+    )
+    for folder, attributes in accounts.items():
+        (defs / folder).mkdir()
+        body = indent(dedent(attributes).strip(), "  ")
+        (defs / folder / "defs.yaml").write_text(f"type: {TYPE}\nattributes:\n{body}\n")
+    (defs / "jobs.py").write_text(_JOBS)
+    (defs / "__init__.py").touch()
+    (defs.parent / "__init__.py").touch()
+    sys.path.insert(0, str(defs.parents[1]))
+    try:
+        yield defs.parent
+    finally:
+        sys.path.remove(str(defs.parents[1]))
+
+
+def load(root: Path, **accounts: str) -> dg.Definitions:
+    """The project's definitions."""
+    with project(root, **accounts) as package, plainly():
+        return dg.load_from_defs_folder(path_within_project=package)

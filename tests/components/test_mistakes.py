@@ -1,0 +1,137 @@
+"""Every mistake in a source file is told at load time: file, line, what is wrong, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from activecampaign_dagster.components.mistakes import ConfigurationError
+from tests.components.projects import load
+
+
+def told(root: Path, **accounts: str) -> list[str]:
+    """The lines of the error, each as `folder/defs.yaml:line: what`."""
+    with pytest.raises(ConfigurationError) as raised:
+        load(root, **accounts)
+    first, *lines = str(raised.value).splitlines()
+    assert first.startswith("The configuration holds ")
+    return [line.strip().rpartition("/defs/")[2] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "line", "said"),
+    [
+        ("streams: [deals, contcts]", 3, "no stream 'contcts'; did you mean contacts?"),
+        ("streams: [deals, webinars]", 3, "there are deals, contacts, deal_groups"),
+        ("streams: [deals, deals]", 3, "deals is listed a second time"),
+        ("streams: everything", 3, "'everything' is none of 'all'"),
+        ("streams: [{name: deals, enabled: false}]", 3, "no stream is enabled"),
+        (
+            "streams:\n- name: users\n  fields: [id, emial]",
+            5,
+            "users has no field 'emial'; did you mean email?",
+        ),
+        (
+            "streams:\n- name: deals\n  exclude_fields: [mdate]",
+            5,
+            "mdate cannot be left out",
+        ),
+        (
+            "streams:\n- name: deals\n  fields: [id]\n  exclude_fields: [title]",
+            6,
+            "exclude each other",
+        ),
+        (
+            "streams:\n- name: campaigns\n  sync_type: INCREMENTAL",
+            5,
+            "it can only be FULL_TABLE",
+        ),
+        (
+            "streams:\n- name: deals\n  access: partial\n  sync_type: INCREMENTAL",
+            6,
+            "the API sends no mdate of a deal",
+        ),
+        ("streams:\n- name: users\n  access: full", 5, "only deals has"),
+        ("streams:\n- all\n- name: deals\n  table: contacts", 6, "would share the table contacts"),
+        ("streams:\n- name: deals\n  table: my deals", 5, "no table name in SQL"),
+        ("streams:\n- name: deals\n  tabel: x", 5, "no setting 'tabel'; did you mean table?"),
+        ("table_prefix: 1-shop", 3, "cannot begin a table's name in SQL"),
+        (f"description: {'x' * 141}", 3, "is 141 characters long: shorten it to at most 140"),
+        ("descripton: x", 3, "no setting 'descripton'; did you mean description?"),
+        ("trigger: {cron: '61 * * * *'}", 3, "no cron expression"),
+        ("trigger: {cron: ['0 6 * * *', 'daily']}", 3, "'daily' is no cron expression"),
+        ("trigger: {every: 7 minutes}", 3, "does not divide the day evenly: choose 6 minutes or 8"),
+        ("trigger: {every: often}", 3, "'often' is no span of time"),
+        ("trigger: {at: ['25:00']}", 3, "'25:00' is no time of the day"),
+        ("trigger: {at: ['08:00'], days: [someday]}", 3, "'someday' is none of 'sunday'"),
+        ("trigger: {cron: '0 6 * * *', days: [monday]}", 3, "weekdays go with `at`"),
+        ("trigger: {cron: '0 6 * * *', every: 1 hour}", 3, "cron and every exclude each other"),
+        ("trigger: {}", 3, "write one of cron, every, at, on_change"),
+        ("trigger: hourly", 3, "'hourly' is none of 'manual' or 'on_change'"),
+        ("trigger: off", 3, "False is not possible here"),
+        ("full_sync: {on_change: 1 minute}", 3, "no setting 'on_change'"),
+        (
+            "trigger: manual\nfull_sync: {every: 1 day}",
+            4,
+            "a source whose trigger is manual has no full syncs by the clock",
+        ),
+        (
+            "trigger: on_change\nstreams: [users]",
+            3,
+            "only deals and contacts tell of changes",
+        ),
+        ("timezone: Europe/Berln", 3, "no time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
+        ("start_date: 2020-02-30", 3, "is no date: write it as 2024-01-31"),
+        ("start_date: 2999-01-01", 3, "lies in the future"),
+        ("partition: year", 3, "'year' is none of 'month', 'week' or 'day'"),
+        ("name: My Shop", 3, "'My Shop' is no name"),
+        ("checks: {orphans: warn}", 3, "no setting 'orphans'; there are rejected_values"),
+        ("checks: {hidden_deals: loud}", 3, "'loud' is none of 'warn', 'error' or 'ignore'"),
+        ("drift: {every: sometimes}", 3, "'sometimes' is no span of time"),
+        ("drift: {tolerance: 5}", 3, "less than or equal to 1"),
+        ("alerts: {ui_url: http://x}", 3, "the setting 'urls_variable' is missing"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_the_remedy(
+    tmp_path: Path, attributes: str, line: int, said: str
+) -> None:
+    lines = told(tmp_path, shop=attributes)
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"shop/defs.yaml:{line}: ")
+    assert said in lines[0]
+
+
+def test_the_value_of_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
+    lines = told(tmp_path, shop="api_key_variable: 7f3c-secret-key")
+    assert "must be the name of an environment variable" in lines[0]
+    assert "secret" not in lines[0]
+
+
+def test_all_mistakes_of_all_files_are_told_at_once_in_the_order_of_the_lines(
+    tmp_path: Path,
+) -> None:
+    lines = told(
+        tmp_path,
+        a="timezone: Nowhere\nstart_date: soon\nstreams: [nothing]",
+        b="name: b\ntable_prefix: b_\ntrigger: {cron: x}",
+    )
+    assert [line.split(": ")[0] for line in lines] == [
+        "a/defs.yaml:3",
+        "a/defs.yaml:4",
+        "a/defs.yaml:5",
+        "b/defs.yaml:5",
+    ]
+
+
+def test_two_accounts_need_two_names(tmp_path: Path) -> None:
+    lines = told(tmp_path, a="name: shop", b="name: shop\ntable_prefix: b_")
+    assert lines == [
+        "b/defs.yaml:3: name: another source is called 'shop' too: give this one another name."
+    ]
+
+
+def test_two_accounts_cannot_share_tables(tmp_path: Path) -> None:
+    lines = told(tmp_path, a="name: a\nstreams: [deals]", b="name: b")
+    assert len(lines) == 1
+    assert "with a: give one of them a table_prefix, such as b_" in lines[0]

@@ -1,0 +1,222 @@
+"""What runs do: windows, ranges, partitions, repeats, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from activecampaign_dagster.orchestration.resources import (
+    ActiveCampaignResource,
+    WarehouseResource,
+)
+from activecampaign_dagster.orchestration.streams import stream_assets
+from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.server import Sandbox
+from tests.orchestration.setup import Setup, failure
+
+TABLES = ("deals", "contacts", "deal_groups", "campaigns", "custom_field_values", "users")
+
+
+def month(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-01")
+
+
+def test_a_full_refresh_lands_everything_and_marks_what_it_covered(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    setup.run("full_refresh")
+    for stream in TABLES:
+        assert setup.query(f"select count(*) from activecampaign.{stream}")[0][0] > 0
+    marked = setup.partitions("contacts")
+    assert marked == set(setup.account.partitions.get_partition_keys())
+    assert month(datetime.now(UTC)) in marked
+    metadata = setup.metadata("contacts")
+    assert metadata["dagster/row_count"] == 60
+    assert metadata["read"] == "full"
+    assert metadata["requests"] > 0
+    assert setup.metadata("deals")["stubs"] > 0
+
+
+def test_partitions_are_marked_with_their_rows(setup: Setup) -> None:
+    setup.run()
+    records = setup.instance.fetch_materializations(setup.account.key("contacts"), 200).records
+    counts = {
+        r.partition_key: r.asset_materialization.metadata["dagster/partition_row_count"].value
+        for r in records
+        if r.partition_key and r.asset_materialization
+    }
+    stored = dict(
+        setup.query(
+            "select strftime(date_trunc('month', udate), '%Y-%m-%d'), count(*) "
+            "from activecampaign.contacts group by all"
+        )
+    )
+    assert {key: count for key, count in counts.items() if count} == stored
+
+
+def test_running_it_again_changes_nothing_and_marks_the_running_partition_only(
+    setup: Setup,
+) -> None:
+    setup.run()
+    before = setup.query("from activecampaign.contacts order by id")
+    result = setup.run()
+    assert setup.query("from activecampaign.contacts order by id") == before
+    marked = [
+        e.partition
+        for e in result.all_events
+        if e.is_step_materialization and e.asset_key == setup.account.key("contacts")
+    ]
+    assert [key for key in marked if key] == [month(datetime.now(UTC))]
+    assert setup.metadata("contacts")["unchanged"] == 60
+
+
+def test_an_incremental_sync_reads_what_changed(setup: Setup, sandbox: Sandbox) -> None:
+    setup.run()
+    contact = sandbox.account.add_contact(email="new@example.com")
+    setup.run("incremental_sync")
+    assert setup.query(f"select email from activecampaign.contacts where id = {contact}") == [
+        ("new@example.com",)
+    ]
+    metadata = setup.metadata("contacts")
+    assert metadata["read"] == "incremental"
+    assert metadata["inserted"] == 1
+    assert metadata["window_start"]
+
+
+def test_a_partition_reads_its_window_alone(setup: Setup, sandbox: Sandbox) -> None:
+    stamps = sorted(sandbox.account.contacts.live)
+    assert stamps
+    keys = setup.account.partitions.get_partition_keys()
+    wanted = keys[len(keys) // 2]
+    setup.run("full_refresh", partition=wanted)
+    found = setup.query(
+        "select distinct strftime(date_trunc('month', udate), '%Y-%m-%d') "
+        "from activecampaign.contacts"
+    )
+    assert found in ([(wanted,)], [])
+    assert setup.partitions("contacts") == {wanted}
+    assert setup.query("select count(*) from activecampaign.users")[0][0] > 0
+
+
+def test_a_range_of_partitions_is_one_run(setup: Setup) -> None:
+    keys = setup.account.partitions.get_partition_keys()
+    first, last = keys[-5], keys[-2]
+    result = setup.run(
+        tags={
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+    )
+    assert len(setup.instance.get_runs()) == 1
+    assert result.success
+    assert setup.partitions("deals") == set(keys[-5:-1])
+    assert setup.partitions("users") == set(keys[-5:-1])
+    assert setup.metadata("contacts")["read"] == "window"
+
+
+@pytest.mark.parametrize("job", ["incremental_sync", "activecampaign__full_refresh"])
+def test_a_job_takes_a_partition_tag(setup: Setup, job: str) -> None:
+    key = setup.account.partitions.get_partition_keys()[-2]
+    setup.run(job, tags={"dagster/partition": key})
+    assert setup.partitions("deals") == {key}
+
+
+def test_streams_can_be_read_alone(setup: Setup) -> None:
+    setup.run(streams=["users"])
+    assert setup.query("select count(*) from activecampaign.users")[0][0] > 0
+    assert setup.query("select count(*) from activecampaign.deals") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ACTIVECAMPAIGN_API_KEY", "wrong", "The API key is not accepted by this account"),
+        ("ACTIVECAMPAIGN_API_KEY", "", "ACTIVECAMPAIGN_API_KEY is not set"),
+        ("ACTIVECAMPAIGN_URL", "", "ACTIVECAMPAIGN_URL is not set"),
+        ("ACTIVECAMPAIGN_URL", "https://example.com/blog", "is not the address of an account"),
+        ("ACTIVECAMPAIGN_URL", "http://example.com", "would send the API key unencrypted"),
+        ("ACTIVECAMPAIGN_DATABASE", "/proc/no/where.duckdb", "cannot be made"),
+    ],
+)
+def test_a_mistake_outside_is_one_sentence_and_stops_every_retry(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = setup.run(fails=True)
+    assert said in failure(result)
+    assert "\n" not in failure(result).strip()
+    tags = setup.instance.get_run_by_id(result.run_id).tags  # type: ignore[union-attr]
+    assert tags["activecampaign/failure"] == "permanent"
+    assert tags["dagster/max_retries"] == "0"
+    assert not [e for e in result.all_events if e.is_step_up_for_retry]
+
+
+def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    result = setup.run(fails=True)
+    assert "campaigns: " in failure(result)
+    assert "may not read campaigns" in failure(result)
+    assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
+    assert setup.partitions("contacts")
+    assert not setup.partitions("campaigns")
+
+
+def test_an_outage_is_tried_again_by_the_op(
+    setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
+    sandbox.faults = [faults.times(6, faults.error(503), "users")]
+    result = setup.run(streams=["users"])
+    assert [e.step_key for e in result.all_events if e.is_step_up_for_retry] == [
+        "activecampaign_streams"
+    ]
+
+
+def test_an_outage_that_lasts_is_one_sentence_in_the_end(
+    setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
+    sandbox.faults = [faults.always(faults.error(503), "users")]
+    result = setup.run(streams=["users"], fails=True)
+    assert len([e for e in result.all_events if e.is_step_up_for_retry]) == 2
+    assert "status.activecampaign.com shows known outages" in failure(result)
+    run = setup.instance.get_run_by_id(result.run_id)
+    assert run
+    assert run.tags["activecampaign/failure"] == "transient"
+    assert "dagster/max_retries" not in run.tags
+
+
+def test_no_secret_gets_into_events_metadata_or_the_database(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    result = setup.run()
+    log = setup.instance.all_logs(result.run_id)
+    assert sandbox.api_key not in "".join(map(str, log))
+    assert sandbox.api_key.encode() not in setup.database.read_bytes()
+
+
+def test_a_resource_made_in_code_takes_env_vars(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    monkeypatch.setenv("ELSEWHERE_URL", sandbox.url)
+    monkeypatch.setenv("ELSEWHERE_KEY", sandbox.api_key)
+    monkeypatch.delenv("ACTIVECAMPAIGN_URL")
+    setup = make()
+    account = setup.account
+    resource = ActiveCampaignResource(
+        url=dg.EnvVar("ELSEWHERE_URL"), api_key=dg.EnvVar("ELSEWHERE_KEY"), requests_per_second=0
+    )
+    result = dg.materialize(
+        [stream_assets(account)],
+        selection=[account.key("users")],
+        resources={account.resource_key: resource, "warehouse": WarehouseResource()},
+        instance=setup.instance,
+    )
+    assert result.success

@@ -1,0 +1,283 @@
+"""What begins by itself: when something changed, when counts part, and when it had better not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.alerts import AlertError, send
+from activecampaign_dagster.orchestration.freshness import freshness_policy
+from activecampaign_dagster.sandbox.server import Sandbox
+from tests.orchestration.setup import Setup
+
+
+def evaluate(
+    setup: Setup, name: str, cursor: str | None = None
+) -> tuple[list[dg.RunRequest], str, str | None]:
+    """A tick of a sensor: (run requests, why there are none, cursor)."""
+    sensor = setup.definitions.resolve_sensor_def(f"{setup.account.name}__{name}")
+    context = dg.build_sensor_context(
+        instance=setup.instance,
+        cursor=cursor,
+        repository_def=setup.definitions.get_repository_def(),
+    )
+    data = sensor.evaluate_tick(context)
+    return list(data.run_requests or []), data.skip_message or "", data.cursor
+
+
+def under_way(setup: Setup, job: str = "full_refresh") -> None:
+    create_run_for_test(setup.instance, job_name=job, status=dg.DagsterRunStatus.STARTED)
+
+
+class TestFirstSync:
+    def test_it_starts_the_first_full_sync_and_no_second(self, setup: Setup) -> None:
+        requests, _, _ = evaluate(setup, "first_sync")
+        assert len(requests) == 1
+        setup.run()
+        requests, reason, _ = evaluate(setup, "first_sync")
+        assert not requests
+        assert reason == "The account has been synced before."
+
+    def test_it_says_what_to_set_where_there_is_no_account(
+        self, setup: Setup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("ACTIVECAMPAIGN_URL")
+        monkeypatch.delenv("ACTIVECAMPAIGN_API_KEY")
+        requests, reason, _ = evaluate(setup, "first_sync")
+        assert not requests
+        assert reason.startswith("ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY are not set")
+        assert "make dev" in reason
+
+    def test_a_manual_source_starts_nothing(self, make: Callable[..., Setup]) -> None:
+        definitions = make(trigger="manual").definitions
+        assert not list(definitions.sensors or [])
+        assert not list(definitions.schedules or [])
+
+
+class TestOnChange:
+    @pytest.fixture
+    def changing(self, make: Callable[..., Setup], sandbox: Sandbox) -> Setup:
+        setup = make(trigger="on_change")
+        setup.run()
+        sandbox.requests.clear()
+        return setup
+
+    def test_a_quiet_account_costs_two_requests_and_no_run(
+        self, changing: Setup, sandbox: Sandbox
+    ) -> None:
+        requests, reason, _ = evaluate(changing, "on_change")
+        assert not requests
+        assert reason == "Nothing has changed since the last sync."
+        assert len(sandbox.requests) == 2
+
+    @pytest.mark.parametrize("stream", ["contacts", "deals"])
+    def test_a_change_starts_one_sync_after_which_it_is_quiet(
+        self, changing: Setup, sandbox: Sandbox, stream: str
+    ) -> None:
+        account = sandbox.account
+        _ = account.add_contact() if stream == "contacts" else account.add_deal()
+        requests, _, cursor = evaluate(changing, "on_change")
+        assert [r.tags["activecampaign/changed"] for r in requests] == [stream]
+        changing.run("incremental_sync")
+        requests, _, _ = evaluate(changing, "on_change", cursor)
+        assert not requests
+
+    def test_nothing_starts_while_a_run_is_under_way(
+        self, changing: Setup, sandbox: Sandbox
+    ) -> None:
+        sandbox.account.add_contact()
+        under_way(changing)
+        requests, reason, _ = evaluate(changing, "on_change")
+        assert not requests
+        assert "reads the account already" in reason
+        assert not sandbox.requests
+
+    def test_the_run_of_another_account_does_not_count(
+        self, changing: Setup, sandbox: Sandbox
+    ) -> None:
+        sandbox.account.add_contact()
+        under_way(changing, "shop__full_refresh")
+        assert evaluate(changing, "on_change")[0]
+
+    def test_a_change_that_no_sync_takes_in_starts_one_sync_only(
+        self, changing: Setup, sandbox: Sandbox
+    ) -> None:
+        sandbox.account.add_contact()
+        _, _, cursor = evaluate(changing, "on_change")
+        assert not evaluate(changing, "on_change", cursor)[0]
+
+    def test_after_a_permanent_failure_nothing_starts_by_itself(
+        self, changing: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sandbox.account.add_contact()
+        monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
+        changing.run("incremental_sync", fails=True)
+        monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", sandbox.api_key)
+        requests, reason, _ = evaluate(changing, "on_change")
+        assert not requests
+        assert "failed for a permanent reason" in reason
+        changing.run("incremental_sync")
+        assert "Nothing has changed" in evaluate(changing, "on_change")[1]
+
+    def test_an_account_that_does_not_answer_is_no_failed_tick(
+        self, changing: Setup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
+        assert "not accepted by this account" in evaluate(changing, "on_change")[1]
+
+
+class TestDrift:
+    def test_tables_that_agree_cost_a_request_a_stream(
+        self, setup: Setup, sandbox: Sandbox
+    ) -> None:
+        setup.run()
+        sandbox.requests.clear()
+        requests, reason, _ = evaluate(setup, "drift")
+        assert not requests
+        assert reason == "The tables have as many rows as the account."
+        assert len(sandbox.requests) == 3
+
+    def test_a_stream_that_drifted_is_read_anew_with_what_builds_on_it(
+        self, setup: Setup, sandbox: Sandbox
+    ) -> None:
+        setup.run()
+        for contact in list(sandbox.account.contacts.live)[:10]:
+            sandbox.account.delete_contact(contact)
+        requests, _, cursor = evaluate(setup, "drift")
+        keys = {key.path[-1] for key in requests[0].asset_selection or []}
+        assert "contacts" in keys
+        assert "deals" not in keys
+        setup.run("activecampaign__full_refresh", streams=sorted(keys))
+        assert setup.query(
+            "select count(*) from activecampaign.contacts where _deleted_at is null"
+        ) == [(50,)]
+        sandbox.account.delete_contact(next(iter(sandbox.account.contacts.live)))
+        assert not evaluate(setup, "drift", cursor)[0]
+
+    def test_a_stream_is_requested_once_in_a_period(self, setup: Setup, sandbox: Sandbox) -> None:
+        setup.run()
+        for contact in list(sandbox.account.contacts.live)[:10]:
+            sandbox.account.delete_contact(contact)
+        _, _, cursor = evaluate(setup, "drift")
+        assert not evaluate(setup, "drift", cursor)[0]
+        assert evaluate(setup, "drift", None)[0]
+
+    def test_it_can_be_left_out(self, make: Callable[..., Setup]) -> None:
+        names = {sensor.name for sensor in make(drift="never").definitions.sensors or []}
+        assert names == {"activecampaign__first_sync"}
+
+
+class TestSchedules:
+    def test_each_job_has_its_own_and_skips_without_an_account(
+        self, setup: Setup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        schedule = setup.definitions.resolve_schedule_def(
+            "activecampaign__incremental_sync_schedule"
+        )
+        context = dg.build_schedule_context(instance=setup.instance)
+        assert schedule.evaluate_tick(context).run_requests
+        monkeypatch.delenv("ACTIVECAMPAIGN_URL")
+        assert "is not set" in str(schedule.evaluate_tick(context).skip_message)
+
+    def test_an_incremental_one_skips_while_a_run_reads_and_a_full_one_queues(
+        self, setup: Setup
+    ) -> None:
+        under_way(setup, "activecampaign__full_refresh")
+        context = dg.build_schedule_context(instance=setup.instance)
+        quick, full = (
+            setup.definitions.resolve_schedule_def(f"activecampaign__{job}_schedule")
+            for job in ("incremental_sync", "full_refresh")
+        )
+        assert not quick.evaluate_tick(context).run_requests
+        assert full.evaluate_tick(context).run_requests
+
+    def test_triggers_become_crons_in_the_accounts_zone(self, make: Callable[..., Setup]) -> None:
+        setup = make(
+            timezone="Europe/Berlin",
+            trigger={"at": ["08:00", "17:30"], "days": ["monday"]},
+            full_sync={"cron": "0 4 * * 6"},
+        )
+        found = {s.name: s for s in setup.definitions.schedules or []}
+        quick = found["activecampaign__incremental_sync_schedule"]
+        assert list(quick.cron_schedule) == ["0 8 * * 1", "30 17 * * 1"]
+        assert quick.execution_timezone == "Europe/Berlin"
+
+
+class TestAlerts:
+    @pytest.fixture
+    def alerting(self, make: Callable[..., Setup]) -> Setup:
+        return make(
+            alerts={"urls_variable": "ALERT_URLS", "ui_url": "https://dagster.example.com/"}
+        )
+
+    @staticmethod
+    def tell(setup: Setup, result: dg.ExecuteInProcessResult) -> None:
+        sensor = setup.definitions.resolve_sensor_def("activecampaign__alerts")
+        run = setup.instance.get_run_by_id(result.run_id)
+        assert run
+        failure = next(e for e in result.all_events if e.is_run_failure)
+        context = dg.build_run_status_sensor_context(
+            sensor_name=sensor.name,
+            dagster_event=failure,
+            dagster_instance=setup.instance,
+            dagster_run=run,
+        ).for_run_failure()
+        sensor(context)
+
+    def test_a_message_names_stream_error_remedy_and_run(
+        self,
+        alerting: Setup,
+        sandbox: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        sent: list[tuple[list[str], str, str]] = []
+        monkeypatch.setattr(
+            "activecampaign_dagster.orchestration.alerts.send", lambda *args: sent.append(args)
+        )
+        monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:9/a json://127.0.0.1:9/b")
+        monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
+        result = alerting.run(fails=True)
+        self.tell(alerting, result)
+        [(urls, title, body)] = sent
+        assert len(urls) == 2
+        assert title == "ActiveCampaign sync failed: activecampaign, full_refresh"
+        assert "The API key is not accepted by this account" in body
+        assert "until somebody acts on it" in body
+        assert f"https://dagster.example.com/runs/{result.run_id}" in body
+
+    @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # in Apprise, on Python 3.11
+    def test_an_alert_that_cannot_be_sent_names_no_secret(self) -> None:
+        with pytest.raises(AlertError) as raised:
+            send(["nonsense://secret-token"], "title", "body")
+        assert "secret" not in str(raised.value)
+
+    def test_it_is_off_unless_configured(self, setup: Setup) -> None:
+        assert "activecampaign__alerts" not in {s.name for s in setup.definitions.sensors or []}
+
+
+class TestFreshness:
+    @staticmethod
+    def policy(account: Account) -> dg.FreshnessPolicy | None:
+        return freshness_policy(account)
+
+    def test_it_follows_the_more_frequent_trigger(self, setup: Setup) -> None:
+        specs = setup.definitions.resolve_all_asset_specs()
+        assert {spec.freshness_policy for spec in specs} == {
+            dg.FreshnessPolicy.time_window(
+                warn_window=timedelta(hours=2), fail_window=timedelta(hours=3)
+            )
+        }
+
+    def test_on_change_counts_on_the_full_syncs(self, make: Callable[..., Setup]) -> None:
+        setup = make(trigger="on_change", full_sync={"every": "1 day"})
+        assert self.policy(setup.account) == dg.FreshnessPolicy.time_window(
+            warn_window=timedelta(hours=25), fail_window=timedelta(hours=49)
+        )
+
+    def test_a_manual_source_promises_nothing(self, make: Callable[..., Setup]) -> None:
+        assert self.policy(make(trigger="manual").account) is None

@@ -1,0 +1,104 @@
+"""When runs begin: intervals, times of the day, cron, on both sides of a change of clocks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from activecampaign_dagster.orchestration.triggers import Trigger, at, cron_mistake, every, minutes
+
+BERLIN = ZoneInfo("Europe/Berlin")
+SPRING = datetime(2025, 3, 30, tzinfo=BERLIN)  # 02:00 becomes 03:00
+AUTUMN = datetime(2025, 10, 26, tzinfo=BERLIN)  # 03:00 becomes 02:00
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30 minutes", 30),
+        ("1 hour", 60),
+        ("2h", 120),
+        ("day", 1440),
+        ("1 week", 10080),
+        ("5 min", 5),
+    ],
+)
+def test_a_span_of_time_is_read_as_people_write_it(text: str, expected: int) -> None:
+    assert minutes(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0 minutes", "-5 minutes", "1.5 hours", "fortnight", "1 month"]
+)
+def test_what_is_no_span_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no span of time"):
+        minutes(text)
+
+
+@pytest.mark.parametrize("span", [1, 5, 15, 45, 60, 90, 96, 240, 720, 1440, 10080])
+def test_an_interval_is_as_long_as_it_says_on_every_day_of_the_year(span: int) -> None:
+    ticks = Trigger(crons=every(f"{span} minutes") if span != 10080 else every("1 week")).ticks(
+        SPRING - timedelta(days=1)
+    )
+    assert {b - a for a, b in pairwise(islice(ticks, 200))} == {timedelta(minutes=span)}
+
+
+@pytest.mark.parametrize("text", ["7 minutes", "50 minutes", "5 hours", "2 days"])
+def test_an_interval_that_does_not_divide_the_day_is_refused_with_its_neighbours(text: str) -> None:
+    with pytest.raises(ValueError, match="does not divide the day evenly"):
+        every(text)
+
+
+def local_times(trigger: Trigger, start: datetime, count: int) -> list[str]:
+    return [f"{t.astimezone(BERLIN):%d %H:%M %Z}" for t in islice(trigger.ticks(start), count)]
+
+
+def test_a_time_of_the_day_stays_the_same_when_the_clocks_change() -> None:
+    trigger = Trigger(crons=at(["08:00"]), timezone="Europe/Berlin")
+    assert local_times(trigger, SPRING - timedelta(days=1), 3) == [
+        "29 08:00 CET",
+        "30 08:00 CEST",
+        "31 08:00 CEST",
+    ]
+
+
+def test_a_time_that_does_not_exist_is_the_next_one_that_does() -> None:
+    trigger = Trigger(crons=at(["02:30"]), timezone="Europe/Berlin")
+    assert local_times(trigger, SPRING, 2) == ["30 03:00 CEST", "31 02:30 CEST"]
+
+
+def test_a_time_that_comes_twice_counts_once() -> None:
+    trigger = Trigger(crons=at(["02:30"]), timezone="Europe/Berlin")
+    assert [t[:8] for t in local_times(trigger, AUTUMN, 2)] == ["26 02:30", "27 02:30"]
+
+
+def test_several_times_on_some_days_are_told_apart() -> None:
+    trigger = Trigger(
+        crons=at(["06:15", "18:15", "12:00"], ["saturday", "monday"]), timezone="Europe/Berlin"
+    )
+    assert len(trigger.crons) == 2
+    ticks = [t.astimezone(BERLIN) for t in islice(trigger.ticks(SPRING), 4)]
+    assert [f"{t:%a %H:%M}" for t in ticks] == ["Mon 06:15", "Mon 12:00", "Mon 18:15", "Sat 06:15"]
+
+
+def test_the_longest_gap_is_the_one_over_the_weekend() -> None:
+    trigger = Trigger(crons=("0 6 * * 1-5",))
+    assert trigger.longest_gap(datetime(2025, 1, 1, tzinfo=UTC)) == timedelta(days=3)
+
+
+def test_a_manual_trigger_has_no_ticks() -> None:
+    assert list(Trigger().ticks(SPRING)) == []
+    assert Trigger().longest_gap() is None
+
+
+@pytest.mark.parametrize("cron", ["0 6 * * 1-5", "*/5 * * * *", "@daily", "0 0 1 * *"])
+def test_cron_expressions_that_dagster_takes_are_right(cron: str) -> None:
+    assert cron_mistake(cron) is None
+
+
+@pytest.mark.parametrize("cron", ["", "daily", "61 * * * *", "* * * *", "0 6 * * * *"])
+def test_other_cron_expressions_are_explained(cron: str) -> None:
+    assert "is no cron expression" in str(cron_mistake(cron))

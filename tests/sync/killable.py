@@ -1,0 +1,50 @@
+"""A sync in a process of its own, to be killed: `python -m tests.sync.killable DATABASE MODE`.
+
+The account comes from ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY. Segments are small and the
+reading is slow, so that there is something to go on from. Prints what it is at.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync import land, stage
+from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
+from activecampaign_dagster.sync.warehouse import connect
+
+SEGMENT_BYTES = 30_000  # a page of contacts is about 100,000
+
+
+def main() -> None:
+    """Sync until done or killed."""
+    database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
+    stage._SEGMENT_BYTES = SEGMENT_BYTES
+    land._CHUNK_BYTES = 4 * SEGMENT_BYTES
+    request = SyncRequest(
+        streams=frozenset(STREAMS), mode=mode, sync_id="killable", at=datetime.now(UTC)
+    )
+    url, key = os.environ["ACTIVECAMPAIGN_URL"], os.environ["ACTIVECAMPAIGN_API_KEY"]
+    print("reading", flush=True)
+    with Client(url, key, per_second=None) as client:
+        for outcome in sync(
+            Source(),
+            request,
+            client=client,
+            connect=partial(connect, database),
+            staging=database.with_name(f"{database.name}.staging"),
+            log=logging.getLogger("sync"),
+        ):
+            print("landed", outcome.target.name, flush=True)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Custom field values: read with their contacts, and what happens where that does not work."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.faults import changed
+from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.sync.custom_fields import personalisation_tags
+from activecampaign_dagster.sync.source import Mode, Source
+from tests.helpers import Warehouse, live, serving
+from tests.sync.truth import differences
+
+STREAMS = ("contacts", "custom_fields", "custom_field_values")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "a.duckdb")
+
+
+def paths(sandbox: Sandbox) -> Counter[str]:
+    """What was asked for since the last time, by path."""
+    found = Counter(request.path for request in sandbox.requests)
+    sandbox.reset_stats()
+    return found
+
+
+def assert_right(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    for name, table in warehouse.tables(STREAMS).items():
+        assert differences(sandbox.account, live(table), name) == []
+
+
+def test_contacts_and_values_cost_no_request_more_than_contacts(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox, streams=STREAMS)
+    assert paths(sandbox) == {"contacts": 3, "fields": 1}
+    assert_right(sandbox, warehouse)
+
+
+@pytest.mark.parametrize("mode", [Mode.FULL, Mode.INCREMENTAL])
+def test_an_ignored_include_is_noticed_and_the_values_are_read_by_themselves(
+    sandbox: Sandbox, warehouse: Warehouse, mode: Mode
+) -> None:
+    sandbox.account.include_honoured = False
+    for _ in range(2):
+        outcomes = warehouse.sync(sandbox, mode, streams=STREAMS)
+        assert paths(sandbox)["fieldValues"] == 6
+        assert "ignored include=fieldValues" in outcomes["contacts"].notes[0]
+        assert "from /fieldValues instead" in outcomes["contacts"].notes[0]
+        assert set(outcomes) == set(STREAMS)
+        assert_right(sandbox, warehouse)
+    before = warehouse.tables(STREAMS)
+    warehouse.sync(sandbox, mode, streams=STREAMS)
+    assert warehouse.tables(STREAMS) == before, "running it again changes nothing"
+    sandbox.account.delete_field_value(sandbox.account.values.live[0])
+    contact = sandbox.account.add_contact()
+    sandbox.account.set_field_value(contact, 1, "Chef d'équipe")
+    warehouse.sync(sandbox, mode, streams=STREAMS)
+    assert_right(sandbox, warehouse)
+
+
+def test_without_the_stream_of_values_custom_fields_come_from_what_was_landed(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    sandbox.account.include_honoured = False
+    outcomes = warehouse.sync(sandbox, streams=["contacts"])
+    assert set(outcomes) == {"contacts"}
+    assert "what earlier syncs landed" in outcomes["contacts"].notes[0]
+    found = warehouse.query('select distinct "customFields" from activecampaign.contacts')
+    assert found == [("{}",)]
+    warehouse.sync(sandbox, streams=STREAMS)
+    warehouse.sync(sandbox, streams=["contacts"])
+    assert_right(sandbox, warehouse)
+
+
+def test_an_include_that_leaves_records_out_is_noticed(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    def shorten(body: dict[str, list[object]]) -> None:
+        if "contacts" in body and len(body.get("fieldValues", ())) > 100:
+            del body["fieldValues"][100:]
+
+    sandbox.faults.append(lambda *_: changed(shorten))
+    outcomes = warehouse.sync(sandbox, streams=STREAMS)
+    assert "left records out" in outcomes["contacts"].notes[0]
+    assert_right(sandbox, warehouse)
+
+
+def test_only_the_values_of_changed_contacts_are_read_incrementally(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox, streams=STREAMS)
+    paths(sandbox)
+    account = sandbox.account
+    account.set_field_value(account.contacts.live[0], 1, "new")
+    account.set_field_value(account.contacts.live[-1], 2, "new")
+    outcomes = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=STREAMS)
+    assert paths(sandbox) == {"contacts": 1, "fields": 1}
+    landed = outcomes["custom_field_values"].landed
+    assert landed.inserted + landed.updated == 2
+    assert_right(sandbox, warehouse)
+
+
+def test_values_alone_are_found_through_their_contacts(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.source = Source(extract_contact_custom_fields=False)
+    warehouse.sync(sandbox, streams=STREAMS)
+    assert paths(sandbox) == {"contacts": 3, "fields": 1, "fieldValues": 6}
+    sandbox.account.set_field_value(sandbox.account.contacts.live[0], 1, "new")
+    warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["custom_field_values"])
+    assert paths(sandbox) == {"contacts": 1}
+    found = warehouse.live("custom_field_values")
+    assert differences(sandbox.account, found, "custom_field_values") == []
+
+
+@pytest.mark.parametrize("touches", [True, False])
+def test_whether_a_value_moves_its_contact_decides_what_incremental_runs_see(
+    sandbox: Sandbox, warehouse: Warehouse, touches: bool
+) -> None:
+    account = sandbox.account
+    account.field_values_touch_contact = touches
+    for contact in account.contacts.live:
+        account.update_contact(contact, udate="2021-05-05T12:00:00-05:00")
+    account.update_contact(account.contacts.live[0])
+    warehouse.sync(sandbox, streams=STREAMS)
+    account.set_field_value(account.contacts.live[-1], 1, "new")
+    warehouse.sync(sandbox, Mode.INCREMENTAL, streams=STREAMS)
+    missed = differences(account, warehouse.live("custom_field_values"), "custom_field_values")
+    assert bool(missed) is not touches
+    warehouse.sync(sandbox, streams=STREAMS)
+    assert_right(sandbox, warehouse)
+
+
+def test_the_fields_alone_bring_no_contacts(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    warehouse.sync(sandbox, streams=["custom_fields"])
+    assert paths(sandbox) == {"fields": 1}
+
+
+def test_more_fields_than_a_page_keep_their_tags(tmp_path: Path) -> None:
+    account = Account.generate(seed=2, contacts=40, deals=1, field_values=50)
+    for number in range(205):
+        account.add_field(f"Field number {number}")
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(account) as sandbox:
+        for field in account.fields.fields:
+            account.set_field_value(account.contacts.live[0], field, f"value {field}")
+        warehouse.sync(sandbox, streams=STREAMS)
+        assert_right(sandbox, warehouse)
+    row = warehouse.live("contacts")[account.contacts.live[0]]
+    assert len(json.loads(row["customFields"])) == len(account.fields.fields)
+
+
+def test_a_tag_that_two_fields_share_gets_the_id_of_the_later() -> None:
+    fields = [
+        {"id": "10", "perstag": "COLOUR"},
+        {"id": "9", "perstag": "COLOUR"},
+        {"id": "9", "perstag": "COLOUR"},
+        {"id": "11", "perstag": ""},
+        {"perstag": "NONE"},
+        "junk",
+    ]
+    assert personalisation_tags(fields) == {"9": "COLOUR", "10": "COLOUR_10", "11": "11"}

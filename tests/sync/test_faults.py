@@ -1,0 +1,253 @@
+"""Faults of the API during a sync: mended, or one stream fails and its neighbours are landed."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activecampaign_dagster.api.errors import (
+    CredentialsError,
+    PermissionDeniedError,
+    RequestError,
+    TransientError,
+)
+from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.faults import (
+    Fault,
+    Request,
+    Rule,
+    always,
+    error,
+    html,
+    nth,
+    times,
+)
+from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.run import SyncError
+from tests.helpers import Warehouse, live, serving
+from tests.sync.truth import differences
+
+pytestmark = pytest.mark.usefixtures("no_waits")
+
+
+def assert_right(sandbox: Sandbox, warehouse: Warehouse, *, but: tuple[str, ...] = ()) -> None:
+    """All tables are what the account holds, those of the streams in `but` excepted."""
+    for name, table in warehouse.tables().items():
+        if name not in but:
+            assert differences(sandbox.account, live(table), name) == []
+
+
+def one_in_ten(fault: Fault) -> Rule:
+    return lambda _, number: fault if number % 10 == 3 else None
+
+
+MENDED = {
+    "reset": faults.RESET,
+    "cut off": faults.TRUNCATED,
+    "empty": faults.EMPTY_BODY,
+    "500": html(500),
+    "429": error(429, Retry_After="1e9"),
+    "403": error(403),
+}
+
+
+@pytest.mark.parametrize("fault", MENDED.values(), ids=MENDED.keys())
+def test_one_page_in_ten_failing_leaves_no_trace(fault: Fault, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[one_in_ten(fault)]) as sandbox:
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+ODD = {
+    "text/html": faults.HTML_HEADER,
+    "gzip": faults.GZIPPED,
+    "meta missing": faults.without("meta"),
+    "meta null": faults.null("meta"),
+    "total too small": faults.total(3),
+    "total too large": faults.total("100000"),
+    "total a word": faults.total("many"),
+    "record twice": faults.changed(
+        lambda body: {k: v[:1] + v if isinstance(v, list) else v for k, v in body.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", ODD.values(), ids=ODD.keys())
+def test_odd_answers_end_in_the_right_tables(fault: Fault, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[always(fault)]) as sandbox:
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+@pytest.mark.parametrize(
+    ("stream", "collection"), [("contacts", "contacts"), ("deals", "deals"), ("users", "users")]
+)
+@pytest.mark.parametrize("fault", ["abc", None, [], 1.5, 1e300], ids=str)
+def test_a_record_without_a_usable_id_is_kept_aside_and_the_others_land(
+    stream: str, collection: str, fault: Any, tmp_path: Path
+) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[nth({1}, faults.record(collection, id=fault), collection)]) as sandbox:
+        outcome = warehouse.sync(sandbox, streams=[stream])[stream]
+        wrong = differences(sandbox.account, warehouse.live(stream), stream)
+    assert len(wrong) == 1
+    assert wrong[0].endswith("is missing")
+    assert outcome.landed.rejected == 1
+    kept = warehouse.query('select stream, "column", "value" from activecampaign._rejected_values')
+    assert [row[:2] for row in kept] == [(stream, "id")]
+    assert '"cdate"' in kept[0][2], "the whole record is kept"
+
+
+def test_a_record_that_lacks_an_id_is_kept_aside(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    fault = faults.record_without("deals", "id")
+    with serving(faults=[nth({1}, fault, "deals")]) as sandbox:
+        assert warehouse.sync(sandbox, streams=["deals"])["deals"].landed.rejected == 1
+        warehouse.sync(sandbox, streams=["deals"])
+        assert_right(sandbox, warehouse, but=tuple(set(STREAMS) - {"deals"}))
+
+
+@pytest.mark.parametrize("junk", [None, "text", 7, [1], [[]], True], ids=str)
+def test_what_is_no_record_is_kept_aside(junk: Any, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+
+    def add(body: dict[str, Any]) -> None:
+        for name in ("contacts", "deals", "users", "fieldValues"):
+            if name in body:
+                body[name].insert(1, junk)
+
+    with serving(faults=[always(faults.changed(add))]) as sandbox:
+        outcomes = warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+    assert outcomes["deals"].landed.rejected > 0
+
+
+def test_strange_text_lands_as_it_was_sent(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    odd = [
+        nth({1}, faults.odd_text(name, key), name)
+        for name, key in (("contacts", "firstName"), ("deals", "title"), ("users", "firstName"))
+    ]
+    with serving(faults=odd) as sandbox:
+        warehouse.sync(sandbox)
+    for name, column in (("contacts", "firstName"), ("deals", "title"), ("users", "firstName")):
+        found = warehouse.query(
+            f'select "{column}" from activecampaign.{name} where "{column}" like \'%\U0001f984%\''
+        )
+        assert found == [("a\x00b?c\u202e\U0001f984\u05d0\u2028\ufeff",)]
+
+
+def test_a_value_of_five_megabytes_lands_whole(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[nth({1}, faults.huge("deals", "title"), "deals")]) as sandbox:
+        warehouse.sync(sandbox, streams=["deals"])
+    lengths = "select max(length(title)) from activecampaign.deals"
+    assert warehouse.query(lengths) == [(5_000_000,)]
+
+
+def test_a_page_longer_than_asked_for_is_taken_whole(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+
+    def longer(request: Request, _: int) -> Fault | None:
+        params = [(k, "100" if k == "limit" else v) for k, v in request.params]
+        request.params[:] = [(k, v) for k, v in params]
+        return None
+
+    with serving(faults=[longer]) as sandbox:
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+PERMANENT = [
+    (error(403, b'{"message":"Forbidden"}'), PermissionDeniedError, "may not read"),
+    (error(422), RequestError, "422"),
+    (html(502), TransientError, "status.activecampaign.com"),
+    (faults.null("deals"), TransientError, "the list 'deals' is null"),
+    (faults.RESET, TransientError, "Check the URL and the network"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "text"), PERMANENT)
+def test_a_failing_stream_does_not_stop_the_others(
+    fault: Fault, kind: type[Exception], text: str, tmp_path: Path
+) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[always(fault, "deals")]) as sandbox:
+        with pytest.raises(SyncError, match=text) as caught:
+            warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse, but=("deals",))
+    assert set(caught.value.failures) == {"deals"}
+    assert isinstance(caught.value.failures["deals"], kind)
+    assert caught.value.is_permanent == (kind is not TransientError)
+    assert "deals" in str(caught.value)
+    assert warehouse.query("select count(*) from activecampaign.deals") == [(0,)]
+    known = "select stream from activecampaign._streams where last_synced_at is not null"
+    assert ("deals",) not in warehouse.query(known)
+
+
+def test_contacts_land_even_if_the_custom_fields_cannot_be_read(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving() as sandbox:
+        warehouse.sync(sandbox)
+        before = warehouse.table("contacts")
+        sandbox.faults.append(always(error(422), "fields"))
+        changed = next(iter(before))
+        sandbox.account.update_contact(changed, phone="123")
+        with pytest.raises(SyncError) as caught:
+            warehouse.sync(sandbox)
+        assert set(caught.value.failures) == {"custom_fields"}
+        after = warehouse.table("contacts")
+        assert after[changed]["phone"] == "123"
+        del before[changed], after[changed]
+        assert after == before, "customFields stay as they were"
+        sandbox.faults.clear()
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+def test_a_bad_key_ends_the_sync_at_once(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving() as sandbox:
+        right, sandbox.api_key = sandbox.api_key, "another"
+        sandbox.faults.append(always(error(403)))
+        with pytest.raises(CredentialsError):
+            warehouse.sync(sandbox)
+        sandbox.api_key = right
+
+
+def test_the_key_is_nowhere_but_in_the_requests(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "1f2e3d4c-very-secret"
+    echo = f'{{"message":"the key {key} is odd"}}'.encode()
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    caplog.set_level(logging.DEBUG)
+    rules = [
+        times(1, faults.RESET, "contacts"),
+        times(1, error(403, echo), "campaigns"),
+        always(error(403, echo), "users"),
+        nth({2, 3, 4, 5}, error(400, echo), "deals"),
+    ]
+    with serving(api_key=key, faults=rules) as sandbox:
+        with pytest.raises(SyncError) as caught:
+            warehouse.sync(sandbox)
+        assert {request.headers["api-token"] for request in sandbox.requests} == {key}
+    assert set(caught.value.failures) == {"users", "deals"}
+    shown = "".join(traceback.format_exception(caught.value))
+    for one in caught.value.failures.values():
+        shown += "".join(traceback.format_exception(one)) + repr(vars(one))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".ndjson" for path in files), "something stays staged"
+    assert key not in shown
+    assert key not in caplog.text
+    for path in files:
+        assert key.encode() not in path.read_bytes()
+    for name in ("_streams", "_rejected_values", *STREAMS):
+        assert key not in str(warehouse.query(f'from activecampaign."{name}"'))

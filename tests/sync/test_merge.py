@@ -1,0 +1,221 @@
+"""What becomes of rows: newer versions, stubs, deletions, odd values, undeclared fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activecampaign_dagster.sandbox.faults import changed, record
+from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.declaration import SyncType
+from activecampaign_dagster.sync.source import Mode, Source
+from tests.helpers import Warehouse, serving
+from tests.sync.truth import differences
+
+FULL, INCREMENTAL = Mode.FULL, Mode.INCREMENTAL
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "a.duckdb")
+
+
+def deals(sandbox: Sandbox, warehouse: Warehouse, mode: Mode = FULL) -> Any:
+    return warehouse.sync(sandbox, mode, streams=["deals"])["deals"].landed
+
+
+def rejected(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    return warehouse.query(
+        'select stream, id, "column", "value" from activecampaign._rejected_values order by all'
+    )
+
+
+def visible_deal(sandbox: Sandbox) -> int:
+    truth = sandbox.account.truth("deals")
+    return next(i for i, deal in truth.items() if not deal.get("isDisabled"))
+
+
+@pytest.mark.parametrize("mode", [FULL, INCREMENTAL])
+def test_a_stub_never_overwrites_a_full_deal(
+    sandbox: Sandbox, warehouse: Warehouse, mode: Mode
+) -> None:
+    deals(sandbox, warehouse)
+    before = warehouse.table("deals")
+    deal = visible_deal(sandbox)
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
+    landed = deals(sandbox, warehouse, mode)
+    assert landed.updated == landed.deleted == 0
+    assert warehouse.table("deals") == before
+
+
+def test_a_full_deal_overwrites_its_stub(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    deal = visible_deal(sandbox)
+    pipeline = sandbox.account.pipeline_of(deal)
+    sandbox.account.hide_pipeline(pipeline)
+    deals(sandbox, warehouse)
+    stub = warehouse.live("deals")[deal]
+    assert stub["isDisabled"]
+    assert stub["value"] is None
+    sandbox.account.show_pipeline(pipeline)
+    deals(sandbox, warehouse)
+    assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
+    assert not warehouse.live("deals")[deal]["isDisabled"]
+
+
+def test_an_older_version_does_not_replace_a_newer_one(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    deal = visible_deal(sandbox)
+    before = warehouse.table("deals")[deal]
+    sandbox.account.update_deal(deal, title="from a lagging replica", mdate="2020-01-01T00:00:00Z")
+    assert deals(sandbox, warehouse).updated == 0
+    assert warehouse.table("deals")[deal] == before
+
+
+def test_a_version_of_the_same_age_goes_to_the_later_read(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    deal = visible_deal(sandbox)
+    stamp = warehouse.table("deals")[deal]["mdate"]
+    sandbox.account.update_deal(deal, title="renamed", mdate=stamp)
+    assert deals(sandbox, warehouse).updated == 1
+    assert warehouse.table("deals")[deal]["title"] == "renamed"
+
+
+def test_a_full_sync_marks_what_is_gone_and_revives_what_comes_back(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    deal = visible_deal(sandbox)
+    sandbox.faults.append(
+        lambda *_: changed(
+            lambda body: body | {"deals": [d for d in body["deals"] if d["id"] != str(deal)]}
+        )
+    )
+    # a page that is one short is the last one, so the account has to be read by one page
+    assert deals(sandbox, warehouse, INCREMENTAL).deleted == 0
+    assert warehouse.table("deals")[deal]["_deleted_at"] is None
+    sandbox.faults.clear()
+    sandbox.account.delete_deal(sandbox.account.deals.live[-1])
+    assert deals(sandbox, warehouse).deleted == 1
+
+
+def test_a_deleted_row_that_comes_back_is_revived(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    deals(sandbox, warehouse)
+    warehouse.query("update activecampaign.deals set _deleted_at = now() where id % 10 = 0")
+    before = warehouse.query("select count(*) from activecampaign.deals where _deleted_at is null")
+    landed = deals(sandbox, warehouse)
+    after = warehouse.query("select count(*) from activecampaign.deals where _deleted_at is null")
+    assert landed.updated == after[0][0] - before[0][0] > 0
+    assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
+
+
+def test_a_full_table_loses_deleted_rows_in_every_mode(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox, streams=["users"])
+    sandbox.account.delete_user(3)
+    landed = warehouse.sync(sandbox, INCREMENTAL, streams=["users"])["users"].landed
+    assert (landed.deleted, landed.live_rows, landed.deleted_rows) == (1, 7, 0)
+    assert 3 not in warehouse.table("users")
+
+
+def test_a_stream_set_to_full_table_loses_deleted_rows_too(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    targets = [
+        replace(t, sync_type=SyncType.FULL_TABLE, table=f"my_{t.table}") for t in Source().targets
+    ]
+    warehouse.source = Source(targets=tuple(targets))
+    deals(sandbox, warehouse)
+    sandbox.account.delete_deal(sandbox.account.deals.live[0])
+    landed = deals(sandbox, warehouse, INCREMENTAL)
+    assert landed.deleted == 1
+    assert warehouse.query("select count(_deleted_at) from activecampaign.my_deals") == [(0,)]
+
+
+def test_a_value_that_does_not_fit_is_kept_verbatim_until_it_is_mended(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deal = visible_deal(sandbox)
+    sandbox.account.update_deal(deal, value="12.5 euros", nextdate="next week", percent="1e3")
+    landed = deals(sandbox, warehouse)
+    assert landed.rejected == 3
+    row = warehouse.table("deals")[deal]
+    assert row["value"] is row["nextdate"] is row["percent"] is None
+    kept = [
+        ("deals", str(deal), "nextdate", "next week"),
+        ("deals", str(deal), "percent", "1e3"),
+        ("deals", str(deal), "value", "12.5 euros"),
+    ]
+    assert rejected(warehouse) == kept
+    deals(sandbox, warehouse)
+    assert rejected(warehouse) == kept, "running it again changes nothing"
+    sandbox.account.update_deal(deal, value=4200, percent="7")
+    deals(sandbox, warehouse, INCREMENTAL)
+    assert rejected(warehouse) == kept[:1]
+    assert warehouse.table("deals")[deal]["value"] == 4200
+
+
+@pytest.mark.parametrize("nothing", [None, "", "0000-00-00", "0000-00-00 00:00:00"])
+def test_the_ways_to_say_no_date_are_null_and_not_rejected(
+    sandbox: Sandbox, warehouse: Warehouse, nothing: str | None
+) -> None:
+    deal = visible_deal(sandbox)
+    sandbox.account.update_deal(deal, nextdate=nothing)
+    assert deals(sandbox, warehouse).rejected == 0
+    assert warehouse.table("deals")[deal]["nextdate"] is None
+
+
+def test_fields_that_nobody_declared_become_columns(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    deals(sandbox, warehouse)
+    odd = {
+        "brandNew": "text",
+        "nested_new": {"a": [1, 2]},
+        "TITLE": "shouted",
+        "_synced_at": "not ours",
+        "a/b~c": "pointer",
+        'it\'s "quoted"': "quotes",
+        "": "empty",
+        "number": 7,
+    }
+    sandbox.faults.append(lambda *_: record("deals", **odd))
+    landed = deals(sandbox, warehouse)
+    assert len(landed.new_columns) == len(odd)
+    first = next(row for row in warehouse.table("deals").values() if row["brandNew"])
+    assert first["brandNew"] == "text"
+    assert json.loads(first["nested_new"]) == {"a": [1, 2]}
+    assert first["title"] != "shouted"
+    assert first["TITLE__other"] == "shouted"
+    assert first["_synced_at__other"] == "not ours"
+    assert first["_synced_at"].year >= 2024
+    assert first["a/b~c"] == "pointer"
+    assert first['it\'s "quoted"'] == "quotes"
+    assert first["__empty"] == "empty"
+    assert first["number"] == "7"
+    before = warehouse.table("deals")
+    again = deals(sandbox, warehouse)
+    assert (again.new_columns, again.updated) == ((), 0)
+    assert warehouse.table("deals") == before
+
+
+def test_only_the_fields_that_are_kept_are_stored(sandbox: Sandbox, warehouse: Warehouse) -> None:
+    keep = frozenset({"id", "title", "mdate", "cdate", "isDisabled"})
+    targets = tuple(replace(t, keep=keep) if t.name == "deals" else t for t in Source().targets)
+    warehouse.source = Source(targets=targets)
+    deals(sandbox, warehouse)
+    row = warehouse.live("deals")[visible_deal(sandbox)]
+    assert {key for key, value in row.items() if value is not None} == keep

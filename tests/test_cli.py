@@ -1,0 +1,137 @@
+"""The command `activecampaign`: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner, Result
+
+from activecampaign_dagster import cli
+from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.server import Sandbox
+from tests.components.projects import project
+from tests.helpers import Warehouse
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+    """A small account that the command's configuration names."""
+    account = Account.generate(contacts=60, deals=40, field_values=120, years=1, stub_share=0.1)
+    with Sandbox(account, requests_per_second=None) as served:
+        monkeypatch.setenv("ACTIVECAMPAIGN_URL", served.url)
+        monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", served.api_key)
+        monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / "a.duckdb"))
+        use(monkeypatch)
+        yield served
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **settings: object) -> None:
+    """Let the command find one account with these settings."""
+    source = ActiveCampaignSource.model_validate({"requests_per_second": 0, **settings})
+    monkeypatch.setattr(cli, "configured", lambda: [source.account()])
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    for said in ("with the key of", "contacts", "First full sync:", "when nothing changed:"):
+        assert said in result.output
+    assert "contacts: yes" in result.output
+    assert "Syncs overlap by 10 minutes" in result.output
+    assert "hidden from this key" in result.output
+    assert len(sandbox.requests) <= 20
+
+
+def test_check_keeps_what_it_found_out_where_syncs_find_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    run("check")
+    with duckdb.connect(tmp_path / "a.duckdb") as db:
+        facts = dict(db.execute("select fact, value from activecampaign._account_facts").fetchall())
+    assert facts["offsets_honoured:contacts"] == facts["offsets_honoured:deals"] == "yes"
+    assert facts["include_field_values"] == "yes"
+
+
+def test_check_speaks_json(sandbox: Sandbox) -> None:
+    [report] = json.loads(run("check", "--json").output)
+    assert report["account"] == "activecampaign"
+    assert report["first_full_sync"]["requests"] > 5
+    assert {s["stream"]: s["rows"] for s in report["streams"]}["contacts"] == 60
+
+
+def test_the_estimate_is_what_a_sync_takes(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    [report] = json.loads(run("check", "--json").output)
+    sandbox.requests.clear()
+    Warehouse(tmp_path / "b.duckdb").sync(sandbox)
+    expected = report["first_full_sync"]["requests"]
+    assert abs(len(sandbox.requests) - expected) <= 2
+
+
+def test_a_wrong_key_is_one_sentence_and_exit_code_1(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    result = run("check")
+    assert result.exit_code == 1
+    assert "The API key is not accepted by this account" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_stream_that_may_not_be_read_is_named(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    result = run("check")
+    assert result.exit_code == 1
+    assert "no access" in result.output
+    assert "may not read campaigns" in result.output
+
+
+def test_a_stream_that_is_not_enabled_may_be_out_of_reach(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    use(monkeypatch, streams=["deals", "users"])
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    assert run("check").exit_code == 0
+
+
+def test_an_account_that_is_not_configured_is_exit_code_2(sandbox: Sandbox) -> None:
+    result = run("check", "shop")
+    assert result.exit_code == 2
+    assert "There is no account 'shop'; there are activecampaign." in result.output
+
+
+def test_a_mistake_in_the_configuration_is_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with project(tmp_path, shop="streams: [contcts]") as package:
+        monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+        result = run("check")
+    assert result.exit_code == 2
+    assert "did you mean contacts?" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_streams_lists_searches_and_details() -> None:
+    assert len(run("streams").output.splitlines()) == 8
+    assert run("streams", "pipeline").output.startswith("deals")
+    assert "perstag" in run("streams", "custom_fields").output
+    assert json.loads(run("streams", "users", "--json").output)[0]["name"] == "users"
+    missing = run("streams", "webinar")
+    assert missing.exit_code == 1
+    assert "No stream mentions 'webinar'" in missing.output
