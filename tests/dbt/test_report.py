@@ -1,0 +1,73 @@
+"""The pipeline report: what it shows is what the marts say, on one page that needs no network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from activecampaign_dagster.report.page import Report, render
+from activecampaign_dagster.sync.warehouse import connect
+
+MARTS = [
+    "deals",
+    "pipelines",
+    "pipeline_stages",
+    "sales_funnel",
+    "win_rates",
+    "campaign_performance",
+]
+
+
+def report(built: Any) -> Report:
+    with connect(built.dbt.database) as db:
+        return render(db, datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def charts(page: Report) -> list[list[dict[str, Any]]]:
+    """The traces of each chart, as the page hands them to plotly."""
+    decoder = json.JSONDecoder()
+    found = re.finditer(r'Plotly\.newPlot\(\s*"[^"]+",\s*', page.html)
+    return [decoder.raw_decode(page.html, match.end())[0] for match in found]
+
+
+def test_the_page_loads_nothing_from_elsewhere(built):
+    html = report(built).html
+    head_and_body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert "<script src" not in head_and_body
+    assert "<link" not in head_and_body
+    assert "http" not in head_and_body.split("<body>")[0]
+
+
+def test_the_funnel_shows_what_the_mart_says(built):
+    drawn = {
+        (trace["name"], stage.strip("\u200b")): int(label.replace(",", ""))
+        for trace in charts(report(built))[0]
+        for stage, label in zip(trace["y"][1], trace["text"], strict=True)
+    }
+    expected: Counter[tuple[str, str]] = Counter()
+    for row in built.dbt.rows("from marts.sales_funnel where stage is not null"):
+        expected[row["pipeline"], row["stage"]] += row["deals_reached"]
+    assert drawn == dict(expected)
+
+
+def test_the_headline_counts_open_deals(built):
+    [counted] = built.dbt.rows(
+        "select count(*) as deals from marts.deals where is_counted and status = 'open'"
+    )
+    assert report(built).headlines[0] == (f"{counted['deals']:,}", "open deals")
+
+
+def test_a_report_without_data_says_so(built):
+    with duckdb.connect() as db:
+        db.execute(f"attach '{built.dbt.database}' as full_one (read_only)")
+        db.execute("create schema marts")
+        for mart in [*SALES, "campaign_performance"]:
+            db.execute(f"create table marts.{mart} as from full_one.marts.{mart} limit 0")
+        page = render(db, datetime(2026, 3, 1, tzinfo=UTC))
+    assert page.html.count("There is no data for this figure yet.") == 5
+    assert page.headlines[2] == ("n/a", "win rate of the last 365 days")
