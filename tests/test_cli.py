@@ -116,6 +116,7 @@ def test_an_account_that_is_not_configured_is_exit_code_2(sandbox: Sandbox) -> N
     assert "There is no account 'shop'; there are activecampaign." in result.output
 
 
+@pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")  # in Dagster's YAML parser
 def test_a_mistake_in_the_configuration_is_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

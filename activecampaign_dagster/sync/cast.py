@@ -1,4 +1,4 @@
-"""From staged JSON to typed rows: the SQL that reads segments into temp.batch."""
+"""From staged JSON to typed rows: the SQL that reads segments into a table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _FORMS = {
 
 def load(
     db: duckdb.DuckDBPyConnection,
+    table: str,
     target: Target,
     columns: Sequence[Column],
     files: Sequence[str],
     longest: int,
 ) -> None:
-    """Make temp.batch of segments: the columns, typed, one row per id.
+    """Make `table` of segments: the columns, typed, one row per id.
 
     `_raw` holds the texts of a row in which a value does not fit, `_record` the whole record if
     it has no proper id, `_stub` whether the key may not see it in full. longest: bytes of the
@@ -46,7 +47,7 @@ def load(
     )
     unfit = " or ".join(misfits(column, f"v[{i}]") for i, column in enumerate(columns, 1))
     db.execute(f"""
-        create or replace temp table batch as
+        create table {table} as
         with texts as (
             select
                 json,
@@ -66,16 +67,17 @@ def load(
         )
         select *, {stub_sql(target, "typed")} as _stub from typed
     """)
-    counted = db.execute("select count(id), count(distinct id) from temp.batch").fetchone()
+    counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()
     if counted and counted[0] != counted[1]:
         order = f"_stub, {version(target, 'b')} desc nulls last, _n desc"
         db.execute(f"""
-            delete from temp.batch where rowid in (
+            delete from {table} where rowid in (
                 select row_id from (
                     select
                         b.rowid as row_id,
                         row_number() over (partition by b.id order by {order}) as place
-                    from temp.batch as b where b.id is not null
+                    from {table} as b
+                    where b.id in (from {table} select id group by id having count(*) > 1)
                 ) where place > 1
             )
         """)

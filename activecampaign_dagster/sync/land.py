@@ -18,7 +18,9 @@ from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
 from activecampaign_dagster.sync.warehouse import literal, quoted
 
-_CHUNK_BYTES = 24_000_000  # of segments landed at a time: bounds the memory of a sync
+_SCRATCH = "_landing"
+_SMALL_BYTES = 24_000_000
+_ROW_GROUP = 8 * 2048  # rows
 
 
 class ShiftedError(Exception):
@@ -64,16 +66,49 @@ class Landed:
     new_columns: tuple[str, ...]
 
 
-def land(db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch]) -> list[Landed]:
+def land(
+    db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch], folder: Path
+) -> list[Landed]:
     """Merge batches into their tables and move their streams on, all in one transaction.
 
     The newer version by replication key wins (creation stamp where that is null), ties go to the
     one read later, and a stub never replaces a full row. Rows that stay as they are are not
     written. Raises ShiftedError, with nothing changed, if a batch is not what was expected.
+    folder: where typed rows may be kept meanwhile.
     """
     added = [_widen(db, batch) for batch in batches]
-    with _transaction(db):
-        return [_land(db, source, *each) for each in zip(batches, added, strict=True)]
+    columns = [
+        [column for column in tables.columns(db, batch.target) if column.key not in batch.absent]
+        for batch in batches
+    ]
+    with _scratch(db, batches, folder):
+        for batch, of_batch in zip(batches, columns, strict=True):
+            load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
+        with _transaction(db):
+            return [_land(db, source, *each) for each in zip(batches, columns, added, strict=True)]
+
+
+@contextmanager
+def _scratch(
+    db: duckdb.DuckDBPyConnection, batches: Sequence[Batch], folder: Path
+) -> Iterator[None]:
+    """A database for typed rows, on disk unless they are few."""
+    size = sum(Path(file).stat().st_size for batch in batches for file in batch.files)
+    path = folder / "typed.duckdb"
+    path.unlink(missing_ok=True)
+    place = ":memory:" if size < _SMALL_BYTES else str(path)
+    # a row group is held in memory while it fills
+    db.execute(f"attach {literal(place)} as {_SCRATCH} (row_group_size {_ROW_GROUP})")
+    try:
+        yield
+    finally:
+        db.execute(f"detach {_SCRATCH}")
+        path.unlink(missing_ok=True)
+
+
+def _typed(batch: Batch) -> str:
+    """The table of a batch's typed rows."""
+    return f"{_SCRATCH}.{quoted(batch.target.name)}"
 
 
 def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
@@ -102,16 +137,15 @@ def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _land(
-    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, added: Sequence[Column]
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    batch: Batch,
+    columns: Sequence[Column],
+    added: Sequence[Column],
 ) -> Landed:
-    table = relation(batch.target.table)
-    columns = [c for c in tables.columns(db, batch.target) if c.key not in batch.absent]
-    db.execute("create or replace temp table verdict (id bigint, verdict varchar)")
-    rejected = 0
-    for files in _chunks(batch.files):
-        load(db, batch.target, columns, files, batch.longest)
-        rejected += _reject(db, source, batch, columns)
-        _merge(db, batch, table, columns)
+    table, rows = relation(batch.target.table), _typed(batch)
+    rejected = _reject(db, source, batch, rows, columns)
+    _merge(db, batch, rows, table, columns)
     seen, inserted, updated, unchanged = _counted(db)
     if batch.expected is not None and seen != batch.expected:
         raise ShiftedError
@@ -133,83 +167,73 @@ def _land(
 
 def _counted(db: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:
     """Ids in all, and those of them that were inserted, updated and kept as they are."""
-    seen, inserted, written = db.execute("""
-        select
-            count(distinct id),
-            count(distinct id) filter (verdict = 'insert'),
-            count(distinct id) filter (verdict <> 'keep')
+    seen, inserted, kept = db.execute("""
+        select count(*), count(*) filter (verdict = 'insert'), count(*) filter (verdict = 'keep')
         from temp.verdict
     """).fetchone() or (0, 0, 0)
-    return seen, inserted, written - inserted, seen - written
+    return seen, inserted, seen - inserted - kept, kept
 
 
-def _chunks(files: Sequence[str]) -> Iterator[list[str]]:
-    """Files in order, as many together as make a chunk."""
-    chunk: list[str] = []
-    size = 0
-    for file in files:
-        chunk.append(file)
-        size += Path(file).stat().st_size
-        if size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _merge(db: duckdb.DuckDBPyConnection, batch: Batch, table: str, columns: list[Column]) -> None:
-    """Merge temp.batch into the table, and add what became of each id to temp.verdict."""
+def _merge(
+    db: duckdb.DuckDBPyConnection, batch: Batch, rows: str, table: str, columns: Sequence[Column]
+) -> None:
+    """Merge typed rows into the table; temp.verdict tells what became of each id."""
     db.execute(
-        "create or replace temp table chunk as " + _verdict_sql(batch.target, table, columns)
+        "create or replace temp table verdict as "
+        + _verdict_sql(batch.target, rows, table, columns)
     )
     stamp = [batch.at, batch.sync_id]
     names = ", ".join(quoted(column.name) for column in columns)
     db.execute(
-        f"delete from {table} where id in (select id from temp.chunk where verdict = 'update')"
+        f"delete from {table} where id in (select id from temp.verdict where verdict = 'update')"
     )
     db.execute(
         f"insert into {table} ({names}, _synced_at, _sync_id, _deleted_at) "
-        f"select {names}, ?, ?, null from temp.batch semi join "
-        "(select id from temp.chunk where verdict in ('insert', 'update')) using (id)",
+        f"select {names}, ?, ?, null from {rows} semi join "
+        "(select id from temp.verdict where verdict in ('insert', 'update')) using (id)",
         stamp,
     )
     db.execute(
         f"update {table} set _deleted_at = null, _synced_at = ?, _sync_id = ? "
-        "where id in (select id from temp.chunk where verdict = 'revive')",
+        "where id in (select id from temp.verdict where verdict = 'revive')",
         stamp,
     )
-    db.execute("insert into temp.verdict from temp.chunk")
-    db.execute("drop table temp.chunk")
 
 
-def _verdict_sql(target: Target, table: str, columns: list[Column]) -> str:
-    """SQL: what becomes of each id of temp.batch."""
-    differs = " or ".join(
-        f"t.{quoted(column.name)} is distinct from b.{quoted(column.name)}" for column in columns
-    )
-    old_is_stub = stub_sql(target, "t")
+def _verdict_sql(target: Target, rows: str, table: str, columns: Sequence[Column]) -> str:
+    """SQL: what becomes of each id of `rows`. Only a hash of each row takes part in the join."""
+    row = f"hash({', '.join(quoted(column.name) for column in columns)})"
     newer = "true"
     if target.stream.replication_key:
-        newer = f"coalesce({version(target, 'b')} >= {version(target, 't')}, true)"
+        newer = "coalesce(b.version >= t.version, true)"
     return f"""
         select b.id, case
             when t.id is null then 'insert'
-            when ({differs}) and ({old_is_stub} or (not b._stub and {newer})) then 'update'
-            when t._deleted_at is not null then 'revive'
+            when b.hash <> t.hash and (t.is_stub or (not b.is_stub and {newer})) then 'update'
+            when t.is_gone then 'revive'
             else 'keep'
         end as verdict
-        from (from temp.batch where id is not null) as b left join {table} as t on t.id = b.id
+        from (
+            select id, {row} as hash, {version(target, "r")} as version, _stub as is_stub
+            from {rows} as r where id is not null
+        ) as b
+        left join (
+            select
+                id, {row} as hash, {version(target, "r")} as version,
+                {stub_sql(target, "r")} as is_stub, _deleted_at is not null as is_gone
+            from {table} as r
+        ) as t on t.id = b.id
     """
 
 
 def _delete(db: duckdb.DuckDBPyConnection, batch: Batch, table: str) -> int:
     """Rows that a complete read did not return: marked, or gone from a FULL_TABLE table."""
-    gone = "id not in (select id from temp.verdict)"
+    gone = "not exists (from temp.verdict as v where v.id = t.id)"
     if batch.target.sync_type is SyncType.FULL_TABLE:
-        result = db.execute(f"delete from {table} where {gone}").fetchone()
+        result = db.execute(f"delete from {table} as t where {gone}").fetchone()
     else:
         result = db.execute(
-            f"update {table} set _deleted_at = ?, _synced_at = ?, _sync_id = ? "
+            f"update {table} as t set _deleted_at = ?, _synced_at = ?, _sync_id = ? "
             f"where _deleted_at is null and {gone}",
             [batch.at, batch.at, batch.sync_id],
         ).fetchone()
@@ -217,7 +241,11 @@ def _delete(db: duckdb.DuckDBPyConnection, batch: Batch, table: str) -> int:
 
 
 def _reject(
-    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, columns: list[Column]
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    batch: Batch,
+    rows: str,
+    columns: Sequence[Column],
 ) -> int:
     """Keep what did not fit verbatim in `_rejected_values`; returns how many values there are."""
     cases = ", ".join(
@@ -229,18 +257,18 @@ def _reject(
         create or replace temp table rejected as
         with misfits as (
             select id::varchar as id, unnest([{cases}], recursive := true)
-            from temp.batch where _raw is not null and id is not null
+            from {rows} where _raw is not null and id is not null
         )
         select id, "column", "value" from misfits where "value" is not null
         union all
-        select distinct null, 'id', _record::varchar from temp.batch where id is null
+        select distinct null, 'id', _record::varchar from {rows} where id is null
     """)
     found = db.execute("select count(*) from temp.rejected").fetchone()
     where = "account = ? and stream = ?"
     owner = [source.name, batch.target.name]
     db.execute(
-        f"delete from {SCHEMA}._rejected_values r where {where} and r.id in "
-        "(select id::varchar from temp.batch) and not exists (from temp.rejected n where "
+        f"delete from {SCHEMA}._rejected_values r where {where} and try_cast(r.id as bigint) in "
+        f"(select id from {rows}) and not exists (from temp.rejected n where "
         'n.id = r.id and n."column" = r."column" and n."value" = r."value")',
         owner,
     )

@@ -217,7 +217,7 @@ class _Run:
             )
             for target in targets
         ]
-        landed = land(db, self._source, batches) if batches else []
+        landed = land(db, self._source, batches, staged.folder) if batches else []
         forget(self._staging, {target.name for target in targets})
         staged.remove()
         if without_side and read.side:

@@ -13,14 +13,7 @@ import duckdb
 from activecampaign_dagster.report.page import Report, render
 from activecampaign_dagster.sync.warehouse import connect
 
-MARTS = [
-    "deals",
-    "pipelines",
-    "pipeline_stages",
-    "sales_funnel",
-    "win_rates",
-    "campaign_performance",
-]
+SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
 
 
 def report(built: Any) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.sandbox.account import Account as SandboxAccount
 from activecampaign_dagster.sandbox.server import Sandbox
 
-QUICK = {"requests_per_second": 0, "start_date": "2025-01-01"}
+# few partitions, as Dagster writes an event for each
+_START = (datetime.now(UTC) - timedelta(days=180)).date().replace(day=1)
+QUICK = {"requests_per_second": 0, "start_date": _START.isoformat()}
 
 
 def small(**options: Any) -> SandboxAccount:
@@ -109,7 +112,5 @@ def environment(
         monkeypatch.setenv(f"{prefix}_URL", sandbox.url)
         monkeypatch.setenv(f"{prefix}_API_KEY", sandbox.api_key)
     monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / "warehouse.duckdb"))
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
         yield instance

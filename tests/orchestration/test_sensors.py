@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -173,6 +174,15 @@ class TestDrift:
 
 
 class TestSchedules:
+    @pytest.fixture
+    def setup(self, setup: Setup, tmp_path: Path) -> Iterator[Setup]:
+        """With an instance on disk, which is what a schedule's context opens."""
+        home = tmp_path / "dagster"
+        home.mkdir()
+        with dg.DagsterInstance.local_temp(str(home)) as instance:
+            setup.instance = instance
+            yield setup
+
     def test_each_job_has_its_own_and_skips_without_an_account(
         self, setup: Setup, monkeypatch: pytest.MonkeyPatch
     ) -> None:

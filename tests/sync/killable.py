@@ -27,7 +27,7 @@ def main() -> None:
     """Sync until done or killed."""
     database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
     stage._SEGMENT_BYTES = SEGMENT_BYTES
-    land._CHUNK_BYTES = 4 * SEGMENT_BYTES
+    land._SMALL_BYTES = 4 * SEGMENT_BYTES
     request = SyncRequest(
         streams=frozenset(STREAMS), mode=mode, sync_id="killable", at=datetime.now(UTC)
     )

@@ -36,7 +36,7 @@ def sandbox() -> Iterator[Sandbox]:
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the killed process."""
     monkeypatch.setattr(stage, "_SEGMENT_BYTES", SEGMENT_BYTES)
-    monkeypatch.setattr(land, "_CHUNK_BYTES", 4 * SEGMENT_BYTES)
+    monkeypatch.setattr(land, "_SMALL_BYTES", 4 * SEGMENT_BYTES)
 
 
 def start(sandbox: Sandbox, warehouse: Warehouse, mode: Mode) -> subprocess.Popen[str]:

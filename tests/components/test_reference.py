@@ -1,0 +1,47 @@
+"""The pages under docs/ say what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from activecampaign_dagster.components.reference import PAGE, updated
+from activecampaign_dagster.components.settings import CheckSettings
+from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.orchestration.checks import CHECKS
+from tests.components.projects import load
+
+
+def example() -> str:
+    return PAGE.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0]
+
+
+def test_the_reference_is_current() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert updated(page) == page, "run python -m activecampaign_dagster.components.reference"
+
+
+def test_the_example_in_the_docs_is_right() -> None:
+    source = ActiveCampaignSource.model_validate(yaml.safe_load(example())["attributes"])
+    assert source.mistakes() == []
+    assert source.source().enabled == {"deals", "contacts", "deal_groups"}
+
+
+def test_every_check_has_a_severity_setting() -> None:
+    assert set(CheckSettings.model_fields) == set(CHECKS)
+
+
+def test_a_source_file_becomes_definitions(tmp_path: Path) -> None:
+    attributes = example().split("attributes:\n")[1]
+    definitions = load(tmp_path, shop=attributes)
+    assert {job.name for job in definitions.jobs or []} == {
+        "shop__incremental_sync",
+        "shop__full_refresh",
+        "incremental_sync",
+        "full_refresh",
+    }
+    assert {s.name for s in definitions.schedules or []} == {
+        "shop__incremental_sync_schedule",
+        "shop__full_refresh_schedule",
+    }
