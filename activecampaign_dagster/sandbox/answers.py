@@ -44,6 +44,8 @@ _EMPTY_INCLUDES = {
 def answer(account: Account, path: str, params: Params) -> Answer:
     """Status and body for a path below `/api/3/`."""
     parts = path.strip("/").split("/")
+    if parts == ["dealGroup", "get_inaccessible_deal_groups"]:
+        return _inaccessible(account, params)
     if parts[0] not in SINGULAR or len(parts) > 3:
         return 404, _message("No Result found for the requested path")
     collection = parts[0]
@@ -62,6 +64,20 @@ def answer(account: Account, path: str, params: Params) -> Answer:
             return 200, _body(fieldValues=map(account.values.render, values))
         return 404, _message("No Result found for the requested path")
     return 200, _one(account, collection, key, number)
+
+
+def _inaccessible(account: Account, params: Params) -> Answer:
+    """ActiveCampaign API: the pipelines of `dealIds[]` that the user `userId` may not manage.
+
+    A missing parameter is answered with 422. Deleted pipelines are not listed anywhere.
+    """
+    deals = [int(v) for k, v in params if k.startswith("dealIds[") and v.isdecimal()]
+    if not deals or not any(key == "userId" and value for key, value in params):
+        return 422, dumps({"errors": [{"title": "The parameters dealIds and userId are required"}]})
+    known = [deal for deal in deals if account.has("deals", deal)]
+    groups = {account.pipeline_of(deal) for deal in known} & account.hidden
+    listed = sorted(groups & account.tables["dealGroups"].keys())
+    return 200, _body(dealGroups=(account.render("dealGroups", group) for group in listed))
 
 
 def _message(text: str) -> bytes:

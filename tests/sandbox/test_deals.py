@@ -208,3 +208,14 @@ def test_a_filtered_list_is_what_the_truth_says(
     value = sum(account.deals.value[account.deals.slot(deal)] for deal in expected)
     currencies = meta["currencies"].values() if expected else []
     assert sum(int(currency["value"]) for currency in currencies) == value
+
+
+def test_the_pipelines_of_hidden_deals_are_named_where_asked_for() -> None:
+    account = Account.generate(seed=1, contacts=50, field_values=0, deals=200, now=NOW)
+    stubs = [deal for deal, record in account.truth("deals").items() if record["isDisabled"]]
+    path = "dealGroup/get_inaccessible_deal_groups"
+    params = [*(("dealIds[]", str(deal)) for deal in stubs), ("userId", "1")]
+    status, body = account.respond(path, params)
+    assert status == 200
+    assert [group["title"] for group in orjson.loads(body)["dealGroups"]] == ["Board projects"]
+    assert account.respond(path, params[:-1])[0] == 422
