@@ -41,7 +41,7 @@ _EMPTY_INCLUDES = {
 }
 
 
-def answer(account: Account, path: str, params: Params) -> Answer:
+def answer(account: Account, path: str, params: Params) -> Answer:  # noqa: PLR0911 a return per route
     """Status and body for a path below `/api/3/`."""
     parts = path.strip("/").split("/")
     if parts == ["dealGroup", "get_inaccessible_deal_groups"]:
