@@ -39,7 +39,11 @@ def load(
     nested = [column for column in columns if column.type == "JSON"]
     nested_paths = ", ".join(literal(_pointer(column.key)) for column in nested)
     place = {column.name: i for i, column in enumerate(nested, 1)}
-    names = ", ".join(map(literal, files))
+    lines = "(select null::json as json where false)"
+    if files:
+        names = ", ".join(map(literal, files))
+        size = max(longest + 1, _SMALLEST_BUFFER)
+        lines = f"read_ndjson_objects([{names}], maximum_object_size = {size})"
     typed = ",\n".join(
         f"{typed_sql(column, f'v[{i}]', f'nested[{place.get(column.name)}]')} "
         f"as {quoted(column.name)}"
@@ -54,9 +58,7 @@ def load(
                 -- all paths in one call each: every call parses the document anew
                 json_extract_string(json, [{paths}, '/n']) as v,
                 json_extract(json, [{nested_paths}]::varchar[]) as nested
-            from read_ndjson_objects(
-                [{names}], maximum_object_size = {max(longest + 1, _SMALLEST_BUFFER)}
-            )
+            from {lines}
         ),
         typed as (
             select

@@ -18,6 +18,8 @@ from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
 from activecampaign_dagster.sync.warehouse import literal, quoted
 
+# What does not fit goes to disk; records of unheard-of size may need the next step.
+_MEMORY = ("200MB", "1GB", "80%")
 _SCRATCH = "_landing"
 _SMALL_BYTES = 24_000_000
 _ROW_GROUP = 8 * 2048  # rows
@@ -76,6 +78,19 @@ def land(
     written. Raises ShiftedError, with nothing changed, if a batch is not what was expected.
     folder: where typed rows may be kept meanwhile.
     """
+    for limit in _MEMORY:
+        db.execute(f"set memory_limit = '{limit}'")
+        try:
+            return _attempt(db, source, batches, folder)
+        except duckdb.OutOfMemoryException:
+            if limit == _MEMORY[-1]:
+                raise
+    raise AssertionError
+
+
+def _attempt(
+    db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch], folder: Path
+) -> list[Landed]:
     added = [_widen(db, batch) for batch in batches]
     columns = [
         [column for column in tables.columns(db, batch.target) if column.key not in batch.absent]

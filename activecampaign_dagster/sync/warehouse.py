@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.sync.source import SCHEMA
-
+# A row group is compressed in memory: this is a quarter of DuckDB's own size, since contacts have
+# 90 columns.
+_ROW_GROUP = 15 * 2048
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -71,17 +72,15 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
 
 
 def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """DuckDB calls a database by its file's name.
+    """The file, attached under a name of our own.
 
-    In one called like the schema, and the default file is, `activecampaign.deals` would be
-    ambiguous; such a file is attached under another name.
+    DuckDB calls a database by its file's name: in one called like the schema, and the default file
+    is, `activecampaign.deals` would be ambiguous.
     """
-    if path.stem.casefold() != SCHEMA:
-        return duckdb.connect(path, read_only=read_only)
     connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    mode = "read_only" if read_only else f"row_group_size {_ROW_GROUP}"
     try:
-        mode = "(read_only)" if read_only else ""
-        connection.execute(f"attach {literal(str(path))} as warehouse {mode}")
+        connection.execute(f"attach {literal(str(path))} as warehouse ({mode})")
         connection.execute("use warehouse")
     except duckdb.Error:
         connection.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import changed, record
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import SyncType
@@ -219,3 +220,17 @@ def test_only_the_fields_that_are_kept_are_stored(sandbox: Sandbox, warehouse: W
     deals(sandbox, warehouse)
     row = warehouse.live("deals")[visible_deal(sandbox)]
     assert {key for key, value in row.items() if value is not None} == keep
+
+
+def test_an_empty_collection_lands_an_empty_table_and_marks_what_was_there(
+    warehouse: Warehouse,
+) -> None:
+    account = Account.generate(seed=1, contacts=20, deals=10, field_values=0)
+    with serving(account) as sandbox:
+        outcomes = warehouse.sync(sandbox)
+        assert outcomes["custom_field_values"].landed.live_rows == 0
+        for deal in list(account.truth("deals")):
+            account.delete_deal(deal)
+        outcomes = warehouse.sync(sandbox)
+    assert outcomes["deals"].landed.deleted == 10
+    assert warehouse.live("deals") == {}
