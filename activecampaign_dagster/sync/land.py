@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +16,12 @@ from activecampaign_dagster.sync.cast import load, misfits, stub_sql, version
 from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
-from activecampaign_dagster.sync.warehouse import literal, quoted
+from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted
 
 # What does not fit goes to disk; records of unheard-of size may need the next step.
-_MEMORY = ("200MB", "1GB", "80%")
+_MEMORY = ("200MB", "1GB", "8GB")
 _SCRATCH = "_landing"
-_SMALL_BYTES = 24_000_000
+_SMALL_BYTES = 150_000_000
 _ROW_GROUP = 8 * 2048  # rows
 
 
@@ -80,12 +80,13 @@ def land(
     """
     for limit in _MEMORY:
         db.execute(f"set memory_limit = '{limit}'")
-        try:
+        with suppress(duckdb.OutOfMemoryException):
             return _attempt(db, source, batches, folder)
-        except duckdb.OutOfMemoryException:
-            if limit == _MEMORY[-1]:
-                raise
-    raise AssertionError
+    names = ", ".join(batch.target.name for batch in batches)
+    raise WarehouseError(
+        f"Landing {names} takes more than {_MEMORY[-1]} of memory, which no account should need: "
+        "please report it."
+    )
 
 
 def _attempt(

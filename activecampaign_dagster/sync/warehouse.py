@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-# A row group is compressed in memory: this is a quarter of DuckDB's own size, since contacts have
+# A row group is compressed in memory: this is a seventh of DuckDB's own size, since contacts have
 # 90 columns.
-_ROW_GROUP = 15 * 2048
+_ROW_GROUP = 8 * 2048
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]

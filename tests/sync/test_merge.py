@@ -14,7 +14,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import changed, record
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import SyncType
+from activecampaign_dagster.sync import land
 from activecampaign_dagster.sync.source import Mode, Source
+from activecampaign_dagster.sync.warehouse import WarehouseError
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 
@@ -234,3 +236,17 @@ def test_an_empty_collection_lands_an_empty_table_and_marks_what_was_there(
         outcomes = warehouse.sync(sandbox)
     assert outcomes["deals"].landed.deleted == 10
     assert warehouse.live("deals") == {}
+
+
+def test_what_does_not_fit_into_memory_is_tried_with_more(
+    sandbox: Sandbox, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(land, "_MEMORY", ("1MB", "1GB"))
+    deals(sandbox, warehouse)
+    assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
+    sandbox.account.add_deal()
+    monkeypatch.setattr(land, "_MEMORY", ("1MB",))
+    before = warehouse.table("deals")
+    with pytest.raises(WarehouseError, match="Landing deals takes more than 1MB"):
+        deals(sandbox, warehouse)
+    assert warehouse.table("deals") == before

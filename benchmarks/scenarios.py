@@ -1,0 +1,239 @@
+"""What is measured: each scenario yields lines of (what, figure)."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.faults import Fault, Request, html
+from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
+from activecampaign_dagster.sync.warehouse import connect
+from benchmarks.measure import Served, median, one_sync, sandbox
+
+Lines = Iterator[tuple[str, str]]
+REPEATS = 5
+MEDIUM = (20_000, 10_000, 60_000)  # contacts, deals, field values
+SMALL = (2_000, 1_000, 6_000)
+LARGE = (1_000_000, 300_000, 5_000_000)
+ROOT = Path(__file__).parents[1]
+
+
+def medium() -> Lines:
+    """A full sync and one in which nothing changed, without rate limit or latency."""
+    yield from _full_and_unchanged(MEDIUM, REPEATS)
+
+
+def latency() -> Lines:
+    """The same at 30 ms of latency."""
+    yield from _full_and_unchanged(MEDIUM, REPEATS, latency=0.03)
+
+
+def large() -> Lines:
+    """A million contacts and five million field values."""
+    yield from _full_and_unchanged(LARGE, 1)
+
+
+def _full_and_unchanged(size: tuple[int, int, int], repeats: int, latency: float = 0.0) -> Lines:
+    with sandbox(*size, latency=latency) as served, tempfile.TemporaryDirectory() as folder:
+        for mode in ("full", "incremental"):
+            reports = []
+            for number in range(repeats):
+                path = Path(folder) / f"{number}.duckdb"
+                reports.append(one_sync(served, path, mode))
+            name = "full sync" if mode == "full" else "nothing changed"
+            yield (
+                name,
+                f"{median(reports, 'seconds'):.2f} s wall, "
+                f"{median(reports, 'cpu_seconds'):.2f} s CPU, "
+                f"{median(reports, 'peak_mb'):.0f} MB peak, "
+                f"{median(reports, 'requests'):.0f} requests",
+            )
+            if mode == "full":
+                yield from _stages(reports[0], sum(size))
+
+
+def _stages(report: dict[str, Any], rows: int) -> Lines:
+    reading = max(stream["read_seconds"] for stream in report["streams"].values())
+    landing = report["seconds"] - reading
+    yield "of which reading", f"{reading:.2f} s, {rows / reading:,.0f} rows/s"
+    yield "of which landing alone", f"{landing:.2f} s, {rows / landing:,.0f} rows/s"
+
+
+def limited() -> Lines:
+    """A tenth of the account at 5 requests/s, at three latencies."""
+    for latency in (0.0, 0.03, 0.15):
+        yield from _limited(SMALL, latency, REPEATS)
+
+
+def limited_whole() -> Lines:
+    """The whole account at 5 requests/s."""
+    for latency in (0.0, 0.15):
+        yield from _limited(MEDIUM, latency, 1)
+
+
+def _limited(size: tuple[int, int, int], latency: float, repeats: int) -> Lines:
+    with (
+        sandbox(*size, per_second=5, latency=latency) as served,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        ratios, refused = [], 0
+        for number in range(repeats):
+            served.reset()
+            report = one_sync(served, Path(folder) / f"{number}.duckdb", "full", 5)
+            stats = served.stats()
+            ideal = (report["requests"] - 5) / 5  # the first five may go at once
+            ratios.append({"ratio": stats["seconds"] / ideal})
+            refused += stats["rate_limited"]
+        yield (
+            f"{latency * 1000:.0f} ms",
+            f"{median(ratios, 'ratio'):.3f} of the ideal time, {report['requests']} requests; "
+            f"{refused} refusals (429) in {repeats} runs",
+        )
+
+
+def churn() -> Lines:
+    """One deletion, one insert and one update of contacts and of deals per page read."""
+    lost = doubled = changes = 0
+    for seed in range(REPEATS):
+        account = Account.generate(seed=seed, contacts=10_000, deals=5_000, field_values=30_000)
+        rng = random.Random(seed)
+        before = {"contacts": set(account.contacts.live), "deals": set(account.deals.live)}
+
+        def change(
+            request: Request, _: int, account: Account = account, rng: random.Random = rng
+        ) -> None:
+            nonlocal changes
+            if request.path == "contacts":
+                account.delete_contact(rng.choice(account.contacts.live))
+                account.update_contact(rng.choice(account.contacts.live), phone=str(changes))
+                account.add_contact()
+            elif request.path == "deals":
+                account.delete_deal(rng.choice(account.deals.live))
+                account.update_deal(rng.choice(account.deals.live), title=str(changes))
+                account.add_deal()
+            changes += 3
+
+        found = _landed(account, change)
+        for name, ids in before.items():
+            live = ids & set(getattr(account, name).live)
+            lost += len(live - set(found[name]))
+            doubled += len(found[name]) - len(set(found[name]))
+    yield (
+        f"{REPEATS} full syncs",
+        f"{lost} rows lost, {doubled} rows duplicated, {changes} changes while reading",
+    )
+
+
+def failing() -> Lines:
+    """One page in ten answers 502 with HTML."""
+    account = Account.generate(contacts=10_000, deals=5_000, field_values=30_000)
+    numbers = count()
+
+    def fail(*_: object) -> Fault | None:
+        return html(502) if next(numbers) % 10 == 5 else None
+
+    began = time.perf_counter()
+    found = _landed(account, fail)
+    seconds = time.perf_counter() - began
+    wrong = sum(
+        set(found[name]) != set(getattr(account, name).live) for name in ("contacts", "deals")
+    )
+    yield "full sync", f"{wrong} tables wrong, {seconds:.1f} s with the waits before retries"
+
+
+def _landed(account: Account, rule: Callable[..., Any]) -> dict[str, list[int]]:
+    """The ids of a full sync's live rows by stream, in an account that `rule` disturbs."""
+    logging.getLogger("sync").setLevel("ERROR")
+    with (
+        Sandbox(account, requests_per_second=None, faults=[rule]) as served,
+        Client(served.url, served.api_key, per_second=None) as client,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        path = Path(folder) / "a.duckdb"
+        request = SyncRequest(streams=frozenset(STREAMS), mode=Mode.FULL, sync_id="benchmark")
+        for _ in sync(
+            Source(),
+            request,
+            client=client,
+            connect=partial(connect, path),
+            staging=path.with_name("staging"),
+            log=logging.getLogger("sync"),
+        ):
+            pass
+        with connect(path) as db:
+            live = "where _deleted_at is null"
+            return {
+                name: [
+                    i
+                    for (i,) in db.execute(
+                        f"select id from activecampaign.{name} {live}"
+                    ).fetchall()
+                ]
+                for name in ("contacts", "deals")
+            }
+
+
+def dagster() -> Lines:
+    """`dagster job execute -j full_refresh` over five years of partitions."""
+    with sandbox(*SMALL) as served:
+        first, whole, plain = [], [], []
+        for _ in range(3):
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.time()
+                report = _job(served, Path(folder))
+                whole.append({"seconds": time.time() - began})
+                first.append({"seconds": report})
+                plain.append(one_sync(served, Path(folder) / "plain.duckdb", "full"))
+        yield "from `dagster job execute` to the first request", f"{median(first, 'seconds'):.1f} s"
+        yield "full_refresh with dbt, in all", f"{median(whole, 'seconds'):.1f} s"
+        yield "the same sync alone", f"{median(plain, 'seconds'):.1f} s"
+
+
+def _job(served: Served, folder: Path) -> float:
+    """Run `full_refresh`; returns seconds until the account was first asked for something."""
+    shutil.copy(ROOT / "dagster.yaml", folder)
+    served.reset()
+    environment = {
+        **served.environment,
+        "DAGSTER_HOME": str(folder),
+        "ACTIVECAMPAIGN_DATABASE": str(folder / "a.duckdb"),
+    }
+    command = [str(Path(sys.executable).with_name("dagster")), "job", "execute"]
+    command += ["-m", "activecampaign_dagster.definitions", "-j", "full_refresh"]
+    began = time.time()
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not served.stats()["requests"] and process.poll() is None:
+        time.sleep(0.05)
+    seconds = time.time() - began
+    if process.wait():
+        raise RuntimeError("full_refresh failed")
+    return seconds
+
+
+SCENARIOS: dict[str, Callable[[], Lines]] = {
+    "medium": medium,
+    "latency": latency,
+    "limited": limited,
+    "limited_whole": limited_whole,
+    "churn": churn,
+    "failing": failing,
+    "dagster": dagster,
+    "large": large,
+}
