@@ -172,6 +172,18 @@ def test_a_walk_by_creation_loses_no_live_row_however_the_filter_is_read(
     assert lost(collection, walk, in_flight=in_flight) == set()
 
 
+def test_a_page_of_stubs_does_not_end_a_range_that_the_filter_misread() -> None:
+    stamps = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 6]
+    collection = Collection(
+        [(stamp, i) for i, stamp in enumerate(stamps, start=1)],
+        stubs=frozenset({6, 7}),
+        shift=timedelta(hours=-5),
+        totals=False,
+    )
+    walk = CreatedWalk(limit=2, now=START.timestamp() + SPAN)
+    assert lost(collection, walk, in_flight=2) == set()
+
+
 def make(kind: str, **kwargs: Any) -> Walk:
     if kind == "created":
         return CreatedWalk(limit=5, now=START.timestamp() + SPAN, **kwargs)
