@@ -28,12 +28,19 @@ def personalisation_tags(fields: Iterable[Any]) -> dict[str, str]:
     return tags
 
 
+def stored_tags(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
+    """The same, from the table of custom fields."""
+    table = next(relation(t.table) for t in source.targets if t.name == "custom_fields")
+    rows = db.execute(f"select id, perstag from {table}").fetchall()
+    return personalisation_tags({"id": i, "perstag": tag} for i, tag in rows)
+
+
 def fill_custom_fields(
     db: duckdb.DuckDBPyConnection, source: Source, tags: Mapping[str, str], stamp: list[Any]
 ) -> None:
     """Set contacts.customFields from the table of custom field values, where it differs.
 
-    For accounts whose API ignores `include=fieldValues`. stamp: time and id of the sync.
+    For contacts that were read without them. stamp: time and id of the sync.
     """
     table = {target.name: relation(target.table) for target in source.targets}
     known = ", ".join(f"({literal(i)}, {literal(tag)})" for i, tag in tags.items())

@@ -25,7 +25,7 @@ class Extraction:
     """One read under way: takes pages and stages what they hold.
 
     `tags` maps the ids of custom fields to personalisation tags, for `customFields`; None if
-    they could not be read.
+    they could not be read, now or ever.
     The facts that outlive a kill are kept in `staging.facts`.
     """
 
@@ -170,7 +170,9 @@ class Extraction:
         tags = self._tags()
         if tags is None:
             self.facts["custom_fields"] = False
-            self._note("The custom fields could not be read, so customFields stays as it was.")
+            self._note(
+                "The custom fields could not be read, so customFields stay empty until they can."
+            )
             return
         found: dict[str, dict[str, Any]] = {contact: {} for contact in contacts}
         for value in values:

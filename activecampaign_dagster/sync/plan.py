@@ -87,7 +87,12 @@ def plan(
     """The reads that bring the requested streams up to date, with as few requests as possible."""
     names = request.streams & source.enabled
     wanted = {t.name: t for t in source.targets if t.name in names}
-    custom_fields = source.extract_contact_custom_fields and "contacts" in wanted
+    contacts = wanted.get("contacts")
+    custom_fields = (
+        source.extract_contact_custom_fields
+        and contacts is not None
+        and (contacts.keep is None or "customFields" in contacts.keep)
+    )
     reads: list[Read] = []
     for target in wanted.values():
         if target.stream.parent is None:

@@ -21,7 +21,7 @@ from activecampaign_dagster.api.errors import (
 )
 from activecampaign_dagster.sync import migrate, tables
 from activecampaign_dagster.sync.account_lock import account_lock
-from activecampaign_dagster.sync.custom_fields import personalisation_tags
+from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
 from activecampaign_dagster.sync.plan import Read, plan
@@ -82,9 +82,10 @@ def sync(
         tables.create(db, source)
         migrate.retype(db, source)
         known = tables.watermarks(db, source)
+        tags = stored_tags(db, source)
     with account_lock(client.base_url, log, limited=client.is_limited):
         reads = plan(source, request, known)
-        yield from _Run(source, request, client, connect, staging, log).outcomes(reads)
+        yield from _Run(source, request, client, connect, staging, log, tags).outcomes(reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,10 @@ class _Run:
         connect: Connect,
         staging: Path,
         log: logging.Logger,
+        tags: dict[str, str],
     ) -> None:
         self._source = source
+        self._stored_tags = tags
         self._request = request
         self._client = client
         self._connect = connect
@@ -168,7 +171,7 @@ class _Run:
             extraction.run()
         except BaseException:
             if is_fields:
-                self._tags.set_result(None)
+                self._tags.set_result(self._stored_tags or None)
             raise
         if is_fields:
             self._tags.set_result(personalisation_tags(extraction.fields))
@@ -198,9 +201,11 @@ class _Run:
         without_side = facts["include"] is False
         targets = [t for t in read.targets if not (without_side and t is read.side)]
         watermark = facts["watermark"] and datetime.fromisoformat(facts["watermark"])
-        moves_on = read.until is None  # a window says nothing about what lies after it
         lacks = read.custom_fields and not facts["custom_fields"]
-        fills = read.custom_fields and (read.include is None or (without_side and not read.side))
+        # a window says nothing about what lies after it; without tags contacts are read again
+        moves_on = read.until is None and not (lacks and not without_side)
+        # where the values are still to be read by themselves, that read fills
+        fills = read.include is None or (without_side and not read.side)
         batches = [
             Batch(
                 target=target,
@@ -213,7 +218,7 @@ class _Run:
                 at=self._request.at,
                 expected=complete.expected.get(target.name),
                 absent=frozenset({"customFields"} if lacks else ()),
-                tags=self._tags.result() if fills else None,
+                tags=self._tags.result() if read.custom_fields and fills else None,
             )
             for target in targets
         ]

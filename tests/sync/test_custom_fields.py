@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,18 @@ def test_a_tag_that_two_fields_share_gets_the_id_of_the_later() -> None:
         "junk",
     ]
     assert personalisation_tags(fields) == {"9": "COLOUR", "10": "COLOUR_10", "11": "11"}
+
+
+def test_custom_fields_that_are_not_kept_cost_nothing(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    targets = tuple(
+        replace(t, keep=frozenset({"id", "email", "cdate", "udate"})) if t.name == "contacts" else t
+        for t in Source().targets
+    )
+    warehouse.source = Source(targets=targets)
+    warehouse.sync(sandbox, streams=["contacts"])
+    assert paths(sandbox) == {"contacts": 3}
+    assert warehouse.query('select distinct "customFields" from activecampaign.contacts') == [
+        (None,)
+    ]

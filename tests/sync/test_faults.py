@@ -29,6 +29,7 @@ from activecampaign_dagster.sandbox.faults import (
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import SyncError
+from activecampaign_dagster.sync.source import Mode
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 
@@ -205,10 +206,25 @@ def test_contacts_land_even_if_the_custom_fields_cannot_be_read(tmp_path: Path) 
         assert set(caught.value.failures) == {"custom_fields"}
         after = warehouse.table("contacts")
         assert after[changed]["phone"] == "123"
+        assert after[changed]["customFields"] == before[changed]["customFields"]
         del before[changed], after[changed]
         assert after == before, "customFields stay as they were"
         sandbox.faults.clear()
         warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
+    tmp_path: Path,
+) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[always(error(422), "fields")]) as sandbox:
+        with pytest.raises(SyncError) as caught:
+            warehouse.sync(sandbox, Mode.INCREMENTAL)
+        assert set(caught.value.failures) == {"custom_fields"}
+        assert len(warehouse.live("contacts")) == len(sandbox.account.contacts)
+        sandbox.faults.clear()
+        warehouse.sync(sandbox, Mode.INCREMENTAL)
         assert_right(sandbox, warehouse)
 
 

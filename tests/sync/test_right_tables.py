@@ -9,7 +9,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from activecampaign_dagster.sandbox.account import Account
@@ -33,6 +33,7 @@ steps = st.lists(
 
 
 @given(steps, st.integers(0, 2**32))
+@example(["failing", "window", "failing", "change", "failing"], 859)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
