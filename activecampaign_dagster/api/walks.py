@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
 from activecampaign_dagster.api.errors import LoopError
 
+_ID_DIGITS = 18  # any such number is a BIGINT
 State = dict[str, Any]  # JSON
 _PATIENCE = 50  # requests without a new record before a walk is called a loop
 
@@ -74,11 +75,10 @@ def read(
 
 def record_id(record: Any) -> int | None:
     """A record's id, sent as a numeric string or a number; None if it has no proper one."""
-    try:
-        number = int(str(record["id"]))
-    except (KeyError, TypeError, ValueError):
+    text = str(record.get("id")) if isinstance(record, dict) else ""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
         return None
-    return number if 0 < number < 1 << 63 else None
+    return int(text) or None
 
 
 def keys(page: Page) -> list[str]:

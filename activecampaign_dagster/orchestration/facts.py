@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from activecampaign_dagster.sync.source import SCHEMA, Source
-from activecampaign_dagster.sync.warehouse import Connect, connect
+from activecampaign_dagster.sync.warehouse import Connect, connect, transaction
 
 _PATIENCE = 2.0  # seconds; whoever asks can ask again later
 OFFSETS_HONOURED = "offsets_honoured"  # per filtered stream: yes, no or unknown
@@ -74,14 +74,15 @@ def store_facts(open_database: Connect, account: str, facts: Mapping[str, str]) 
             f"create table if not exists {SCHEMA}._account_facts "
             "(account varchar, fact varchar, value varchar, established_at timestamptz)"
         )
-        db.execute("begin")
-        for fact, value in facts.items():
-            owner = [account, fact]
-            db.execute(f"delete from {SCHEMA}._account_facts where account = ? and fact = ?", owner)
-            db.execute(
-                f"insert into {SCHEMA}._account_facts values (?, ?, ?, ?)", [*owner, value, now]
-            )
-        db.execute("commit")
+        with transaction(db):
+            for fact, value in facts.items():
+                owner = [account, fact]
+                db.execute(
+                    f"delete from {SCHEMA}._account_facts where account = ? and fact = ?", owner
+                )
+                db.execute(
+                    f"insert into {SCHEMA}._account_facts values (?, ?, ?, ?)", [*owner, value, now]
+                )
 
 
 def with_known_overlap(source: Source, db: duckdb.DuckDBPyConnection) -> Source:

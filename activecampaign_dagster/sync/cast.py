@@ -35,37 +35,21 @@ def load(
     it has no proper id, `_stub` whether the key may not see it in full. longest: bytes of the
     longest line.
     """
-    paths = ", ".join(literal(_pointer(column.key)) for column in columns)
-    nested = [column for column in columns if column.type == "JSON"]
-    nested_paths = ", ".join(literal(_pointer(column.key)) for column in nested)
-    place = {column.name: i for i, column in enumerate(nested, 1)}
-    lines = "(select null::json as json where false)"
-    if files:
-        names = ", ".join(map(literal, files))
-        size = max(longest + 1, _SMALLEST_BUFFER)
-        lines = f"read_ndjson_objects([{names}], maximum_object_size = {size})"
+    source, values = _reader(columns, files, longest)
     typed = ",\n".join(
-        f"{typed_sql(column, f'v[{i}]', f'nested[{place.get(column.name)}]')} "
-        f"as {quoted(column.name)}"
-        for i, column in enumerate(columns, 1)
+        f"{typed_sql(column, value)} as {quoted(column.name)}"
+        for column, value in zip(columns, values, strict=True)
     )
-    unfit = " or ".join(misfits(column, f"v[{i}]") for i, column in enumerate(columns, 1))
+    unfit = " or ".join(misfits(c, value) for c, value in zip(columns, values, strict=True))
+    texts = ", ".join(f"{value}::varchar" for value in values)
     db.execute(f"""
         create table {table} as
-        with texts as (
+        with typed as (
             select
-                json,
-                -- all paths in one call each: every call parses the document anew
-                json_extract_string(json, [{paths}, '/n']) as v,
-                json_extract(json, [{nested_paths}]::varchar[]) as nested
-            from {lines}
-        ),
-        typed as (
-            select
-                cast(v[-1] as bigint) as _n, {typed},
-                case when id is null or {unfit} then v end as _raw,
-                case when id is null then json -> '/r' end as _record
-            from texts
+                n as _n, {typed},
+                case when id is null or {unfit} then [{texts}] end as _raw,
+                case when id is null then x end as _record
+            from {source}
         )
         select *, {stub_sql(target, "typed")} as _stub from typed
     """)
@@ -85,23 +69,52 @@ def load(
         """)
 
 
+def _reader(columns: Sequence[Column], files: Sequence[str], longest: int) -> tuple[str, list[str]]:
+    """SQL: the lines of segments (see `stage`), and the value of each column in them.
+
+    A value is text, or a JSON document where the column is one.
+    """
+    types = {c.key: "JSON" if c.type == "JSON" else "VARCHAR" for c in columns}
+    values = [f"r.{quoted(c.key)}" for c in columns]
+    record = f"struct({', '.join(f'{quoted(key)} {type_}' for key, type_ in types.items())})"
+    if len({key.casefold() for key in types}) < len(types) or "" in types:
+        # a struct minds no case and has no nameless fields; JSON is slower to take apart
+        record = "json"
+        values = [
+            f"json_extract{'' if c.type == 'JSON' else '_string'}(r, {literal(_pointer(c.key))})"
+            for c in columns
+        ]
+    if not files:
+        return (
+            f"(select null::bigint as n, null::{record} as r, null::json as x where false)",
+            values,
+        )
+    names = ", ".join(map(literal, files))
+    size = max(longest + 1, _SMALLEST_BUFFER)
+    source = (
+        f"read_ndjson([{names}], columns = {{n: 'bigint', r: {literal(record)}, x: 'json'}}, "
+        f"maximum_object_size = {size})"
+    )
+    return source, values
+
+
 def _pointer(key: str) -> str:
-    return "/r/" + key.replace("~", "~0").replace("/", "~1")
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
-def typed_sql(column: Column, text: str, nested: str) -> str:
-    """SQL: the value of the column's type that `text`, or `nested` for JSON, holds; else NULL."""
+def typed_sql(column: Column, value: str) -> str:
+    """SQL: what a column holds of `value`, text or for JSON a document; NULL if it does not fit."""
     match column.type:
         case "BIGINT" | "TIMESTAMPTZ" | "TIMESTAMP":
-            fits = f"regexp_full_match({text}, {literal(_FORMS[column.type])})"
-            return f"case when {fits} then try_cast({text} as {column.type}) end"
+            fits = f"regexp_full_match({value}, {literal(_FORMS[column.type])})"
+            return f"case when {fits} then try_cast({value} as {column.type}) end"
         case "BOOLEAN":
             truths = "when 'true' then true when '1' then true"
-            return f"case {text} {truths} when 'false' then false when '0' then false end"
+            return f"case {value} {truths} when 'false' then false when '0' then false end"
         case "JSON":
-            return f"nullif({nested}, 'null')"
+            return f"nullif({value}, 'null')"
         case _:
-            return text
+            return value
 
 
 def misfits(column: Column, text: str) -> str:

@@ -16,7 +16,7 @@ from activecampaign_dagster.sync.cast import load, misfits, stub_sql, version
 from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
-from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted
+from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted, transaction
 
 # What does not fit goes to disk; records of unheard-of size may need the next step.
 _MEMORY = ("200MB", "1GB", "8GB")
@@ -100,7 +100,7 @@ def _attempt(
     with _scratch(db, batches, folder):
         for batch, of_batch in zip(batches, columns, strict=True):
             load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
-        with _transaction(db):
+        with transaction(db):
             return [_land(db, source, *each) for each in zip(batches, columns, added, strict=True)]
 
 
@@ -139,17 +139,6 @@ def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
             added.append(tables.column_for(key, taken))
     tables.add_columns(db, batch.target, [(column.name, column.type) for column in added])
     return added
-
-
-@contextmanager
-def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    db.execute("begin")
-    try:
-        yield
-    except BaseException:
-        db.execute("rollback")
-        raise
-    db.execute("commit")
 
 
 def _land(

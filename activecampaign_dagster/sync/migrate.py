@@ -9,7 +9,7 @@ from activecampaign_dagster.sync import tables
 from activecampaign_dagster.sync.cast import misfits, typed_sql
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation
-from activecampaign_dagster.sync.warehouse import quoted
+from activecampaign_dagster.sync.warehouse import quoted, transaction
 
 _BY = "migration"  # the sync id of values that a change of type could not take over
 
@@ -35,10 +35,10 @@ def _retype(db: duckdb.DuckDBPyConnection, source: Source, target: Target, colum
     name, table = quoted(column.name), relation(target.table)
     text = f"({name}::varchar)"
     # a text that is no JSON document becomes one: a string
-    value = typed_sql(column, text, f"coalesce(try_cast({text} as json), to_json({text}))")
+    document = f"coalesce(try_cast({text} as json), to_json({text}))"
+    value = typed_sql(column, document if column.type == Type.JSON else text)
     unfit = "false" if column.type == Type.JSON else misfits(column, "old")
-    db.execute("begin")
-    try:
+    with transaction(db):
         db.execute(
             f"insert into {SCHEMA}._rejected_values "
             "select ?, ?, id::varchar, ?, old, ? "
@@ -48,7 +48,3 @@ def _retype(db: duckdb.DuckDBPyConnection, source: Source, target: Target, colum
         db.execute(
             f"alter table {table} alter column {name} set data type {column.type} using {value}"
         )
-    except BaseException:
-        db.execute("rollback")
-        raise
-    db.execute("commit")

@@ -1,7 +1,8 @@
 """Staging: what was read is on disk before it is landed, so that a killed run can go on.
 
-One folder per read holds segments (newline-delimited JSON, one record per line, numbered in the
-order of reading) and `state.json`, which says how many segments are whole and where the walk goes
+One folder per read holds segments (newline-delimited JSON, one record per line: its number in the
+order of reading `n`, the record `r`, and once more as `x` if it is none or has no proper id) and
+`state.json`, which says how many segments are whole and where the walk goes
 on after them. Both are replaced atomically; a segment that the state does not count is ignored.
 """
 
@@ -17,10 +18,12 @@ from typing import Any
 
 import orjson
 
+from activecampaign_dagster.api.walks import record_id
+
 _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
-_VERSION = 1  # of the folder's layout
+_VERSION = 2  # of the folder's layout
 
 
 class Staging:
@@ -69,7 +72,7 @@ class Staging:
         lines = self._lines.setdefault(target, [])
         for record in records:
             self._rows += 1
-            line = b'{"n":%d,"r":%s}\n' % (self._rows, orjson.dumps(record))
+            line = _line(self._rows, record)
             lines.append(line)
             self._bytes += len(line)
             self.longest = max(self.longest, len(line))
@@ -116,6 +119,15 @@ def forget(root: Path, targets: set[str]) -> None:
     for folder in root.iterdir() if root.exists() else ():
         if targets & set(folder.name.split("+")):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _line(number: int, record: Any) -> bytes:
+    text = orjson.dumps(record)
+    if not isinstance(record, dict):
+        return b'{"n":%d,"x":%s}\n' % (number, text)
+    if record_id(record) is not None:
+        return b'{"n":%d,"r":%s}\n' % (number, text)
+    return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, text)
 
 
 def _write(path: Path, parts: Iterable[bytes]) -> None:

@@ -10,7 +10,7 @@ import duckdb
 
 from activecampaign_dagster.streams.declaration import Type
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
-from activecampaign_dagster.sync.warehouse import quoted
+from activecampaign_dagster.sync.warehouse import quoted, transaction
 
 BOOKKEEPING = (
     ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
@@ -38,34 +38,35 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
 
     Idempotent. Tables of streams that are not read stay empty; models can rely on them.
     """
-    db.execute(f"create schema if not exists {SCHEMA}")
-    db.execute(f"""
-        create table if not exists {SCHEMA}._streams (
-            account varchar, stream varchar, table_name varchar, sync_type varchar,
-            watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
-            last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
-        )""")
-    db.execute(f"""
-        create table if not exists {SCHEMA}._rejected_values (
-            account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
-            sync_id varchar
-        )""")
-    tables = _tables(db)
-    for target in source.targets:
-        declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
-        present = {name.casefold() for name, _ in tables.get(target.table.casefold(), ())}
-        if not present:
-            body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in (*declared, *BOOKKEEPING))
-            db.execute(f"create table {relation(target.table)} ({body})")
-            # whatever was known about an earlier table does not hold for an empty one
-            owner = [source.name, target.name]
-            db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
-            _describe(db, target, (*declared, *BOOKKEEPING))
-        else:
-            missing = [column for column in declared if column[0].casefold() not in present]
-            add_columns(db, target, [(name, type_) for name, type_, _ in missing])
-            _describe(db, target, missing)
-        _list(db, source, target)
+    with transaction(db):
+        db.execute(f"create schema if not exists {SCHEMA}")
+        db.execute(f"""
+            create table if not exists {SCHEMA}._streams (
+                account varchar, stream varchar, table_name varchar, sync_type varchar,
+                watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
+                last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
+            )""")
+        db.execute(f"""
+            create table if not exists {SCHEMA}._rejected_values (
+                account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
+                sync_id varchar
+            )""")
+        tables = _tables(db)
+        for target in source.targets:
+            declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
+            present = {name.casefold() for name, _ in tables.get(target.table.casefold(), ())}
+            if not present:
+                body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in (*declared, *BOOKKEEPING))
+                db.execute(f"create table {relation(target.table)} ({body})")
+                # whatever was known about an earlier table does not hold for an empty one
+                owner = [source.name, target.name]
+                db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
+                _describe(db, target, (*declared, *BOOKKEEPING))
+            else:
+                missing = [column for column in declared if column[0].casefold() not in present]
+                add_columns(db, target, [(name, type_) for name, type_, _ in missing])
+                _describe(db, target, missing)
+            _list(db, source, target)
 
 
 def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:

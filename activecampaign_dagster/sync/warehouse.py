@@ -77,7 +77,9 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     DuckDB calls a database by its file's name: in one called like the schema, and the default file
     is, `activecampaign.deals` would be ambiguous.
     """
-    connection = duckdb.connect(config={"temp_directory": f"{path}.tmp"})
+    # rows in any order can be written by all cores
+    settings = {"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
+    connection = duckdb.connect(config=settings)
     mode = "read_only" if read_only else f"row_group_size {_ROW_GROUP}"
     try:
         connection.execute(f"attach {literal(str(path))} as warehouse ({mode})")
@@ -107,6 +109,18 @@ def _meaning(path: Path, text: str) -> str:
             f"ACTIVECAMPAIGN_DATABASE to another path ({first_line})."
         )
     return f"The database {path} cannot be opened: {first_line}"
+
+
+@contextmanager
+def transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of a block or, if it raises, none of it."""
+    db.execute("begin")
+    try:
+        yield
+    except BaseException:
+        db.execute("rollback")
+        raise
+    db.execute("commit")
 
 
 def quoted(name: str) -> str:

@@ -90,7 +90,7 @@ def test_odd_answers_end_in_the_right_tables(fault: Fault, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("stream", "collection"), [("contacts", "contacts"), ("deals", "deals"), ("users", "users")]
 )
-@pytest.mark.parametrize("fault", ["abc", None, [], 1.5, 1e300], ids=str)
+@pytest.mark.parametrize("fault", ["abc", None, [], 1.5, 1e300, "1_0", "٣", "9" * 30], ids=str)
 def test_a_record_without_a_usable_id_is_kept_aside_and_the_others_land(
     stream: str, collection: str, fault: Any, tmp_path: Path
 ) -> None:
