@@ -56,16 +56,19 @@ def read(
 ) -> Iterator[Page]:
     """Drive `walk` to its end, with up to `in_flight()` requests under way; yields its pages."""
     pending: dict[Future[Page], Request] = {}
+
+    def send() -> None:
+        room = max(in_flight() - len(pending), 0 if pending else 1)
+        for request in walk.requests(room):
+            pending[executor.submit(fetch, request.params)] = request
+
     try:
-        while True:
-            room = max(in_flight() - len(pending), 0 if pending else 1)
-            for request in walk.requests(room):
-                pending[executor.submit(fetch, request.params)] = request
-            if not pending:
-                return
+        send()
+        while pending:
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in [future for future in pending if future in finished]:
                 page = walk.take(pending.pop(future), future.result())
+                send()  # what comes next travels while this page is digested
                 if page is not None:
                     yield page
     finally:

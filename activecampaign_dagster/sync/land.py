@@ -33,7 +33,7 @@ class ShiftedError(Exception):
 class Batch:
     """Staged records on their way into a table.
 
-    longest: bytes of the longest line in the files.
+    size: bytes of JSON in the files. longest: bytes of the longest line.
     is_full: they are all the account has, so that what is missing was deleted.
     expected: how many records the account says it has, where that must agree; else None.
     absent: fields that the records lack by mishap: what the table holds of them stays.
@@ -43,6 +43,7 @@ class Batch:
 
     target: Target
     files: Sequence[str]
+    size: int
     longest: int
     extras: Sequence[str]
     is_full: bool
@@ -109,10 +110,9 @@ def _scratch(
     db: duckdb.DuckDBPyConnection, batches: Sequence[Batch], folder: Path
 ) -> Iterator[None]:
     """A database for typed rows, on disk unless they are few."""
-    size = sum(Path(file).stat().st_size for batch in batches for file in batch.files)
     path = folder / "typed.duckdb"
     path.unlink(missing_ok=True)
-    place = ":memory:" if size < _SMALL_BYTES else str(path)
+    place = ":memory:" if sum(batch.size for batch in batches) < _SMALL_BYTES else str(path)
     # a row group is held in memory while it fills
     db.execute(f"attach {literal(place)} as {_SCRATCH} (row_group_size {_ROW_GROUP})")
     try:

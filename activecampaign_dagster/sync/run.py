@@ -210,6 +210,7 @@ class _Run:
             Batch(
                 target=target,
                 files=staged.files(target.name),
+                size=staged.sizes[target.name],
                 longest=staged.longest,
                 extras=facts["extras"].get(target.name, ()),
                 is_full=read.is_full,

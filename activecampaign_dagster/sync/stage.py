@@ -2,15 +2,18 @@
 
 One folder per read holds segments (newline-delimited JSON, one record per line: its number in the
 order of reading `n`, the record `r`, and once more as `x` if it is none or has no proper id) and
-`state.json`, which says how many segments are whole and where the walk goes
-on after them. Both are replaced atomically; a segment that the state does not count is ignored.
+`state.json`, which says how many segments are whole and where the walk goes on after them. Both
+are replaced atomically; a segment that the state does not count is ignored. Segments are
+compressed: a made-up contact with three values takes 250 bytes instead of 3,700.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,10 +22,17 @@ from typing import Any
 import orjson
 
 from activecampaign_dagster.api.walks import record_id
+from activecampaign_dagster.sync.warehouse import WarehouseError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
+_STATE, _SUFFIX = "state.json", "ndjson.zst"
 _VERSION = 2  # of the folder's layout
 
 
@@ -44,24 +54,21 @@ class Staging:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0}
-            saved |= {"longest": 0, "facts": {}}
+            saved |= {"longest": 0, "sizes": {}, "facts": {}}
         self.began = datetime.fromisoformat(saved["began"])
         self.walk: dict[str, Any] | None = saved["walk"]
         self.facts: dict[str, Any] = saved["facts"]
         self._segments: int = saved["segments"]
         self._rows: int = saved["rows"]
         self.longest: int = saved["longest"]  # bytes of the longest line
+        self.sizes: Counter[str] = Counter(saved["sizes"])  # bytes of JSON by target
         self._lines: dict[str, list[bytes]] = {}
         self._bytes = 0
         self._opened = time.monotonic()
 
-    @property
-    def _state_file(self) -> Path:
-        return self.folder / "state.json"
-
     def _load(self, now: datetime) -> dict[str, Any] | None:
         try:
-            saved: dict[str, Any] = orjson.loads(self._state_file.read_bytes())
+            saved: dict[str, Any] = orjson.loads((self.folder / _STATE).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             return None
         fresh = now - datetime.fromisoformat(saved["began"]) < _RESUME_WITHIN
@@ -88,7 +95,9 @@ class Staging:
         for target, lines in self._lines.items():
             if lines:
                 self._segments += 1
-                _write(self.folder / f"{self._segments:06d}-{target}.ndjson", lines)
+                segment = b"".join(lines)
+                self.sizes[target] += len(segment)
+                self._write(f"{self._segments:06d}-{target}.{_SUFFIX}", zstd.compress(segment, 1))
         self._lines.clear()
         self._bytes = 0
         self._opened = time.monotonic()
@@ -100,13 +109,29 @@ class Staging:
             "segments": self._segments,
             "rows": self._rows,
             "longest": self.longest,
+            "sizes": self.sizes,
             "facts": self.facts,
         }
-        _write(self._state_file, [orjson.dumps(state)])
+        self._write(_STATE, orjson.dumps(state))
+
+    def _write(self, name: str, content: bytes) -> None:
+        partial = self.folder / f"{name}.partial"
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.folder / name)
+        except OSError as error:
+            raise WarehouseError(
+                f"What is read cannot be written to {self.folder} ({error.strerror}): make room "
+                "there or set ACTIVECAMPAIGN_DATABASE to another disk; the next run goes on from "
+                "here."
+            ) from error
 
     def files(self, target: str) -> list[str]:
         """The whole segments of a target, in the order of reading."""
-        found = sorted(self.folder.glob(f"*-{target}.ndjson"))
+        found = sorted(self.folder.glob(f"*-{target}.{_SUFFIX}"))
         return [str(path) for path in found if int(path.name[:6]) <= self._segments]
 
     def remove(self) -> None:
@@ -128,12 +153,3 @@ def _line(number: int, record: Any) -> bytes:
     if record_id(record) is not None:
         return b'{"n":%d,"r":%s}\n' % (number, text)
     return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, text)
-
-
-def _write(path: Path, parts: Iterable[bytes]) -> None:
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

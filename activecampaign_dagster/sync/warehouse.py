@@ -78,8 +78,9 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     is, `activecampaign.deals` would be ambiguous.
     """
     # rows in any order can be written by all cores
-    settings = {"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
-    connection = duckdb.connect(config=settings)
+    connection = duckdb.connect(
+        config={"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
+    )
     mode = "read_only" if read_only else f"row_group_size {_ROW_GROUP}"
     try:
         connection.execute(f"attach {literal(str(path))} as warehouse ({mode})")

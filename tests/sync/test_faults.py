@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import random
+import resource
 import traceback
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.source import Mode
+from activecampaign_dagster.sync.stage import zstd
+from activecampaign_dagster.sync.warehouse import WarehouseError
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 
@@ -228,6 +232,23 @@ def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
         assert_right(sandbox, warehouse)
 
 
+def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving() as sandbox:
+        warehouse.sync(sandbox)
+        sandbox.account.churn(random.Random(1), 20)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # of every file
+        try:
+            with pytest.raises(WarehouseError, match=r"cannot be written to .*staging.*make room"):
+                warehouse.sync(sandbox)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+        assert list(warehouse.staging.rglob("*.*")) == []
+
+
 def test_a_bad_key_ends_the_sync_at_once(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving() as sandbox:
@@ -260,10 +281,11 @@ def test_the_key_is_nowhere_but_in_the_requests(
     for one in caught.value.failures.values():
         shown += "".join(traceback.format_exception(one)) + repr(vars(one))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.suffix == ".ndjson" for path in files), "something stays staged"
+    staged = [zstd.decompress(path.read_bytes()) for path in files if path.suffix == ".zst"]
+    assert staged, "something stays staged"
     assert key not in shown
     assert key not in caplog.text
-    for path in files:
-        assert key.encode() not in path.read_bytes()
+    for content in (*staged, *(path.read_bytes() for path in files)):
+        assert key.encode() not in content
     for name in ("_streams", "_rejected_values", *STREAMS):
         assert key not in str(warehouse.query(f'from activecampaign."{name}"'))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from activecampaign_dagster.sandbox.account import Account
@@ -108,6 +109,7 @@ def test_after_a_kill_while_reading_it_goes_on_from_the_last_whole_segment(
     with serving(account, latency=0.1) as sandbox:
         process = start(sandbox, warehouse, Mode.FULL)
         while asked(sandbox) < 20:
+            assert process.poll() is None
             time.sleep(0.01)
         kill(process)
         sandbox.latency = 0
@@ -134,13 +136,14 @@ def test_what_changes_between_a_kill_and_the_next_run_is_seen(
     warehouse = Warehouse(tmp_path / "a.duckdb")
     sandbox.latency = 0.1
     process = start(sandbox, warehouse, Mode.FULL)
-    while not list(warehouse.staging.rglob("*-contacts.ndjson")):
+    while not list(warehouse.staging.rglob("*-contacts.ndjson.zst")):
+        assert process.poll() is None
         time.sleep(0.01)
     kill(process)
     sandbox.latency = 0
-    staged = [path.read_text() for path in warehouse.staging.rglob("*-contacts.ndjson")]
-    contacts = [i for i in sandbox.account.contacts.live if f'"id":"{i}"' in "".join(staged)]
-    gone, changed, moved = contacts[:3]
+    segments = f"{warehouse.staging}/**/*-contacts.ndjson.zst"
+    staged = duckdb.sql(f"select r.id::bigint from read_ndjson('{segments}')").fetchall()
+    (gone,), (changed,), (moved,) = staged[:3]
     sandbox.account.delete_contact(gone)
     sandbox.account.update_contact(changed, phone="0123")
     values = sandbox.account.values
