@@ -42,7 +42,13 @@ class Served:
 
 @contextmanager
 def sandbox(
-    contacts: int, deals: int, values: int, *, per_second: int = 0, latency: float = 0.0
+    contacts: int,
+    deals: int,
+    values: int,
+    *,
+    per_second: int = 0,
+    latency: float = 0.0,
+    jitter: float = 0.0,
 ) -> Iterator[Served]:
     """Serve an account of this size until the end of the block; 0 per second: no limit."""
     options = {
@@ -52,6 +58,7 @@ def sandbox(
         "field-values": values,
         "requests-per-second": per_second,
         "latency": latency,
+        "jitter": jitter,
         "api-key": KEY,
     }
     command = [sys.executable, "-m", "activecampaign_dagster.sandbox"]

@@ -81,14 +81,16 @@ def limited() -> Lines:
 
 
 def limited_whole() -> Lines:
-    """The whole account at 5 requests/s."""
-    for latency in (0.0, 0.15):
-        yield from _limited(MEDIUM, latency, 1)
+    """The whole account at 5 requests/s; with jitter, requests arrive up to that much later."""
+    for latency, jitter in ((0.0, 0.0), (0.15, 0.0), (2.0, 0.0), (0.15, 0.08)):
+        yield from _limited(MEDIUM, latency, 1, jitter)
 
 
-def _limited(size: tuple[int, int, int], latency: float, repeats: int) -> Lines:
+def _limited(
+    size: tuple[int, int, int], latency: float, repeats: int, jitter: float = 0.0
+) -> Lines:
     with (
-        sandbox(*size, per_second=5, latency=latency) as served,
+        sandbox(*size, per_second=5, latency=latency, jitter=jitter) as served,
         tempfile.TemporaryDirectory() as folder,
     ):
         ratios, refused = [], 0
@@ -100,7 +102,7 @@ def _limited(size: tuple[int, int, int], latency: float, repeats: int) -> Lines:
             ratios.append({"ratio": stats["seconds"] / ideal})
             refused += stats["rate_limited"]
         yield (
-            f"{latency * 1000:.0f} ms",
+            f"{latency * 1000:.0f} ms" + (f", {jitter * 1000:.0f} ms of jitter" if jitter else ""),
             f"{median(ratios, 'ratio'):.3f} of the ideal time, {report['requests']} requests; "
             f"{refused} refusals (429) in {repeats} runs",
         )

@@ -6,7 +6,6 @@ out of the pace: what the server sees is what the budget counted.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -14,7 +13,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
-from activecampaign_dagster.api.budget import Budget
+from activecampaign_dagster.api.budget import Budget, Slot
 
 
 class PacedAdapter(HTTPAdapter):
@@ -30,18 +29,17 @@ class PacedAdapter(HTTPAdapter):
         budget = self._budget
 
         class Paced(HTTPConnection):
-            _sent_at = 0.0
+            _slot = Slot()
 
-            def request(self, *args: Any, **kwargs: Any) -> None:
+            def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
                 if self.sock is None:
                     self.connect()
-                with budget.slot():
-                    super().request(*args, **kwargs)
-                self._sent_at = time.monotonic()
+                with budget.slot(url.partition("?")[0]) as self._slot:
+                    super().request(method, url, *args, **kwargs)
 
             def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
                 response = super().getresponse()
-                budget.answered(time.monotonic() - self._sent_at)
+                budget.answered(self._slot)
                 return response
 
         class PacedTls(Paced, HTTPSConnection):

@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--years", type=float, default=5, help="how far the account reaches back")
     add("--requests-per-second", type=int, default=5, help="0: no limit")
     add("--latency", type=float, default=0.0, help="seconds before every answer")
+    add("--jitter", type=float, default=0.0, help="up to so many seconds before a request arrives")
     add("--api-key", default="sandbox-key")
     add(
         "--live",
@@ -58,8 +59,9 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         raise ValueError("the port must be between 0 and 65535")
     if options.requests_per_second < 0:
         raise ValueError("the requests per second must not be negative")
-    if not 0 <= options.latency <= 600:
-        raise ValueError("the latency must be 0 to 600 seconds")
+    for option in ("latency", "jitter"):
+        if not 0 <= getattr(options, option) <= 600:
+            raise ValueError(f"the {option} must be 0 to 600 seconds")
     account = Account.generate(
         seed=options.seed,
         contacts=options.contacts,
@@ -77,6 +79,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         api_key=options.api_key,
         requests_per_second=options.requests_per_second or None,
         latency=options.latency,
+        jitter=options.jitter,
         seed=options.seed,
     )
 

@@ -28,7 +28,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Sandbox:
     """Serves an account until closed; a context manager.
 
-    `requests_per_second` None: no limit. `latency` is in seconds and comes before every answer.
+    `requests_per_second` None: no limit. `latency` is in seconds and comes before every answer;
+    a request arrives up to `jitter` seconds after it was sent, as through a network.
     `requests` holds every request below `/api/3/`; `faults` may be changed at any time, its rules
     are asked about every request that passes key and limit. `rate_limit_headers`: whether
     the documented, never recorded `RateLimit-*` headers are sent.
@@ -47,6 +48,7 @@ class Sandbox:
         faults: Iterable[Rule] = (),
         *,
         host: str = "127.0.0.1",
+        jitter: float = 0.0,
         rate_limit_headers: bool = False,
         seed: int = 1,
     ) -> None:
@@ -55,6 +57,7 @@ class Sandbox:
         self.account = account
         self.api_key = api_key
         self.latency = latency
+        self.jitter = jitter
         self.faults: list[Rule] = list(faults)
         self.requests: list[Request] = []
         self.limit = RateLimit(requests_per_second)
@@ -120,6 +123,8 @@ class Sandbox:
         return Reply(404, b'{"message":"Not Found"}', _JSON)
 
     def _api(self, call: Call, path: str, text: str) -> Reply:
+        if self.jitter:
+            self._closing.wait(self._random.random() * self.jitter)
         now = time.monotonic()
         params = parse_qsl(text, keep_blank_values=True)
         request = Request(now, path, params, call.headers)

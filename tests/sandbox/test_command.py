@@ -46,6 +46,7 @@ def test_what_cannot_be_had_is_said_in_one_sentence() -> None:
             ["--contacts", "0", "--field-values", "5"],
             ["--host", "0.0.0.0"],
             ["--latency", "nan"],
+            ["--jitter", "-1"],
             ["--live", "0"],
         ):
             done = subprocess.run(
