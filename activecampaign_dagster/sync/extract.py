@@ -44,11 +44,11 @@ class Extraction:
         self._tags = tags
         self._shapes: dict[str, set[tuple[str, ...]]] = {}
         self._began = self._reported = time.monotonic()
-        self._total: int | None = None
         self.requests = 0
         self.fields: list[Any] = []  # records kept in memory, of /fields only
         facts = staging.facts
-        facts.setdefault("rows", 0)
+        self._rows_before: int = facts.setdefault("rows", 0)
+        facts.setdefault("total", 0)
         facts.setdefault("pages", 0)
         facts.setdefault("stubs", 0)
         facts.setdefault("watermark", None)
@@ -101,7 +101,8 @@ class Extraction:
             self._log.warning("%s: %s", self.read.name, text)
 
     def _take(self, page: Page) -> None:
-        self._total = page.total if page.total is not None else self._total
+        # a page behind a cursor may count only what lies behind it
+        self.facts["total"] = max(self.facts["total"], page.total or 0)
         self.facts["pages"] += 1
         self.facts["rows"] += len(page.records)
         _attach_side_loads(self.read.stream, page)
@@ -208,17 +209,20 @@ class Extraction:
         """One line on how far the read is."""
         self._reported = time.monotonic()
         seconds = self._reported - self._began
-        rows, total = self.facts["rows"], self._total
-        share = f" of {total} ({rows / total:.0%})" if total and total >= rows else ""
-        pace = self.requests / seconds if seconds else 0.0
-        left = (total - rows) * seconds / rows if total and 0 < rows < total else 0.0
+        rows, total = self.facts["rows"], self.facts["total"]
+        read_now = rows - self._rows_before
+        share = left = ""
+        if 0 < rows <= total:
+            share = f" of {total} ({rows / total:.0%})"
+        if rows < total and read_now:
+            left = f", about {(total - rows) * seconds / read_now:.0f} s left"
         self._log.info(
-            "%s: %s rows%s, %s pages, %.1f requests/s, %.0f s, %.0f s left",
+            "%s: %s rows%s, %s pages, %.1f requests/s, %.0f s%s",
             self.read.name,
             rows,
             share,
             self.facts["pages"],
-            pace,
+            self.requests / seconds if seconds else 0.0,
             seconds,
             left,
         )

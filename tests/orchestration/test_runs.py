@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -164,6 +165,23 @@ def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(
     assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
     assert setup.partitions("contacts")
     assert not setup.partitions("campaigns")
+
+
+def test_a_long_read_tells_how_far_it_is_while_it_runs(
+    setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.sync.extract._REPORT_SECONDS", 0.0)
+    for _ in range(440):
+        sandbox.account.add_contact()
+    sandbox.latency = 0.02
+    result = setup.run(streams=["contacts"])
+    log = setup.instance.all_logs(result.run_id)
+    messages = [entry.user_message for entry in log]
+    landed = next(i for i, text in enumerate(messages) if "500 inserted" in text)
+    told = [text for text in messages[:landed] if text.startswith("contacts: ")]
+    line = r"contacts: \d+ rows of 500 \(\d+%\), \d pages, [\d.]+ requests/s, \d s"
+    assert len([text for text in told if re.fullmatch(line + r", about \d s left", text)]) >= 3
+    assert re.fullmatch(line, told[-1])
 
 
 def test_an_outage_is_tried_again_by_the_op(
