@@ -101,10 +101,15 @@ def walked(collection: Collection, walk: Walk, *, in_flight: int = 3) -> set[int
     return {int(record["id"]) for page in pages for record in page.records}
 
 
-def lost(collection: Collection, walk: Walk, **kwargs: Any) -> set[int]:
-    """The ids that were live from the walk's start to its end and were not returned."""
+def lost(collection: Collection, walk: Walk, limit: int, **kwargs: Any) -> set[int]:
+    """The ids that were live from the walk's start to its end and were not returned, if it ends."""
     before = {record_id for _, record_id in collection.rows}
-    found = walked(collection, walk, **kwargs)
+    try:
+        found = walked(collection, walk, **kwargs)
+    except LoopError:  # rows may be deleted faster than pages of two or three rows can be joined
+        if limit > 3:
+            raise
+        return set()
     return before - collection.gone - found
 
 
@@ -125,7 +130,7 @@ def test_an_id_walk_loses_no_live_row(
 ) -> None:
     rows = sorted((i, i) for i in ids)
     collection = Collection(rows, random.Random(seed), changes, totals=totals, by_id=True)
-    assert lost(collection, IdWalk(limit=limit), in_flight=in_flight) == set()
+    assert lost(collection, IdWalk(limit=limit), limit, in_flight=in_flight) == set()
 
 
 @given(st.integers(0, 150), seeds, limits, lanes, st.booleans(), st.integers(0, 2))
@@ -135,8 +140,8 @@ def test_an_offset_walk_loses_no_live_row(
 ) -> None:
     rng = random.Random(seed)
     rows = [(i, i) for i in range(1, count + 1)]
-    collection = Collection(rows, rng, changes if limit > 3 else 0, totals=totals)
-    assert lost(collection, OffsetWalk(limit=limit), in_flight=in_flight) == set()
+    collection = Collection(rows, rng, changes, totals=totals)
+    assert lost(collection, OffsetWalk(limit=limit), limit, in_flight=in_flight) == set()
 
 
 @st.composite
@@ -165,11 +170,9 @@ def test_a_walk_by_creation_loses_no_live_row_however_the_filter_is_read(
         st.frozensets(st.sampled_from([r[1] for r in rows]) if rows else st.nothing())
     )
     rng = random.Random(seed)
-    collection = Collection(
-        rows, rng, changes if limit > 3 else 0, stubs=stubs, shift=shift, totals=totals
-    )
+    collection = Collection(rows, rng, changes, stubs=stubs, shift=shift, totals=totals)
     walk = CreatedWalk(limit=limit, now=START.timestamp() + SPAN)
-    assert lost(collection, walk, in_flight=in_flight) == set()
+    assert lost(collection, walk, limit, in_flight=in_flight) == set()
 
 
 def test_a_page_of_stubs_does_not_end_a_range_that_the_filter_misread() -> None:
@@ -181,7 +184,7 @@ def test_a_page_of_stubs_does_not_end_a_range_that_the_filter_misread() -> None:
         totals=False,
     )
     walk = CreatedWalk(limit=2, now=START.timestamp() + SPAN)
-    assert lost(collection, walk, in_flight=2) == set()
+    assert lost(collection, walk, 2, in_flight=2) == set()
 
 
 def make(kind: str, **kwargs: Any) -> Walk:
