@@ -7,11 +7,13 @@ means no limit. Reading and landing only, without Dagster and dbt.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import resource
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -23,6 +25,30 @@ from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
 from activecampaign_dagster.sync.warehouse import connect
 
 
+class Disk(threading.Thread):
+    """Watches how much is staged or spilled beside the database at the most."""
+
+    def __init__(self, database: Path) -> None:
+        super().__init__(daemon=True)
+        self.most = 0
+        self._folders = [Path(f"{database}.staging"), Path(f"{database}.tmp")]
+
+    def run(self) -> None:
+        """Look every tenth of a second."""
+        while True:
+            self.most = max(self.most, sum(map(_size, self._folders)))
+            time.sleep(0.1)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
+    return total
+
+
 def main() -> None:
     """Sync once and report."""
     database, mode, *rest = sys.argv[1:]
@@ -30,6 +56,8 @@ def main() -> None:
     logging.basicConfig(level=os.environ.get("LOG", "WARNING"), stream=sys.stderr)
     path = Path(database)
     request = SyncRequest(streams=frozenset(STREAMS), mode=Mode(mode), sync_id="benchmark")
+    disk = Disk(path)
+    disk.start()
     began, cpu = time.perf_counter(), time.process_time()
     with Client(
         os.environ["ACTIVECAMPAIGN_URL"],
@@ -52,6 +80,7 @@ def main() -> None:
             "seconds": round(seconds, 3),
             "cpu_seconds": round(time.process_time() - cpu, 3),
             "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "disk_mb": round(disk.most / 1e6, 1),
             "requests": client.requests,
             "statuses": statuses,
             "streams": {

@@ -1,5 +1,6 @@
-"""A sync in a process of its own, to be killed: `python -m tests.sync.killable DATABASE MODE`.
+"""A sync in a process of its own, to be killed.
 
+`python -m tests.sync.killable DATABASE MODE [REQUESTS_PER_SECOND]`
 The account comes from ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY. Segments are small and the
 reading is slow, so that there is something to go on from. Prints what it is at.
 """
@@ -26,6 +27,7 @@ SEGMENT_BYTES = 30_000  # a page of contacts is about 100,000
 def main() -> None:
     """Sync until done or killed."""
     database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
+    per_second = int(sys.argv[3]) if len(sys.argv) > 3 else None
     stage._SEGMENT_BYTES = SEGMENT_BYTES
     land._SMALL_BYTES = 4 * SEGMENT_BYTES
     request = SyncRequest(
@@ -33,7 +35,7 @@ def main() -> None:
     )
     url, key = os.environ["ACTIVECAMPAIGN_URL"], os.environ["ACTIVECAMPAIGN_API_KEY"]
     print("reading", flush=True)
-    with Client(url, key, per_second=None) as client:
+    with Client(url, key, per_second=per_second) as client:
         for outcome in sync(
             Source(),
             request,
