@@ -293,7 +293,7 @@ def _reject(
     owner = [source.name, batch.target.name]
     db.execute(
         f"delete from {SCHEMA}._rejected_values r where {where} and try_cast(r.id as bigint) in "
-        f"(select id from {rows}) and not exists (from temp.rejected n where "
+        f"(select id from {rows} where not _stub) and not exists (from temp.rejected n where "
         'n.id = r.id and n."column" = r."column" and n."value" = r."value")',
         owner,
     )

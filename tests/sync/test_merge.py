@@ -339,6 +339,22 @@ def test_a_value_that_does_not_fit_is_kept_verbatim_until_it_is_mended(
     assert warehouse.table("deals")[deal]["value"] == 4200
 
 
+def test_a_stub_leaves_what_was_kept_verbatim_of_the_full_row(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deal = visible_deal(sandbox)
+    sandbox.account.update_deal(deal, value="12.5 euros")
+    deals(sandbox, warehouse)
+    pipeline = sandbox.account.pipeline_of(deal)
+    sandbox.account.hide_pipeline(pipeline)
+    deals(sandbox, warehouse)
+    assert rejected(warehouse) == [("deals", str(deal), "value", "12.5 euros")]
+    sandbox.account.show_pipeline(pipeline)
+    sandbox.account.update_deal(deal, value=4200)
+    deals(sandbox, warehouse)
+    assert rejected(warehouse) == []
+
+
 @pytest.mark.parametrize("nothing", [None, "", "0000-00-00", "0000-00-00 00:00:00"])
 def test_the_ways_to_say_no_date_are_null_and_not_rejected(
     sandbox: Sandbox, warehouse: Warehouse, nothing: str | None
