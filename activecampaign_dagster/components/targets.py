@@ -75,9 +75,7 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Targe
     if wanted.access == "partial" and stream.stub_flag:
         # what a stub has, and no stamp to move by
         keep = frozenset((*_STUB_FIELDS, stream.stub_flag))
-        stream = replace(
-            stream, replication_key=None, created_key=None, date_filters=False, stub_flag=None
-        )
+        stream = replace(stream, replication_key=None, created_key=None, date_filters=False)
     default = stream.sync_type if stream.replication_key else SyncType.FULL_TABLE
     return Target(
         stream=stream,

@@ -64,7 +64,7 @@ def applicable(account: Account, target: Target) -> list[str]:
         "orphaned_references": bool(references(account, target)),
         "row_count_drift": account.drift is not None
         and target.sync_type is SyncType.INCREMENTAL,  # a FULL_TABLE table is what was just read
-        "hidden_deals": any(f.name == "isDisabled" for f in stream.fields),
+        "hidden_deals": stream.stub_flag is not None,
         "missed_changes": stream.parent is not None and stream.parent in account.source.enabled,
     }
     return [
@@ -181,7 +181,8 @@ def _drift(
 def _hidden(target: Target, facts: Facts, db: duckdb.DuckDBPyConnection) -> Finding:
     count = _count(
         db,
-        f'select count(*) from {relation(target.table)} where "isDisabled" and _deleted_at is null',
+        f"select count(*) from {relation(target.table)} "
+        "where _hidden_at is not null and _deleted_at is null",
     )
     if not count:
         return Finding(0)

@@ -104,7 +104,7 @@ class Report:
         with self.connect() as db:
             rows = db.execute(
                 f"select id from {tables.relation(outcome.target.table)} "
-                'where "isDisabled" and _deleted_at is null order by id desc limit 50'
+                "where _hidden_at is not null and _deleted_at is null order by id desc limit 50"
             ).fetchall()
         if not rows:
             return None

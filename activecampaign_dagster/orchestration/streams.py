@@ -21,7 +21,7 @@ from activecampaign_dagster.orchestration.resources import (
 from activecampaign_dagster.sync import tables
 from activecampaign_dagster.sync.run import SyncError, sync
 from activecampaign_dagster.sync.source import SCHEMA, Mode, Source, SyncRequest, Target
-from activecampaign_dagster.sync.tables import BOOKKEEPING
+from activecampaign_dagster.sync.tables import bookkeeping
 
 
 class SyncConfig(dg.Config):
@@ -94,7 +94,10 @@ def _column_schema(target: Target) -> dg.TableSchema:
     declared = [
         dg.TableColumn(f.name, str(f.type), description=f.description) for f in target.stream.fields
     ]
-    own = [dg.TableColumn(name, type_, description=text) for name, type_, text in BOOKKEEPING]
+    own = [
+        dg.TableColumn(name, type_, description=text)
+        for name, type_, text in bookkeeping(target.stream)
+    ]
     return dg.TableSchema([*declared, *own])
 
 

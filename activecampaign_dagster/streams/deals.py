@@ -24,7 +24,8 @@ DEALS = Stream(
         "One row per deal, with its pipeline, stage, owner and primary contact. "
         "A deal that the API key may not see in full comes as a stub (`isDisabled`): id, title and "
         "perhaps status, everything else NULL; deals of deleted pipelines come as stubs even to an "
-        "administrator, and a stub never overwrites a full row. "
+        "administrator. A stub never overwrites a full row but sets `_hidden_at`, since when the "
+        "deal is no longer seen in full. "
         "Deleted deals vanish from the API: a full sync sets `_deleted_at` on them."
     ),
     walk=Walk.CREATED,

@@ -53,7 +53,8 @@ class Stream:
     parents: array name → (the parent's field that lists their ids).
     `parent` names the stream through whose `include=<collection>` changed records are found
     where the collection itself has no date filter.
-    `stub_flag` names the boolean field that marks a record which the key may not see in full.
+    `stub_flag` names the boolean field that marks a record which the key may not see in full;
+    tables of such streams have a column `_hidden_at`.
     """
 
     name: str

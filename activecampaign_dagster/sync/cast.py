@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 
 from activecampaign_dagster.sync.source import Target
-from activecampaign_dagster.sync.tables import Column
+from activecampaign_dagster.sync.tables import Column, stub_sql
 from activecampaign_dagster.sync.warehouse import literal, quoted
 
 _SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
@@ -133,11 +133,3 @@ def version(target: Target, alias: str) -> str:
     """SQL: the stamp that tells which of two versions of a record is newer."""
     keys = [key for key in (target.stream.replication_key, target.stream.created_key) if key]
     return f"coalesce({', '.join(f'{alias}.{quoted(key)}' for key in keys)})" if keys else "null"
-
-
-def stub_sql(target: Target, alias: str) -> str:
-    """SQL: whether a row is a stub."""
-    flag, key = target.stream.stub_flag, target.stream.replication_key
-    if not flag or not key:
-        return "false"
-    return f"(coalesce({alias}.{quoted(flag)}, false) and {alias}.{quoted(key)} is null)"

@@ -117,11 +117,13 @@ class Extraction:
     def _counts(self, record: Any) -> bool:
         """Whether a record is within the read's span; also moves the watermark on."""
         stream = self.read.stream
-        if not isinstance(record, dict) or not stream.replication_key:
+        if not isinstance(record, dict):
             return True
-        stamp = _moment(record.get(stream.replication_key)) or _moment(
-            record.get(stream.created_key or "")
-        )
+        stamp = None
+        if stream.replication_key:
+            stamp = _moment(record.get(stream.replication_key)) or _moment(
+                record.get(stream.created_key or "")
+            )
         if stamp is None:
             self.facts["stubs"] += bool(stream.stub_flag and record.get(stream.stub_flag))
             return True

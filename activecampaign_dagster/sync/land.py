@@ -12,10 +12,10 @@ import duckdb
 
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import tables
-from activecampaign_dagster.sync.cast import load, misfits, stub_sql, version
+from activecampaign_dagster.sync.cast import load, misfits, version
 from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
-from activecampaign_dagster.sync.tables import Column, relation
+from activecampaign_dagster.sync.tables import Column, relation, stub_sql
 from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted, transaction
 
 # What does not fit goes to disk; records of unheard-of size may need the next step.
@@ -75,9 +75,9 @@ def land(
     """Merge batches into their tables and move their streams on, all in one transaction.
 
     The newer version by replication key wins (creation stamp where that is null), ties go to the
-    one read later, and a stub never replaces a full row. Rows that stay as they are are not
-    written. Raises ShiftedError, with nothing changed, if a batch is not what was expected.
-    folder: where typed rows may be kept meanwhile.
+    one read later, and a stub never replaces a full row, but marks it as hidden. Rows that stay
+    as they are are not written. Raises ShiftedError, with nothing changed, if a batch is not what
+    was expected. folder: where typed rows may be kept meanwhile.
     """
     for limit in _MEMORY:
         db.execute(f"set memory_limit = '{limit}'")
@@ -135,7 +135,7 @@ def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
     for key in batch.extras:
         if key not in keys:
             taken = [column.name for column in (*present, *added)]
-            taken += [name for name, _, _ in tables.BOOKKEEPING]
+            taken += [name for name, _, _ in tables.bookkeeping(batch.target.stream)]
             added.append(tables.column_for(key, taken))
     tables.add_columns(db, batch.target, [(column.name, column.type) for column in added])
     return added
@@ -185,39 +185,47 @@ def _merge(
     """Merge typed rows into the table; temp.verdict tells what became of each id."""
     db.execute(
         "create or replace temp table verdict as "
-        + _verdict_sql(batch.target, rows, table, columns)
+        + _verdict_sql(batch.target, rows, table, columns),
+        [batch.at],
     )
     stamp = [batch.at, batch.sync_id]
     names = ", ".join(quoted(column.name) for column in columns)
+    own, hidden_at, hide = "_synced_at, _sync_id", "", ""
+    if batch.target.stream.stub_flag:
+        own, hidden_at, hide = f"{own}, _hidden_at", ", hidden_at", ", _hidden_at = v.hidden_at"
     db.execute(
         f"delete from {table} where id in (select id from temp.verdict where verdict = 'update')"
     )
     db.execute(
-        f"insert into {table} ({names}, _synced_at, _sync_id, _deleted_at) "
-        f"select {names}, ?, ?, null from {rows} semi join "
-        "(select id from temp.verdict where verdict in ('insert', 'update')) using (id)",
+        f"insert into {table} ({names}, {own}) select {names}, ?, ?{hidden_at} from {rows} join "
+        "(from temp.verdict select id, hidden_at where verdict in ('insert', 'update')) using (id)",
         stamp,
     )
     db.execute(
-        f"update {table} set _deleted_at = null, _synced_at = ?, _sync_id = ? "
-        "where id in (select id from temp.verdict where verdict = 'revive')",
+        f"update {table} as t set _deleted_at = null, _synced_at = ?, _sync_id = ?{hide} "
+        "from temp.verdict as v where v.id = t.id and v.verdict = 'mark'",
         stamp,
     )
 
 
 def _verdict_sql(target: Target, rows: str, table: str, columns: Sequence[Column]) -> str:
-    """SQL: what becomes of each id of `rows`. Only a hash of each row takes part in the join."""
+    """SQL: what becomes of each id of `rows`, and since when it is hidden; ? is the time now.
+
+    Only a hash of each row takes part in the join.
+    """
     row = f"hash({', '.join(quoted(column.name) for column in columns)})"
-    newer = "true"
+    hidden = "_hidden_at" if target.stream.stub_flag else "null::timestamptz"
+    better = "true"
     if target.stream.replication_key:
-        newer = "coalesce(b.version >= t.version, true)"
+        better = "(t.is_stub or (not b.is_stub and coalesce(b.version >= t.version, true)))"
     return f"""
         select b.id, case
             when t.id is null then 'insert'
-            when b.hash <> t.hash and (t.is_stub or (not b.is_stub and {newer})) then 'update'
-            when t.is_gone then 'revive'
+            when b.hash <> t.hash and {better} then 'update'
+            when t.is_gone or b.is_stub <> (t.hidden_at is not null) then 'mark'
             else 'keep'
-        end as verdict
+        end as verdict,
+        case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at
         from (
             select id, {row} as hash, {version(target, "r")} as version, _stub as is_stub
             from {rows} as r where id is not null
@@ -225,7 +233,8 @@ def _verdict_sql(target: Target, rows: str, table: str, columns: Sequence[Column
         left join (
             select
                 id, {row} as hash, {version(target, "r")} as version,
-                {stub_sql(target, "r")} as is_stub, _deleted_at is not null as is_gone
+                {stub_sql(target, "r")} as is_stub, _deleted_at is not null as is_gone,
+                {hidden} as hidden_at
             from {table} as r
         ) as t on t.id = b.id
     """
@@ -273,7 +282,7 @@ def _reject(
     owner = [source.name, batch.target.name]
     db.execute(
         f"delete from {SCHEMA}._rejected_values r where {where} and try_cast(r.id as bigint) in "
-        f"(select id from {rows}) and not exists (from temp.rejected n where "
+        f"(select id from {rows} where not _stub) and not exists (from temp.rejected n where "
         'n.id = r.id and n."column" = r."column" and n."value" = r."value")',
         owner,
     )

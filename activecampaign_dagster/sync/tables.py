@@ -8,7 +8,7 @@ from datetime import datetime
 
 import duckdb
 
-from activecampaign_dagster.streams.declaration import Type
+from activecampaign_dagster.streams.declaration import Stream, Type
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.warehouse import quoted, transaction
 
@@ -16,6 +16,11 @@ BOOKKEEPING = (
     ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
     ("_sync_id", "VARCHAR", "The sync that last wrote the row: the Dagster run id"),
     ("_deleted_at", "TIMESTAMPTZ", "When a full sync no longer found it; NULL while it exists"),
+)
+HIDDEN = (
+    "_hidden_at",
+    "TIMESTAMPTZ",
+    "Since when the key may see only a stub of it; NULL while it is seen in full",
 )
 
 
@@ -26,6 +31,20 @@ class Column:
     name: str
     type: str
     key: str
+
+
+def bookkeeping(stream: Stream) -> tuple[tuple[str, str, str], ...]:
+    """Name, type and description of the columns that the sync adds to a stream's table."""
+    return (*BOOKKEEPING, HIDDEN) if stream.stub_flag else BOOKKEEPING
+
+
+def stub_sql(target: Target, alias: str) -> str:
+    """SQL: whether a row is a stub. A flagged record with its stamp was sent in full."""
+    flag, key = target.stream.stub_flag, target.stream.replication_key
+    if not flag:
+        return "false"
+    stampless = f"{alias}.{quoted(key)} is null" if key else "true"
+    return f"(coalesce({alias}.{quoted(flag)}, false) and {stampless})"
 
 
 def relation(table: str) -> str:
@@ -54,18 +73,24 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
         tables = _tables(db)
         for target in source.targets:
             declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
+            wanted = (*declared, *bookkeeping(target.stream))
             present = {name.casefold() for name, _ in tables.get(target.table.casefold(), ())}
             if not present:
-                body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in (*declared, *BOOKKEEPING))
+                body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
                 db.execute(f"create table {relation(target.table)} ({body})")
                 # whatever was known about an earlier table does not hold for an empty one
                 owner = [source.name, target.name]
                 db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
-                _describe(db, target, (*declared, *BOOKKEEPING))
+                _describe(db, target, wanted)
             else:
-                missing = [column for column in declared if column[0].casefold() not in present]
+                missing = [column for column in wanted if column[0].casefold() not in present]
                 add_columns(db, target, [(name, type_) for name, type_, _ in missing])
                 _describe(db, target, missing)
+                if HIDDEN in missing:
+                    db.execute(
+                        f"update {relation(target.table)} as t set _hidden_at = _synced_at "
+                        f"where {stub_sql(target, 't')}"
+                    )
             _list(db, source, target)
 
 
@@ -102,7 +127,7 @@ def add_columns(
 
 def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
     """The table's columns that hold the record's fields, in order; empty if it does not exist."""
-    own = {name for name, _, _ in BOOKKEEPING}
+    own = {name for name, _, _ in bookkeeping(target.stream)}
     declared = {field.name.casefold(): field for field in target.stream.fields}
     found = []
     for name, data_type in _tables(db).get(target.table.casefold(), ()):

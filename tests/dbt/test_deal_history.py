@@ -5,6 +5,8 @@ The account changes for some days; after each day's changes it is synced and bui
 
 from __future__ import annotations
 
+from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -20,7 +22,9 @@ FIRST_SYNC = NOW + timedelta(minutes=5)
 HIDDEN_ON, SHOWN_ON, DAYS = 2, 4, 5
 DEALS_ONLY = ("deals", "deal_groups", "deal_stages")
 HIDDEN_PIPELINE = 4
+STUBS_PIPELINE = 3  # hidden from the beginning
 STATUS = ("open", "won", "lost")
+VISITS = "from marts.deal_stage_history order by deal_id, step_number"
 
 
 @dataclass
@@ -34,7 +38,11 @@ class Visit:
 
 
 class Log:
-    """What the test knows to have happened, deal by deal."""
+    """What the test knows to have happened, deal by deal.
+
+    seen: day → the deals that its sync saw in full. lost_sight: deals that are hidden now → when a
+    sync found that. visits_before: the visits before anything was hidden.
+    """
 
     def __init__(self, observed: Observed, seed: int) -> None:
         self.observed = observed
@@ -43,8 +51,16 @@ class Log:
         self.visits: dict[int, list[Visit]] = {}
         self.closed: dict[int, tuple[str, datetime, bool]] = {}
         self.deleted: set[int] = set()
+        self.seen: dict[int, set[int]] = {}
+        self.lost_sight: dict[int, datetime] = {}
+        self.visits_before: dict[int, list[Visit]] = {}
+        self.while_hidden: dict[str, list[dict]] = {}
+        self.meet()
+
+    def meet(self) -> None:
+        """Note what stamps tell of the deals that are seen in full for the first time."""
         for number, deal in self.account.truth("deals").items():
-            if deal["isDisabled"]:
+            if deal["isDisabled"] or number in self.visits:
                 continue
             created = datetime.fromisoformat(deal["cdate"])
             updated = datetime.fromisoformat(deal["mdate"])
@@ -55,6 +71,15 @@ class Log:
             if status != "open":
                 visit.left, visit.ended_by = updated, status
                 self.closed[number] = (status, updated, fresh)
+
+    def synced(self, day: int, at: datetime) -> None:
+        """Note what a sync could see."""
+        truth = self.account.truth("deals")
+        hidden = {number for number, deal in truth.items() if deal["isDisabled"]}
+        self.seen[day] = truth.keys() - hidden
+        self.lost_sight = {
+            deal: self.lost_sight.get(deal, at) for deal in hidden & self.visits.keys()
+        }
 
     def _begin(self, deal: int, stage: int, at: datetime) -> None:
         self.visits[deal].append(Visit(self.account.pipeline_of(deal), stage, at, True))
@@ -69,10 +94,7 @@ class Log:
         clock.now = at
         here = self.visits[deal][-1]
         if self.random.random() < 0.1:
-            self.account.delete_deal(deal)
-            self.deleted.add(deal)
-            if here.left is None:
-                self._end(deal, synced, "deleted")
+            self.delete(deal, synced)
         elif deal in self.closed:
             self.account.reopen_deal(deal)
             del self.closed[deal]
@@ -93,6 +115,13 @@ class Log:
             moved = "stage" if pipeline == here.pipeline else "pipeline"
             self._end(deal, at, f"moved to another {moved}")
             self._begin(deal, stage, at)
+
+    def delete(self, deal: int, synced: datetime) -> None:
+        self.account.delete_deal(deal)
+        self.deleted.add(deal)
+        if self.visits[deal][-1].left is None:
+            hidden = self.lost_sight.get(deal)
+            self._end(deal, hidden or synced, "hidden" if hidden else "deleted")
 
     def add(self, at: datetime) -> None:
         self.observed.clock.now = at
@@ -119,15 +148,21 @@ def lived_through(seed: int, make_observed) -> Log:
     observed: Observed = make_observed(seed, contacts=40, deals=60, field_values=20)
     log = Log(observed, seed)
     observed.sync(at=FIRST_SYNC)
+    log.synced(0, FIRST_SYNC)
     observed.dbt.build("+deal_stage_history")
     changed_while_hidden: set[int] = set()
     for day in range(1, DAYS + 1):
         morning = NOW + timedelta(days=day)
         synced = morning + timedelta(hours=6)
         if day == HIDDEN_ON:
+            log.visits_before = deepcopy(log.visits)
             log.account.hide_pipeline(HIDDEN_PIPELINE)
         if day == SHOWN_ON:
             log.account.show_pipeline(HIDDEN_PIPELINE)
+            log.account.show_pipeline(STUBS_PIPELINE)
+        if day == HIDDEN_ON + 1:
+            open_deals = log.lost_sight.keys() - log.closed.keys() - changed_while_hidden
+            log.delete(min(open_deals - log.deleted), synced)
         deals = [d for d in log.visits if d not in log.deleted | changed_while_hidden]
         for minute, deal in enumerate(log.random.sample(deals, 20)):
             is_hidden = log.account.pipeline_of(deal) in log.account.hidden
@@ -135,46 +170,61 @@ def lived_through(seed: int, make_observed) -> Log:
             if is_hidden and deal not in log.deleted:
                 # several changes that no sync sees one by one would show as one
                 changed_while_hidden.add(deal)
+        log.meet()
         log.add(morning + timedelta(hours=1))
         if day >= SHOWN_ON:
             changed_while_hidden.clear()
         observed.clock.now = synced
         observed.sync(at=synced, streams=DEALS_ONLY)
+        log.synced(day, synced)
         observed.dbt.build("+deal_stage_history")
+        if day == HIDDEN_ON:
+            observed.dbt.build()
+            log.while_hidden = {
+                "visits": observed.dbt.rows(VISITS),
+                "deals": observed.dbt.rows("from marts.deals"),
+            }
     observed.dbt.build()
     return log
 
 
 def visits(log: Log) -> dict[int, list[dict]]:
-    rows = log.observed.dbt.rows("from marts.deal_stage_history order by deal_id, step_number")
+    return by_deal(log.observed.dbt.rows(VISITS))
+
+
+def by_deal(rows: list[dict]) -> dict[int, list[dict]]:
     found: dict[int, list[dict]] = {}
     for row in rows:
         found.setdefault(row["deal_id"], []).append(row)
     return found
 
 
+def as_logged(rows: list[dict]) -> list[Visit]:
+    return [
+        Visit(
+            row["pipeline_id"],
+            row["stage_id"],
+            row["entered_at"],
+            row["is_entered_at_known"],
+            row["left_at"],
+            row["ended_by"],
+        )
+        for row in rows
+    ]
+
+
 def test_every_visit_is_there_with_its_times_and_its_end(log):
     found = visits(log)
     assert found.keys() == log.visits.keys()
     for deal, expected in log.visits.items():
-        assert [
-            Visit(
-                row["pipeline_id"],
-                row["stage_id"],
-                row["entered_at"],
-                row["is_entered_at_known"],
-                row["left_at"],
-                row["ended_by"],
-            )
-            for row in found[deal]
-        ] == expected, deal
+        assert as_logged(found[deal]) == expected, deal
 
 
 def test_the_log_holds_what_history_can_get_wrong(log):
     """Else the comparison above would prove little."""
     ends = {visit.ended_by for visits in log.visits.values() for visit in visits}
     assert {"moved to another stage", "moved to another pipeline", "won", "lost"} <= ends
-    assert {"deleted", None} <= ends
+    assert {"deleted", "hidden", None} <= ends
     reopened = [
         deal
         for deal, visits in log.visits.items()
@@ -187,6 +237,49 @@ def test_the_log_holds_what_history_can_get_wrong(log):
     ]
     assert reopened
     assert reentered
+
+
+def test_while_a_pipeline_is_hidden_its_open_deals_visits_have_ended_and_the_decided_stay(log):
+    hidden_at = NOW + timedelta(days=HIDDEN_ON, hours=6)
+    found = by_deal(log.while_hidden["visits"])
+    deals = {row["deal_id"]: row for row in log.while_hidden["deals"]}
+    hidden = {d for d, row in deals.items() if row["is_hidden"] and d in log.visits_before}
+    statuses = Counter()
+    for deal in hidden:
+        expected = deepcopy(log.visits_before[deal])
+        statuses[deals[deal]["status"]] += 1
+        is_open = expected[-1].left is None
+        if is_open:
+            expected[-1].left, expected[-1].ended_by = hidden_at, "hidden"
+            assert found[deal][-1]["days"] is None
+        assert as_logged(found[deal]) == expected, deal
+        assert all(row["is_hidden"] and not row["is_current"] for row in found[deal])
+        assert deals[deal]["is_counted"] == (not is_open)
+        assert deals[deal]["hidden_at"] == hidden_at
+        assert deals[deal]["pipeline_id"] == HIDDEN_PIPELINE
+        assert (deals[deal]["closed_at"] is None) == is_open
+    assert statuses["open"]
+    assert statuses["won"] + statuses["lost"]
+    assert not any(row["is_hidden"] for deal in found.keys() - hidden for row in found[deal])
+
+
+def test_the_open_pipeline_of_each_day_is_what_was_open_and_seen(log):
+    rows = log.observed.dbt.rows(
+        "select day, pipeline_id, stage_id, sum(open_deals)::int as deals "
+        "from marts.pipeline_daily where open_deals > 0 group by all"
+    )
+    found = {(row["day"], row["pipeline_id"], row["stage_id"]): row["deals"] for row in rows}
+    days = [(NOW + timedelta(days=day)).date() for day in range(-500, DAYS + 3)]
+    expected = Counter()
+    for number, day in enumerate(days, -500):
+        seen = log.seen[min(max(number, 0), DAYS)]
+        for deal, life in log.visits.items():
+            for visit in life:
+                entered = visit.entered.astimezone(NOW.tzinfo).date()
+                is_left = visit.left and visit.left.astimezone(NOW.tzinfo).date() <= day
+                if entered <= day and not is_left and deal in seen:
+                    expected[day, visit.pipeline, visit.stage] += 1
+    assert {key: deals for key, deals in found.items() if days[0] <= key[0] <= days[-1]} == expected
 
 
 def test_visits_are_numbered_per_stage_and_never_overlap(log):
@@ -244,6 +337,9 @@ def test_a_deleted_pipeline_keeps_its_name_and_its_deals_say_that_it_is_gone(log
     assert deals
     assert all(deal["is_pipeline_missing"] for deal in deals)
     assert {deal["pipeline"] for deal in deals} == {"Renewals"}
+    assert all(deal["is_hidden"] for deal in deals)
     pipelines = observed.dbt.rows("from marts.pipelines where pipeline_id = 2")
-    assert sum(row["deals"] for row in pipelines) == len(deals)
+    decided = [deal for deal in deals if deal["status"] in {"won", "lost"}]
+    assert sum(row["deals"] for row in pipelines) == len(decided) < len(deals)
+    assert sum(row["won_deals"] + row["lost_deals"] for row in pipelines) == len(decided)
     assert all(row["is_pipeline_missing"] for row in pipelines)

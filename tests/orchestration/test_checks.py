@@ -37,6 +37,16 @@ def test_hidden_pipelines_are_named_where_the_api_tells(
     assert "Hidden pipelines: Secret pipeline." in str(check.description)
 
 
+def test_deals_that_were_seen_in_full_and_are_hidden_now_are_counted_too(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    before = checks(setup.run())["deals", "hidden_deals"].metadata["found"].value
+    sandbox.account.hide_pipeline(1)
+    after = checks(setup.run())["deals", "hidden_deals"].metadata["found"].value
+    truth = sandbox.account.truth("deals").values()
+    assert before < after == sum(deal["isDisabled"] for deal in truth)
+
+
 def test_values_that_do_not_fit_are_counted_by_column(setup: Setup, sandbox: Sandbox) -> None:
     sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), bounced_hard="many")
     check = checks(setup.run())["contacts", "rejected_values"]
@@ -107,10 +117,12 @@ def test_partial_access_stores_stubs_and_reads_everything(make: Callable[..., Se
     setup.run()
     setup.run("incremental_sync")
     assert setup.query(
-        "select count(*) > 0, count(mdate), count(value), count(title) = count(*) "
+        "select count(*) > 0, count(mdate), count(value), count(title) = count(*), "
+        'count(_hidden_at) > 0, count(_hidden_at) = count(*) filter ("isDisabled") '
         "from activecampaign.deals"
-    ) == [(True, 0, 0, True)]
+    ) == [(True, 0, 0, True, True, True)]
     assert setup.metadata("deals")["read"] == "full"
+    assert setup.metadata("deals")["stubs"] > 0
 
 
 def test_the_overlap_shrinks_once_offsets_are_known_to_be_honoured(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from activecampaign_dagster.sandbox.faults import changed, record
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import land
-from activecampaign_dagster.sync.source import Mode, Source
+from activecampaign_dagster.sync.source import Mode, Source, Window
 from activecampaign_dagster.sync.warehouse import WarehouseError
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
@@ -44,6 +46,12 @@ def rejected(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     )
 
 
+def with_deals(**settings: Any) -> Source:
+    """The source with other settings of the stream deals."""
+    targets = [replace(t, **settings) if t.name == "deals" else t for t in Source().targets]
+    return Source(targets=tuple(targets))
+
+
 def visible_deal(sandbox: Sandbox) -> int:
     truth = sandbox.account.truth("deals")
     return next(i for i, deal in truth.items() if not deal.get("isDisabled"))
@@ -54,12 +62,173 @@ def test_a_stub_never_overwrites_a_full_deal(
     sandbox: Sandbox, warehouse: Warehouse, mode: Mode
 ) -> None:
     deals(sandbox, warehouse)
-    before = warehouse.table("deals")
+    before = warehouse.live("deals")
     deal = visible_deal(sandbox)
     sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
+    sandbox.account.update_deal(deal, title="renamed in secret")
     landed = deals(sandbox, warehouse, mode)
-    assert landed.updated == landed.deleted == 0
+    assert landed.inserted == landed.deleted == 0
+    assert warehouse.live("deals") == before
+    assert warehouse.table("deals")[deal]["_hidden_at"]
+
+
+@pytest.mark.parametrize("sync_type", SyncType)
+@pytest.mark.parametrize("mode", Mode)
+def test_a_deal_is_marked_as_hidden_by_any_read_that_brings_its_stub_and_only_once(
+    sandbox: Sandbox, warehouse: Warehouse, mode: Mode, sync_type: SyncType
+) -> None:
+    warehouse.source = with_deals(sync_type=sync_type)
+    deals(sandbox, warehouse)
+    before = warehouse.table("deals")
+    stubs = {i for i, deal in sandbox.account.truth("deals").items() if deal["isDisabled"]}
+    assert {i for i, row in before.items() if row["_hidden_at"]} == stubs
+    deal = visible_deal(sandbox)
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
+    sandbox.account.update_deal(deal)  # so that an incremental read and the window bring it
+    now = datetime.now(UTC)
+    window = Window(now - timedelta(hours=1), now + timedelta(hours=1))
+    read = partial(
+        warehouse.sync,
+        sandbox,
+        mode,
+        streams=["deals"],
+        window=window if mode is Mode.WINDOW else None,
+    )
+    outcome = read(at=now)["deals"]
+    hidden = warehouse.table("deals")
+    assert hidden[deal] == before[deal] | {
+        "_hidden_at": now,
+        "_synced_at": now,
+        "_sync_id": hidden[deal]["_sync_id"],
+    }
+    assert hidden[deal]["_sync_id"] != before[deal]["_sync_id"]
+    changed = [i for i, row in hidden.items() if row != before[i]]
+    assert outcome.landed.updated == len(changed) >= 1
+    assert read()["deals"].landed.updated == 0
+    assert warehouse.table("deals") == hidden
+
+
+def test_a_hidden_deal_that_no_incremental_read_brings_stays_unmarked(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    before = warehouse.table("deals")
+    full = {i: row for i, row in before.items() if not row["isDisabled"]}
+    oldest = min(full, key=lambda i: full[i]["mdate"])
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(oldest))
+    deals(sandbox, warehouse, INCREMENTAL)
+    assert warehouse.table("deals")[oldest] == before[oldest]
+
+
+@pytest.mark.parametrize("sync_type", SyncType)
+@pytest.mark.parametrize("changes", [{}, {"title": "changed in secret", "value": 4200}])
+def test_a_deal_that_is_visible_again_is_as_in_the_account_and_not_marked(
+    sandbox: Sandbox, warehouse: Warehouse, changes: dict[str, Any], sync_type: SyncType
+) -> None:
+    warehouse.source = with_deals(sync_type=sync_type)
+    deals(sandbox, warehouse)
+    before = warehouse.live("deals")
+    deal = visible_deal(sandbox)
+    pipeline = sandbox.account.pipeline_of(deal)
+    sandbox.account.hide_pipeline(pipeline)
+    if changes:
+        sandbox.account.update_deal(deal, **changes)
+    deals(sandbox, warehouse)
+    assert warehouse.live("deals") == before
+    sandbox.account.show_pipeline(pipeline)
+    now = datetime.now(UTC)
+    warehouse.sync(sandbox, streams=["deals"], at=now)
+    assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
+    row = warehouse.table("deals")[deal]
+    assert row["_hidden_at"] is None
+    assert row["_synced_at"] == now
+    assert (row["title"] == "changed in secret") == bool(changes)
+
+
+def test_an_older_version_in_full_says_that_the_deal_is_visible_and_no_more(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    deal = visible_deal(sandbox)
+    before = warehouse.live("deals")
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
+    deals(sandbox, warehouse)
+    sandbox.account.show_pipeline(sandbox.account.pipeline_of(deal))
+    sandbox.account.update_deal(deal, title="from a lagging replica", mdate="2020-01-01T00:00:00Z")
+    deals(sandbox, warehouse)
+    assert warehouse.live("deals") == before
+    assert warehouse.table("deals")[deal]["_hidden_at"] is None
+
+
+@pytest.mark.parametrize("sync_type", SyncType)
+def test_a_hidden_deal_that_is_deleted_is_both(
+    sandbox: Sandbox, warehouse: Warehouse, sync_type: SyncType
+) -> None:
+    warehouse.source = with_deals(sync_type=sync_type)
+    deals(sandbox, warehouse)
+    deal = visible_deal(sandbox)
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
+    deals(sandbox, warehouse)
+    hidden = warehouse.table("deals")[deal]
+    sandbox.account.delete_deal(deal)
+    now = datetime.now(UTC)
+    warehouse.sync(sandbox, streams=["deals"], at=now)
+    if sync_type is SyncType.FULL_TABLE:
+        assert deal not in warehouse.table("deals")
+        return
+    row = warehouse.table("deals")[deal]
+    assert row == hidden | {"_deleted_at": now, "_synced_at": now, "_sync_id": row["_sync_id"]}
+
+
+def test_a_deal_of_a_deleted_pipeline_is_hidden_and_stays_as_it_was(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    before = warehouse.live("deals")
+    deal = visible_deal(sandbox)
+    sandbox.account.delete_pipeline(sandbox.account.pipeline_of(deal))
+    deals(sandbox, warehouse)
+    assert warehouse.live("deals") == before
+    assert warehouse.table("deals")[deal]["_hidden_at"]
+
+
+def test_a_stub_that_changes_is_hidden_since_it_was_first_read(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deal = next(i for i, row in sandbox.account.truth("deals").items() if row["isDisabled"])
+    deals(sandbox, warehouse)
+    before = warehouse.table("deals")[deal]
+    sandbox.account.update_deal(deal, title="another title")
+    deals(sandbox, warehouse)
+    after = warehouse.table("deals")[deal]
+    assert after["title"] == "another title"
+    assert after["_synced_at"] > before["_synced_at"] == before["_hidden_at"]
+    assert after["_hidden_at"] == before["_hidden_at"]
+
+
+def test_only_tables_of_streams_with_stubs_say_what_is_hidden(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox)
+    assert warehouse.query(
+        "select table_name from duckdb_columns() where column_name = '_hidden_at'"
+    ) == [("deals",)]
+
+
+def test_a_table_from_before_the_mark_gains_it_and_its_stubs_are_marked(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deals(sandbox, warehouse)
+    before = warehouse.table("deals")
+    warehouse.query("alter table activecampaign.deals drop column _hidden_at")
+    sandbox.account.hide_pipeline(sandbox.account.pipeline_of(visible_deal(sandbox)))
+    # an incremental read of another stream brings no deal
+    warehouse.sync(sandbox, INCREMENTAL, streams=["users"])
     assert warehouse.table("deals") == before
+    assert deals(sandbox, warehouse).updated > 0
+    hidden = {i for i, row in warehouse.table("deals").items() if row["_hidden_at"]}
+    truth = sandbox.account.truth("deals")
+    assert hidden == {i for i, deal in truth.items() if deal["isDisabled"]}
 
 
 def test_a_full_deal_overwrites_its_stub(sandbox: Sandbox, warehouse: Warehouse) -> None:
@@ -139,10 +308,7 @@ def test_a_full_table_loses_deleted_rows_in_every_mode(
 def test_a_stream_set_to_full_table_loses_deleted_rows_too(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    targets = [
-        replace(t, sync_type=SyncType.FULL_TABLE, table=f"my_{t.table}") for t in Source().targets
-    ]
-    warehouse.source = Source(targets=tuple(targets))
+    warehouse.source = with_deals(sync_type=SyncType.FULL_TABLE, table="my_deals")
     deals(sandbox, warehouse)
     sandbox.account.delete_deal(sandbox.account.deals.live[0])
     landed = deals(sandbox, warehouse, INCREMENTAL)
@@ -171,6 +337,22 @@ def test_a_value_that_does_not_fit_is_kept_verbatim_until_it_is_mended(
     deals(sandbox, warehouse, INCREMENTAL)
     assert rejected(warehouse) == kept[:1]
     assert warehouse.table("deals")[deal]["value"] == 4200
+
+
+def test_a_stub_leaves_what_was_kept_verbatim_of_the_full_row(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    deal = visible_deal(sandbox)
+    sandbox.account.update_deal(deal, value="12.5 euros")
+    deals(sandbox, warehouse)
+    pipeline = sandbox.account.pipeline_of(deal)
+    sandbox.account.hide_pipeline(pipeline)
+    deals(sandbox, warehouse)
+    assert rejected(warehouse) == [("deals", str(deal), "value", "12.5 euros")]
+    sandbox.account.show_pipeline(pipeline)
+    sandbox.account.update_deal(deal, value=4200)
+    deals(sandbox, warehouse)
+    assert rejected(warehouse) == []
 
 
 @pytest.mark.parametrize("nothing", [None, "", "0000-00-00", "0000-00-00 00:00:00"])
@@ -217,8 +399,7 @@ def test_fields_that_nobody_declared_become_columns(sandbox: Sandbox, warehouse:
 
 def test_only_the_fields_that_are_kept_are_stored(sandbox: Sandbox, warehouse: Warehouse) -> None:
     keep = frozenset({"id", "title", "mdate", "cdate", "isDisabled"})
-    targets = tuple(replace(t, keep=keep) if t.name == "deals" else t for t in Source().targets)
-    warehouse.source = Source(targets=targets)
+    warehouse.source = with_deals(keep=keep)
     deals(sandbox, warehouse)
     row = warehouse.live("deals")[visible_deal(sandbox)]
     assert {key for key, value in row.items() if value is not None} == keep

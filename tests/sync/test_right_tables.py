@@ -18,7 +18,7 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.source import Mode, Window
-from tests.helpers import Warehouse, live, serving
+from tests.helpers import Table, Warehouse, live, serving
 from tests.sync.truth import differences
 
 INCREMENTAL = [name for name, stream in STREAMS.items() if stream.sync_type == "INCREMENTAL"]
@@ -26,7 +26,9 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "4"))  # 200 take a quarter of an hour
 
 
 steps = st.lists(
-    st.sampled_from(["change", "full", "incremental", "window", "failing full", "failing"]),
+    st.sampled_from(
+        ["change", "hide or show", "full", "incremental", "window", "failing full", "failing"]
+    ),
     min_size=2,
     max_size=7,
 )
@@ -34,6 +36,7 @@ steps = st.lists(
 
 @given(steps, st.integers(0, 2**32))
 @example(["failing", "window", "failing", "change", "failing"], 859)
+@example(["hide or show", "full", "change", "incremental", "hide or show", "full"], 7)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -49,16 +52,25 @@ def test_any_history_of_changes_and_runs_ends_in_the_right_tables(
         warehouse = Warehouse(Path(folder) / "warehouse.duckdb")
         warehouse.sync(sandbox)
         ever: dict[str, set[int]] = {name: set() for name in INCREMENTAL}
+        ever_full: set[int] = set()
         for step in [*history, "incremental", "full"]:
             act(step, rng, sandbox, warehouse)
             tables = warehouse.tables()
             if step == "full":
                 for name in STREAMS:
                     assert differences(account, live(tables[name]), name) == []
+                stubs = {i for i, deal in account.truth("deals").items() if deal["isDisabled"]}
+                marked = {i for i, row in tables["deals"].items() if row["_hidden_at"]}
+                assert marked & live(tables["deals"]).keys() == stubs
             if step == "incremental":
+                shown = {f"deals {i}" for i in shown_without_a_stamp(account, tables["deals"])}
                 for name in INCREMENTAL:
                     wrong = differences(account, live(tables[name]), name)
-                    assert [line for line in wrong if "not in the account" not in line] == []
+                    wrong = [line for line in wrong if "not in the account" not in line]
+                    assert [line for line in wrong if line.partition(".")[0] not in shown] == []
+            full_rows = {i for i, row in tables["deals"].items() if not row["isDisabled"]}
+            assert ever_full <= full_rows, "a stub has overwritten a full row"
+            ever_full = full_rows
             for name in INCREMENTAL:
                 rows = set(tables[name])
                 assert ever[name] <= rows, f"{name}: rows that were landed have disappeared"
@@ -69,11 +81,21 @@ def test_any_history_of_changes_and_runs_ends_in_the_right_tables(
             assert warehouse.tables() == before
 
 
+def shown_without_a_stamp(account: Account, deals: Table) -> set[int]:
+    """Stubs in the table whose pipeline is shown now: only a full read need bring them."""
+    truth = account.truth("deals")
+    return {i for i in deals.keys() & truth if deals[i]["isDisabled"] > truth[i]["isDisabled"]}
+
+
 def act(step: str, rng: random.Random, sandbox: Sandbox, warehouse: Warehouse) -> None:
     account = sandbox.account
     match step:
         case "change":
             account.churn(rng, 25)
+        case "hide or show":
+            pipeline = rng.choice(sorted(account.tables["dealGroups"]))
+            hide = pipeline not in account.hidden
+            (account.hide_pipeline if hide else account.show_pipeline)(pipeline)
         case "window":
             start = datetime.now(UTC) - timedelta(days=rng.randrange(1, 1500))
             window = Window(start, start + timedelta(days=rng.randrange(1, 400)))

@@ -2,7 +2,7 @@ with
     deals as (
         select *
         from {{ ref("stg_activecampaign__deals") }}
-        where contact_id is not null and not is_hidden and not is_deleted
+        where contact_id is not null and is_counted
     ),
 
     per_currency as (

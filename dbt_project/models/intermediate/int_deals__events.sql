@@ -1,15 +1,33 @@
 {{ config(materialized="table") }}
 
 with
-    versions as (select * from {{ ref("deals_snapshot") }}),
+    snapshots as (select * from {{ ref("deals_snapshot") }}),
+
+    versions as (
+        select
+            *,
+            is_hidden and coalesce(updated_at, created_at) is null as is_stub,
+            lag(is_hidden) over (
+                partition by account, deal_id order by dbt_valid_from
+            ) as was_hidden
+        from snapshots
+    ),
+
+    -- stubs tell nothing that the full record does not tell better
+    telling as (
+        select *
+        from versions
+        qualify not is_stub or bool_and(is_stub) over (partition by account, deal_id)
+    ),
 
     numbered as (
         select
             *,
             row_number() over newest_last as version,
             lag(updated_at) over newest_last as previous_updated_at,
+            lead(updated_at) over newest_last as next_updated_at,
             lead(dbt_valid_from) over newest_last as next_valid_from
-        from versions
+        from telling
         window newest_last as (partition by account, deal_id order by dbt_valid_from)
     ),
 
@@ -18,8 +36,9 @@ with
     -- was decided, and the decision is not later than the last modification.
     creations as (
         select
-            * exclude (status, is_deleted),
+            * exclude (status, is_hidden, is_deleted),
             case when status is not null then 'open' end as status,
+            is_stub as is_hidden,
             false as is_deleted,
             0 as step,
             coalesce(least(created_at, observed_at), observed_at) as starts_at,
@@ -32,7 +51,8 @@ with
 
     first_decisions as (
         select
-            * exclude (is_deleted),
+            * exclude (is_hidden, is_deleted),
+            is_stub as is_hidden,
             false as is_deleted,
             1 as step,
             least(coalesce(updated_at, observed_at), observed_at) as starts_at,
@@ -43,23 +63,27 @@ with
         where version = 1 and status in ('won', 'lost')
     ),
 
-    first_deletions as (
+    first_losses as (
         select *, 2 as step, observed_at as starts_at, true as is_start_known
         from numbered
-        where version = 1 and is_deleted
+        where version = 1 and (is_deleted or (is_hidden and not is_stub))
     ),
 
     -- A change that was noticed between two syncs: the deal's own stamp tells when,
     -- unless it did
-    -- not move, as when a deal is hidden or deleted. A deal that had no stamp before
-    -- was hidden.
+    -- not move, as when a deal is hidden or deleted. A stub has no stamp. A deal that
+    -- is seen again may have changed before a sync found it hidden.
     changes as (
         select
             *,
             3 as step,
             case
-                when updated_at > previous_updated_at and not is_deleted
+                when is_deleted
+                then observed_at
+                when updated_at > previous_updated_at
                 then least(updated_at, observed_at)
+                when is_hidden and next_updated_at > updated_at
+                then least(next_updated_at, observed_at)
                 else observed_at
             end as starts_at,
             previous_updated_at is not null or is_deleted as is_start_known
@@ -93,7 +117,7 @@ with
         from first_decisions
         union all by name
         select *
-        from first_deletions
+        from first_losses
         union all by name
         select *
         from changes
@@ -125,9 +149,13 @@ with
             is_hidden,
             is_deleted,
             is_start_known,
+            {{ is_counted() }} as is_counted,
             created_at,
             observed_at,
             starts_at,
+            greatest(
+                starts_at, case when was_hidden then observed_at end
+            ) as visible_from,
             lead(starts_at) over (
                 partition by account, deal_id order by event_number
             ) as ends_at

@@ -1,11 +1,7 @@
 with
     intervals as (select * from {{ ref("int_deals__stage_intervals") }}),
 
-    deals as (
-        select *
-        from {{ ref("stg_activecampaign__deals") }}
-        where not is_hidden and not is_deleted
-    ),
+    deals as (select * from {{ ref("stg_activecampaign__deals") }} where is_counted),
 
     stages as (
         select * from {{ ref("int_deal_stages__known") }} where not is_stage_missing

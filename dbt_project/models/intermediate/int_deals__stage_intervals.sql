@@ -3,6 +3,22 @@
 with
     events as (select * from {{ ref("int_deals__events") }}),
 
+    -- What a deal was while it was hidden is known once it is seen again, and a
+    -- decision that was seen stands.
+    sighted as (
+        select
+            * exclude (is_hidden),
+            is_hidden
+            and coalesce(status not in ('won', 'lost'), true)
+            and event_number > coalesce(
+                max(event_number) filter (where not is_hidden) over (
+                    partition by account, deal_id
+                ),
+                0
+            ) as is_hidden
+        from events
+    ),
+
     compared as (
         select
             *,
@@ -11,10 +27,11 @@ with
                 and pipeline_id is not distinct from lag(pipeline_id) over in_order
                 and stage_id is not distinct from lag(stage_id) over in_order
                 and status is not distinct from lag(status) over in_order
+                and is_hidden is not distinct from lag(is_hidden) over in_order
                 and is_deleted is not distinct from lag(is_deleted) over in_order,
                 false
             ) as is_unchanged
-        from events
+        from sighted
         window in_order as (partition by account, deal_id order by event_number)
     ),
 
@@ -37,7 +54,7 @@ with
             any_value(pipeline_id) as pipeline_id,
             any_value(stage_id) as stage_id,
             any_value(status) as status,
-            arg_max(is_hidden, event_number) as is_hidden,
+            any_value(is_hidden) as is_hidden,
             any_value(is_deleted) as is_deleted,
             arg_min(is_start_known, event_number) as is_start_known,
             min(observed_at) as observed_from,
@@ -58,6 +75,7 @@ with
             lead(stage_id) over in_order as next_stage_id,
             lead(status) over in_order as next_status,
             is_hidden,
+            lead(is_hidden) over in_order as is_next_hidden,
             is_deleted,
             lead(is_deleted) over in_order as is_next_deleted,
             is_start_known,

@@ -2,7 +2,7 @@ with
     open_deals as (
         select account, deal_id, stage_id
         from {{ ref("deals") }}
-        where status = 'open' and not is_deleted and stage_id is not null
+        where status = 'open' and is_counted and stage_id is not null
     ),
 
     current_visits as (

@@ -3,7 +3,7 @@ with
     raw as (
         select count(*) as deals
         from {{ ref("stg_activecampaign__deals") }}
-        where not is_hidden and not is_deleted
+        where is_counted
     ),
 
     pipelines as (

@@ -5,6 +5,8 @@ with
 
     pipelines as (select * from {{ ref("int_pipelines__known") }}),
 
+    deals as (select * from {{ ref("int_deals__tracked") }}),
+
     -- a visit is the time that an open deal spends in a stage
     visits as (
         select
@@ -23,14 +25,20 @@ with
                 then 'deleted'
                 when next_status in ('won', 'lost')
                 then next_status
-                when next_stage_id is null
+                when is_next_hidden or next_stage_id is null
                 then 'hidden'
                 when next_pipeline_id is distinct from pipeline_id
                 then 'moved to another pipeline'
                 else 'moved to another stage'
-            end as ended_by
+            end as ended_by,
+            -- a hidden deal left at some later time, or has not
+            coalesce(is_end_known and not is_next_hidden, true) as is_left_at_known
         from intervals
-        where status = 'open' and not is_deleted and stage_id is not null
+        where
+            status = 'open'
+            and not is_hidden
+            and not is_deleted
+            and stage_id is not null
     ),
 
     described as (
@@ -51,7 +59,7 @@ with
             stages.stage_position,
             visits.visit_number,
             case
-                when visits.is_start_known and coalesce(visits.is_end_known, true)
+                when visits.is_start_known and visits.is_left_at_known
                 then
                     {{
                         days_between(
@@ -73,8 +81,8 @@ with
             -- booleans
             visits.is_current,
             visits.is_start_known as is_entered_at_known,
-            coalesce(visits.is_end_known, true) as is_left_at_known,
-            visits.is_hidden,
+            visits.is_left_at_known,
+            coalesce(deals.is_hidden, false) as is_hidden,
             coalesce(stages.is_stage_missing, true) as is_stage_missing,
 
             -- timestamps
@@ -92,6 +100,8 @@ with
             pipelines
             on visits.account = pipelines.account
             and visits.pipeline_id = pipelines.pipeline_id
+        left join
+            deals on visits.account = deals.account and visits.deal_id = deals.deal_id
     )
 
 select *

@@ -1,8 +1,6 @@
 with
     deals as (select * from {{ ref("int_deals__described") }}),
 
-    counted as (select *, not is_hidden and not is_deleted as is_counted from deals),
-
     aged as (
         select
             -- ids
@@ -51,12 +49,13 @@ with
             updated_at,
             closed_at,
             next_action_at,
+            hidden_at,
             deleted_at,
             {{ local_date("created_at") }} as created_date,
             {{ local_month("created_at") }} as created_month,
             {{ local_date("closed_at") }} as closed_date,
             {{ local_month("closed_at") }} as closed_month
-        from counted
+        from deals
     )
 
 select *

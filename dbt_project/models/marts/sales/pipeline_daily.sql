@@ -11,10 +11,10 @@ with
             coalesce(stage_id, 0) as stage_id,
             coalesce(currency, 'unknown') as currency,
             coalesce(value, 0) as value,
-            {{ local_date("starts_at") }} as first_day,
+            {{ local_date("visible_from") }} as first_day,
             {{ local_date("ends_at") }} as first_day_after
         from events
-        where status = 'open' and not is_deleted and not is_hidden
+        where status = 'open' and is_counted and coalesce(visible_from < ends_at, true)
     ),
 
     movements as (

@@ -33,20 +33,23 @@ with
             source.activitycount as activity_count,
 
             -- booleans
-            coalesce(source.isdisabled, false) as is_hidden,
+            source._hidden_at is not null as is_hidden,
             source._deleted_at is not null as is_deleted,
 
             -- timestamps
             source.cdate as created_at,
             source.mdate as updated_at,
             source.nextdate as next_action_at,
+            source._hidden_at as hidden_at,
             source._deleted_at as deleted_at,
             greatest(source._synced_at, source._deleted_at) as observed_at
         from source
         left join
             currencies
             on upper({{ present_text("source.currency") }}) = currencies.currency
-    )
+    ),
+
+    judged as (select *, {{ is_counted() }} as is_counted from renamed)
 
 select *
-from renamed
+from judged
