@@ -1,7 +1,27 @@
-{{ config(materialized="table") }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "deal_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_emptied('history_version') }}",
+    )
+}}
 
 with
     versions as (select * from {{ ref("deals_snapshot") }}),
+
+    -- versions are added and ended, but never rewritten
+    histories as (
+        select
+            account,
+            deal_id,
+            bit_xor(hash(dbt_valid_from, dbt_valid_to)) as history_version
+        from versions
+        group by account, deal_id
+    ),
+
+    due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
 
     numbered as (
         select
@@ -10,6 +30,7 @@ with
             lag(updated_at) over newest_last as previous_updated_at,
             lead(dbt_valid_from) over newest_last as next_valid_from
         from versions
+        semi join due_deals using (account, deal_id)
         window newest_last as (partition by account, deal_id order by dbt_valid_from)
     ),
 
@@ -134,5 +155,6 @@ with
         from ordered
     )
 
-select *
-from ended
+select account, deal_id, ended.* exclude (account, deal_id), due_deals.history_version
+from due_deals
+left join ended using (account, deal_id)
