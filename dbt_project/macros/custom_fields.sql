@@ -108,19 +108,3 @@
         {%- endfor -%}
     {%- endif -%}
 {% endmacro %}
-
-{% macro delete_vanished(parent, key) -%}
-    {% if is_incremental() %}
-        delete from {{ this }} as loaded
-        where
-            not exists (
-                select 1
-                from {{ ref(parent) }} as parent
-                where
-                    {% for column in key %}
-                        loaded.{{ column }} = parent.{{ column }}
-                        {%- if not loop.last %} and {% endif %}
-                    {% endfor %}
-            )
-    {% endif %}
-{%- endmacro %}

@@ -4,12 +4,12 @@
         incremental_strategy="delete+insert",
         unique_key=["account", "contact_id"],
         on_schema_change="append_new_columns",
-        post_hook="{{ delete_vanished('contact_custom_fields', ['account', 'contact_id']) }}",
+        post_hook="{{ delete_emptied('fingerprint') }}",
     )
 }}
 
 with
-    custom_field_values as (
+    custom_field_values as not materialized(
         select * from {{ ref("contact_custom_fields") }} where contact_id is not null
     ),
 
@@ -17,26 +17,13 @@ with
         select
             account,
             contact_id,
-            bit_xor(
-                hash(
-                    custom_field_value_id,
-                    observed_at,
-                    personalization_tag,
-                    field_type,
-                    is_field_missing
-                )
-            ) as fingerprint
+            bit_xor(hash(custom_field_value_id, row_version)) as fingerprint
         from custom_field_values
         group by account, contact_id
     ),
 
     due_contacts as (
-        select fingerprints.*
-        from fingerprints
-        {% if is_incremental() %}
-            left join {{ this }} as loaded using (account, contact_id)
-            where loaded.fingerprint is distinct from fingerprints.fingerprint
-        {% endif %}
+        {{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
     ),
 
     due_values as (

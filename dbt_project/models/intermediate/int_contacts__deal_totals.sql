@@ -1,8 +1,31 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "contact_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_emptied('fingerprint') }}",
+    )
+}}
+
 with
-    deals as (
+    deals as not materialized(
         select *
         from {{ ref("stg_activecampaign__deals") }}
         where contact_id is not null and is_counted
+    ),
+
+    fingerprints as (
+        select
+            account,
+            contact_id,
+            bit_xor(hash(deal_id, observed_at, value)) as fingerprint
+        from deals
+        group by account, contact_id
+    ),
+
+    due_contacts as (
+        {{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
     ),
 
     per_currency as (
@@ -19,6 +42,7 @@ with
             min(created_at) as first_deal_created_at,
             max(updated_at) as last_deal_updated_at
         from deals
+        semi join due_contacts using (account, contact_id)
         group by account, contact_id, currency
     ),
 
@@ -46,5 +70,10 @@ with
         group by account, contact_id
     )
 
-select *
-from per_contact
+select
+    account,
+    contact_id,
+    per_contact.* exclude (account, contact_id),
+    due_contacts.fingerprint
+from due_contacts
+left join per_contact using (account, contact_id)

@@ -1,7 +1,27 @@
-{{ config(materialized="table") }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "deal_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_emptied('history_version') }}",
+    )
+}}
 
 with
     snapshots as (select * from {{ ref("deals_snapshot") }}),
+
+    -- versions are added and ended, but never rewritten
+    histories as (
+        select
+            account,
+            deal_id,
+            bit_xor(hash(dbt_valid_from, dbt_valid_to)) as history_version
+        from snapshots
+        group by account, deal_id
+    ),
+
+    due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
 
     versions as (
         select
@@ -11,6 +31,7 @@ with
                 partition by account, deal_id order by dbt_valid_from
             ) as was_hidden
         from snapshots
+        semi join due_deals using (account, deal_id)
     ),
 
     -- stubs tell nothing that the full record does not tell better
@@ -162,5 +183,6 @@ with
         from ordered
     )
 
-select *
-from ended
+select account, deal_id, ended.* exclude (account, deal_id), due_deals.history_version
+from due_deals
+left join ended using (account, deal_id)

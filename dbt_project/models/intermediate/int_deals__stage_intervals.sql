@@ -1,7 +1,19 @@
-{{ config(materialized="table") }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "deal_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_emptied('history_version') }}",
+    )
+}}
 
 with
     events as (select * from {{ ref("int_deals__events") }}),
+
+    histories as (select distinct account, deal_id, history_version from events),
+
+    due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
 
     -- What a deal was while it was hidden is known once it is seen again, and a
     -- decision that was seen stands.
@@ -17,6 +29,7 @@ with
                 0
             ) as is_hidden
         from events
+        semi join due_deals using (account, deal_id)
     ),
 
     compared as (
@@ -88,5 +101,6 @@ with
         window in_order as (partition by account, deal_id order by interval_number)
     )
 
-select *
-from ended
+select account, deal_id, ended.* exclude (account, deal_id), due_deals.history_version
+from due_deals
+left join ended using (account, deal_id)

@@ -9,13 +9,16 @@
 }}
 
 with
-    custom_field_values as (
+    custom_field_values as not materialized(
         select * from {{ ref("stg_activecampaign__custom_field_values") }}
     ),
 
-    custom_fields as (select * from {{ ref("stg_activecampaign__custom_fields") }}),
+    custom_fields as (
+        select *, hash(custom_field, personalization_tag, field_type) as field_version
+        from {{ ref("stg_activecampaign__custom_fields") }}
+    ),
 
-    joined as (
+    joined as not materialized(
         select
             -- ids
             custom_field_values.account,
@@ -37,7 +40,12 @@ with
             custom_field_values.created_at,
             custom_field_values.updated_at,
             custom_field_values.deleted_at,
-            custom_field_values.observed_at
+            custom_field_values.observed_at,
+
+            -- changes whenever something in the row does
+            hash(
+                custom_field_values.observed_at, custom_fields.field_version
+            ) as row_version
         from custom_field_values
         left join
             custom_fields
@@ -50,20 +58,25 @@ with
         select joined.*
         from joined
         {% if is_incremental() %}
-            left join {{ this }} as loaded using (account, custom_field_value_id)
-            where
-                loaded.observed_at is distinct from joined.observed_at
-                or loaded.custom_field is distinct from joined.custom_field
-                or loaded.personalization_tag
-                is distinct from joined.personalization_tag
-                or loaded.field_type is distinct from joined.field_type
-                or loaded.is_field_missing is distinct from joined.is_field_missing
+            semi join
+                (
+                    select account, custom_field_value_id, row_version
+                    from joined
+                    anti join
+                        {{ this }} using (account, custom_field_value_id, row_version)
+                ) as changed using (account, custom_field_value_id)
         {% endif %}
     )
 
 select
     * exclude (
-        is_field_missing, is_deleted, created_at, updated_at, deleted_at, observed_at
+        is_field_missing,
+        is_deleted,
+        created_at,
+        updated_at,
+        deleted_at,
+        observed_at,
+        row_version
     ),
     case
         when {{ has_choices("field_type") }} then {{ choices("value") }}
@@ -73,5 +86,6 @@ select
     created_at,
     updated_at,
     deleted_at,
-    observed_at
+    observed_at,
+    row_version
 from due

@@ -27,19 +27,19 @@
 {%- endif %}
 
 with
-    contacts as (select * from {{ ref("stg_activecampaign__contacts") }}),
+    contacts as not materialized(
+        select * from {{ ref("stg_activecampaign__contacts") }}
+    ),
 
     custom_field_values as (select * from {{ ref("contact_custom_fields") }}),
 
     custom_fields as (select * from {{ ref("int_contacts__custom_fields") }}),
 
-    described as (
+    versions as (
         select
             account,
             contact_id,
-            contacts.email,
             coalesce(custom_fields.filled_fields, 0) as filled_fields,
-            contacts.is_deleted,
             hash(contacts.observed_at, custom_fields.fingerprint) as row_version
         from contacts
         left join custom_fields using (account, contact_id)
@@ -47,11 +47,10 @@ with
 
     -- only contacts that changed, unless a column did
     due_contacts as (
-        select described.*
-        from described
+        select versions.*
+        from versions
         {% if is_partial %}
-            left join {{ this }} as loaded using (account, contact_id)
-            where loaded.row_version is distinct from described.row_version
+            anti join {{ this }} using (account, contact_id, row_version)
         {% endif %}
     ),
 
@@ -81,12 +80,13 @@ with
 select
     account,
     contact_id,
-    due_contacts.email,
+    contacts.email,
     {% for column in columns %}
         {{ typed_custom_field(column) }} as "{{ column.name }}",
     {% endfor %}
     due_contacts.filled_fields,
-    due_contacts.is_deleted,
+    contacts.is_deleted,
     due_contacts.row_version
 from due_contacts
+inner join contacts using (account, contact_id)
 left join gathered using (account, contact_id)

@@ -9,11 +9,41 @@
 }}
 
 with
-    contacts as (select * from {{ ref("stg_activecampaign__contacts") }}),
+    contacts as not materialized(
+        select * from {{ ref("stg_activecampaign__contacts") }}
+    ),
 
-    deal_totals as (select * from {{ ref("int_contacts__deal_totals") }}),
+    deal_totals as not materialized(
+        select * from {{ ref("int_contacts__deal_totals") }}
+    ),
 
-    custom_fields as (select * from {{ ref("int_contacts__custom_fields") }}),
+    custom_fields as not materialized(
+        select * from {{ ref("int_contacts__custom_fields") }}
+    ),
+
+    -- changes whenever something in the contact's row does
+    versions as (
+        select
+            account,
+            contact_id,
+            hash(
+                contacts.observed_at,
+                custom_fields.fingerprint,
+                deal_totals.fingerprint,
+                '{{ var("reporting_timezone") }}'
+            ) as row_version
+        from contacts
+        left join deal_totals using (account, contact_id)
+        left join custom_fields using (account, contact_id)
+    ),
+
+    due_contacts as (
+        select versions.*
+        from versions
+        {% if is_incremental() %}
+            anti join {{ this }} using (account, contact_id, row_version)
+        {% endif %}
+    ),
 
     joined as (
         select
@@ -75,22 +105,12 @@ with
             contacts.deleted_at,
             {{ local_date("contacts.created_at") }} as created_date,
             {{ local_month("contacts.created_at") }} as created_month,
-
-            -- changes whenever something in the row does
-            hash(
-                contacts.observed_at,
-                custom_fields.fingerprint,
-                deal_totals,
-                '{{ var("reporting_timezone") }}'
-            ) as row_version
-        from contacts
+            due_contacts.row_version
+        from due_contacts
+        inner join contacts using (account, contact_id)
         left join deal_totals using (account, contact_id)
         left join custom_fields using (account, contact_id)
     )
 
-select joined.*
+select *
 from joined
-{% if is_incremental() %}
-    left join {{ this }} as loaded using (account, contact_id)
-    where loaded.row_version is distinct from joined.row_version
-{% endif %}

@@ -1,0 +1,128 @@
+"""Whatever happens between builds, incremental models end as if they had been built anew."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.streams.declaration import SyncType
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.source import Mode, Source, Target
+from tests.dbt.conftest import NOW, Observed
+from tests.helpers import Warehouse, serving
+
+pytestmark = pytest.mark.xdist_group("dbt-history")
+
+KEYS = {
+    "intermediate.int_contacts__custom_fields": "contact_id",
+    "intermediate.int_contacts__deal_totals": "contact_id",
+    "intermediate.int_deals__events": "deal_id, event_number",
+    "intermediate.int_deals__stage_intervals": "deal_id, interval_number",
+    "marts.contact_custom_fields": "custom_field_value_id",
+    "marts.contact_custom_fields_wide": "contact_id",
+    "marts.contacts": "contact_id",
+}
+MODELS = [table.split(".")[1] for table in KEYS]
+
+
+class History:
+    """Two accounts in one database, the second with tables from which rows vanish."""
+
+    def __init__(self, observed: Observed, seed: int) -> None:
+        self.dbt = observed.dbt
+        self.random = Random(seed)
+        self.now = NOW
+        vanishing = tuple(Target(s, f"two_{s.name}", SyncType.FULL_TABLE) for s in STREAMS.values())
+        second = Account.generate(
+            seed=seed + 100, now=NOW, clock=observed.clock, contacts=30, deals=40, field_values=90
+        )
+        self.clock = observed.clock
+        self.sides = [
+            (observed.account, observed.warehouse),
+            (second, Warehouse(self.dbt.database, Source(name="two", targets=vanishing))),
+        ]
+
+    def go_on(self) -> None:
+        """Days with changes, after each of which the accounts are synced, one of them or both."""
+        for _ in range(self.random.randint(1, 3)):
+            self.now += timedelta(hours=self.random.randint(1, 60))
+            self.clock.now = self.now
+            for account, warehouse in self.random.sample(self.sides, self.random.randint(1, 2)):
+                account.churn(self.random, self.random.choice([0, 3, 20]))
+                self.change_fields(account)
+                mode = self.random.choice([Mode.FULL, Mode.INCREMENTAL])
+                with serving(account) as sandbox:
+                    warehouse.sync(sandbox, mode, at=self.now)
+
+    def change_fields(self, account: Account) -> None:
+        """Values that differ, and at times a field that is new, renamed, retyped or gone."""
+        fields = account.visible_ids("fields")
+        for contact in self.random.sample(account.contacts.live, 3):
+            account.set_field_value(contact, self.random.choice(fields), self.random.random())
+        match self.random.randrange(6):
+            case 0:
+                account.add_field(f"New {self.random.randrange(100)}")
+            case 1:
+                account.delete_field(self.random.choice(fields))
+            case 2:
+                account.update_record("fields", self.random.choice(fields), perstag="RENAMED")
+            case 3:
+                account.update_record("fields", self.random.choice(fields), type="number")
+
+    def meddle(self) -> None:
+        """Rows of the first account that vanish, or that arrive late and with an old stamp."""
+        for table, column in {
+            "contacts": '"firstName"',
+            "deals": "currency",
+            "custom_field_values": '"value"',
+        }.items():
+            picked = f"hash(id, {self.random.random()}) % 12"
+            self.dbt.execute(
+                f"delete from activecampaign.{table} where {picked} = 0; "
+                f"update activecampaign.{table} set {column} = 'eur', _synced_at = "
+                f"timestamptz '2020-01-01' + interval {self.random.randrange(10**6)} second "
+                f"where {picked} = 1"
+            )
+
+    def contents(self) -> dict[str, list[dict[str, Any]]]:
+        return {
+            table: self.dbt.rows(f"from {table} order by account, {key}")
+            for table, key in KEYS.items()
+        }
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_any_history_leaves_the_incremental_models_as_if_built_anew(make_observed, seed):
+    observed = make_observed(seed, contacts=40, deals=50, field_values=120)
+    history = History(observed, seed)
+    for account, warehouse in history.sides:
+        with serving(account) as sandbox:
+            warehouse.sync(sandbox, at=NOW)
+    select = [f"+{model}" for model in MODELS]
+    observed.dbt.build(*select)
+    for number in range(2):
+        history.go_on()
+        if number == 1:
+            history.meddle()
+        observed.dbt.build(*select)
+    grown = history.contents()
+    assert all(
+        {row["account"] for row in rows} == {"activecampaign", "two"} for rows in grown.values()
+    )
+    observed.dbt.run("run", "--full-refresh", "--select", *MODELS)
+    rebuilt = history.contents()
+    for table in KEYS:
+        assert grown[table] == rebuilt[table], table
+
+
+def test_these_are_all_incremental_models(manifest):
+    incremental = {
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["config"].get("materialized") == "incremental"
+    }
+    assert incremental == set(MODELS)
