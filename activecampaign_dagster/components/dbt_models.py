@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
-from dagster_dbt.dbt_manifest import validate_manifest
 
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
-from activecampaign_dagster.sync.warehouse import connect, quoted
+from activecampaign_dagster.sync.source import SCHEMA
+from activecampaign_dagster.sync.warehouse import connect
 
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
@@ -63,31 +63,37 @@ class DbtModels(DbtProjectComponent):
         return [a.key(stream) for a in self._streams if stream in a.source.enabled]
 
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        """Run dbt on the same database file that the streams land in, and count the rows.
-
-        dagster-dbt can count rows too, but keeps a whole core busy while it waits for dbt to
-        release the file.
-        """
+        """Run dbt on the same database file that the streams land in, then describe its tables."""
         os.environ[DATABASE_VARIABLE] = str(database_path())
+        run = dbt.cli(self.get_cli_args(context), context=context)
         events: list[Any] = []
         try:
-            events.extend(super().execute(context, dbt))
+            events.extend(run.stream())
         finally:
-            nodes = validate_manifest(self.dbt_project.manifest_path)["nodes"]
-            with connect(database_path(), read_only=True) as db:
-                yield from [_counted(event, nodes, db) for event in events]
+            if any(isinstance(event, dg.Output) for event in events):
+                results = run.get_artifact("run_results.json")["results"]
+                with connect(database_path(), read_only=True) as db:
+                    yield from Described(
+                        nodes=run.manifest["nodes"],
+                        compiled={each["unique_id"]: each["compiled_code"] for each in results},
+                        keys=self._relations(run.manifest["nodes"]),
+                        db=db,
+                        log=context.log,
+                    ).events(events)
 
-
-def _counted(event: Any, nodes: Mapping[str, Any], db: duckdb.DuckDBPyConnection) -> Any:
-    """An event of a table that dbt made with the table's row count; others as they are."""
-    if not isinstance(event, dg.Output):
-        return event
-    node = nodes[str(event.metadata["unique_id"].value)]
-    if node["config"]["materialized"] == "view":
-        return event
-    table = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
-    found = db.execute(f"select count(*) from {table}").fetchone()
-    return event.with_metadata({**event.metadata, "dagster/row_count": found[0] if found else 0})
+    def _relations(self, nodes: Mapping[str, Any]) -> dict[Relation, dg.AssetKey]:
+        """The tables that are assets: dbt's and the streams'."""
+        made = {
+            (node["schema"], node["alias"]): self.asset_key_for_model(node["name"])
+            for node in nodes.values()
+            if node["resource_type"] in {"model", "seed", "snapshot"}
+        }
+        landed = {
+            (SCHEMA, target.table): account.key(target.name)
+            for account in self._streams
+            for target in account.enabled
+        }
+        return {**made, **landed}
 
 
 def _put_dbt_on_path() -> None:
