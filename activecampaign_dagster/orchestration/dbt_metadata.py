@@ -8,7 +8,7 @@ knows, which is how staging finds the accounts' streams.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlglot.lineage import Node, lineage
 from activecampaign_dagster.sync.warehouse import quoted
 
 DIALECT = "duckdb"
+_NAMED = 4  # sources of a column that its description names
 
 Relation = tuple[str, str]  # schema and table
 Columns = Mapping[str, str]  # name → type
@@ -63,45 +64,59 @@ class Described:
     def _metadata(self, unique_id: str, tables: Mapping[Relation, Columns]) -> dict[str, Any]:
         node = self.nodes[unique_id]
         relation = (node["schema"], node["alias"])
-        found: dict[str, Any] = {"dagster/column_schema": _schema(node, tables[relation])}
+        found: dict[str, Any] = {}
         if node["config"]["materialized"] != "view":
             table = ".".join(map(quoted, relation))
             [rows] = self.db.execute(f"select count(*) from {table}").fetchall()
             found["dagster/row_count"] = rows[0]
-        sql = self.compiled.get(unique_id)
-        if sql and node["resource_type"] != "seed":
-            try:
-                made_of = column_sources(sql, tables)
-            except Exception as error:  # a run must not fail for its description
-                self.log.warning("No column lineage for %s: %s", node["name"], error)
-            else:
-                found["dagster/column_lineage"] = self._lineage(relation, made_of)
+        lineage = self._lineage(node, relation, tables)
+        if lineage:
+            found["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
+        found["dagster/column_schema"] = _schema(node, tables[relation], lineage)
         return found
 
     def _lineage(
-        self, relation: Relation, made_of: Mapping[str, set[tuple[Relation, str]]]
-    ) -> dg.TableColumnLineage:
-        # an incremental model reads itself to see what is new, which is not where data comes from
-        return dg.TableColumnLineage(
-            {
-                column: [
-                    dg.TableColumnDep(self.keys[table], name)
-                    for table, name in sorted(sources)
-                    if table in self.keys and table != relation
-                ]
-                for column, sources in made_of.items()
-            }
-        )
+        self, node: Mapping[str, Any], relation: Relation, tables: Mapping[Relation, Columns]
+    ) -> dict[str, list[dg.TableColumnDep]]:
+        sql = self.compiled.get(node["unique_id"])
+        if not sql or node["resource_type"] == "seed":
+            return {}
+        try:
+            made_of = column_sources(sql, tables)
+        except Exception as error:  # a run must not fail for its description
+            self.log.warning("No column lineage for %s: %s", node["name"], error)
+            return {}
+        return {
+            column: [
+                dg.TableColumnDep(self.keys[table], name)
+                for table, name in sorted(sources)
+                # an incremental model reads itself to see what is new, not to get data from there
+                if table in self.keys and table != relation
+            ]
+            for column, sources in made_of.items()
+        }
 
 
-def _schema(node: Mapping[str, Any], types: Columns) -> dg.TableSchema:
-    described = {name.lower(): column["description"] for name, column in node["columns"].items()}
+def _schema(
+    node: Mapping[str, Any], types: Columns, lineage: Mapping[str, Sequence[dg.TableColumnDep]]
+) -> dg.TableSchema:
+    """The columns; where they come from is in their descriptions too, as only Dagster+ draws it."""
+    about = {name.lower(): column["description"] for name, column in node["columns"].items()}
     return dg.TableSchema(
         [
-            dg.TableColumn(name, type_, description=described.get(name.lower()))
+            dg.TableColumn(
+                name, type_, description=_described(about.get(name.lower(), ""), lineage.get(name))
+            )
             for name, type_ in types.items()
         ]
     )
+
+
+def _described(meaning: str, sources: Sequence[dg.TableColumnDep] | None) -> str:
+    names = [f"`{each.asset_key.to_user_string()}.{each.column_name}`" for each in sources or []]
+    if len(names) > _NAMED + 1:
+        names[_NAMED:] = [f"{len(names) - _NAMED} more"]
+    return f"{meaning.strip()} From {', '.join(names)}.".strip() if names else meaning
 
 
 def column_sources(

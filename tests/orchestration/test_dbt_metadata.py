@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,14 @@ from tests.orchestration.setup import QUICK, environment, small
 
 ROOT = Path(__file__).parents[2]
 QUICKLY = "\n".join(f"{name}: '{value}'" for name, value in QUICK.items())
+HOURLY = f"""
+streams: [deals, contacts, deal_groups, deal_stages, custom_fields, custom_field_values, users]
+trigger: {{every: 1 hour}}
+{QUICKLY}
+"""
 SHOP = f"""
 name: shop
+trigger: {{every: 1 day}}
 table_prefix: shop_
 url_variable: SHOP_URL
 api_key_variable: SHOP_API_KEY
@@ -32,9 +39,12 @@ attributes:
 """
 
 
+Ran = tuple[dg.Definitions, dg.ExecuteInProcessResult]
+
+
 @pytest.fixture(scope="module")
-def metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
-    """Asset → the metadata of its materialization, after a run over two accounts."""
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """Definitions with two accounts, and a run over both."""
     root = tmp_path_factory.mktemp("lineage")
     models = root / "dbt_project"
     shutil.copytree(ROOT / "dbt_project", models, ignore=shutil.ignore_patterns("target", "logs"))
@@ -47,17 +57,23 @@ def metadata(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dic
     ):
         # dagster-dbt itself calls what Dagster has deprecated
         warnings.filterwarnings("ignore", module="dagster", category=DeprecationWarning)
-        accounts = {"activecampaign": QUICKLY, "shop": SHOP}
+        accounts = {"activecampaign": HOURLY, "shop": SHOP}
         definitions = load(root, {"dbt": DBT.format(models)}, **accounts)
         result = definitions.resolve_job_def("full_refresh").execute_in_process(instance=instance)
         assert result.success
-        yield {
-            event.asset_key.to_user_string(): {
-                name: value.value for name, value in event.materialization.metadata.items()
-            }
-            for event in result.get_asset_materialization_events()
-            if event.partition is None
+        yield definitions, result
+
+
+@pytest.fixture(scope="module")
+def metadata(ran: Ran) -> dict[str, dict[str, Any]]:
+    """Asset → the metadata of its materialization."""
+    return {
+        event.asset_key.to_user_string(): {
+            name: value.value for name, value in event.materialization.metadata.items()
         }
+        for event in ran[1].get_asset_materialization_events()
+        if event.partition is None
+    }
 
 
 def sources(metadata: dict[str, Any], column: str) -> set[str]:
@@ -128,8 +144,35 @@ def test_a_table_has_its_row_count_and_all_have_typed_and_described_columns(meta
         for column in metadata["staging/stg_activecampaign__deals"]["dagster/column_schema"].columns
     }
     assert columns["value"].type == "DECIMAL(24,4)"
-    assert columns["value"].description
+    assert columns["value"].description.endswith(
+        "From `activecampaign/deals.value`, `shop/deals.value`, `seeds/currency_decimals.decimals`."
+    )
     assert "dagster/row_count" not in metadata["staging/stg_activecampaign__deals"]
+
+
+@pytest.mark.slow
+def test_models_are_as_fresh_as_the_account_that_is_synced_most_often(ran):
+    graph = ran[0].resolve_asset_graph()
+    hourly = dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(hours=2), fail_window=timedelta(hours=3)
+    )
+    daily = dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(hours=25), fail_window=timedelta(hours=49)
+    )
+    assert graph.get(dg.AssetKey(["shop", "deals"])).freshness_policy == daily
+    assert graph.get(dg.AssetKey(["marts", "deals"])).freshness_policy == hourly
+    # read by the shop alone
+    assert graph.get(dg.AssetKey(["marts", "campaign_performance"])).freshness_policy == daily
+    assert graph.get(dg.AssetKey(["seeds", "currency_decimals"])).freshness_policy is None
+
+
+@pytest.mark.slow
+def test_every_check_says_what_it_makes_sure_of(ran):
+    graph = ran[0].resolve_asset_graph()
+    specs = {key: graph.get_check_spec(key) for key in graph.asset_check_keys}
+    assert not [key for key, spec in specs.items() if not spec.description]
+    said = {spec.description for key, spec in specs.items() if key.asset_key.path[0] == "marts"}
+    assert any("No row lacks a part of the key" in each and "deal_id" in each for each in said)
 
 
 def test_a_union_by_name_is_followed_by_name():
