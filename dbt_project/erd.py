@@ -43,7 +43,7 @@ REFERENCE = re.compile(r'^  "(?P<child>\w+)" \S+ "(?P<parent>\w+)": (?P<to>\w+?)
 
 def diagram(target: Path, manifest: dict[str, Any], schema: str) -> str:
     """The Mermaid diagram of one schema, reduced to keys and references."""
-    drawn = DbtErd(
+    whole = DbtErd(
         artifacts_dir=str(target),
         target="mermaid",
         resource_type=["model"],
@@ -52,7 +52,7 @@ def diagram(target: Path, manifest: dict[str, Any], schema: str) -> str:
     ).get_erd()
     lines = [
         re.sub(r'"\w+"', lambda name: name[0].lower(), line.rstrip())
-        for line in str(drawn).splitlines()
+        for line in str(whole).splitlines()
         if line.strip()
     ]
     keys = primary_keys(manifest)
@@ -72,7 +72,9 @@ def diagram(target: Path, manifest: dict[str, Any], schema: str) -> str:
         is_key = column and column["name"] in keys.get(table, ["id"])
         if column is None or is_key or (table, column["name"]) in referring:
             kept.append(f"{line} PK" if is_key else line)
-    return "\n".join(kept)
+    # a record need not be referred to; a line is named by the column that refers
+    drawn = "\n".join(kept).replace("}|--||", "}o--||")
+    return re.sub(r": \w+--(\w+)$", r": \1", drawn, flags=re.MULTILINE)
 
 
 def primary_keys(manifest: dict[str, Any]) -> dict[str, list[str]]:

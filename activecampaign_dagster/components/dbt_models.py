@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
-from dagster_dbt.dbt_manifest import validate_manifest
 
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
+from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
-from activecampaign_dagster.sync.warehouse import connect, quoted
+from activecampaign_dagster.sync.source import SCHEMA
+from activecampaign_dagster.sync.warehouse import connect
 
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
@@ -41,18 +42,35 @@ class DbtModels(DbtProjectComponent):
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetSpec:
-        """A model's asset. What reads a source depends on the stream of every account."""
+        """A model's asset. What reads a source depends on the stream of every account.
+
+        A model is as fresh as the syncs of the accounts it is made of.
+        """
         spec = super().get_asset_spec(manifest, unique_id, project)
         if unique_id.startswith("source."):
             keys = self._keys(spec.key)
             return spec.replace_attributes(key=keys[0]) if keys else spec
+        streams = _streams_read(manifest, unique_id)
+        read = [account for account in self._streams if streams & account.source.enabled]
         deps = {key: dep for dep in spec.deps for key in self._keys(dep.asset_key)}
         return spec.replace_attributes(
             deps=[
                 dg.AssetDep(key, partition_mapping=dep.partition_mapping)
                 for key, dep in deps.items()
-            ]
+            ],
+            freshness_policy=freshness_policy(*read),
         )
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """A test's check, described: most tests are a generic one and what it is applied to."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=_about_test(manifest, unique_id))
 
     def _keys(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         """The assets that stand for a dependency: the streams, if it is a source's table."""
@@ -63,31 +81,63 @@ class DbtModels(DbtProjectComponent):
         return [a.key(stream) for a in self._streams if stream in a.source.enabled]
 
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        """Run dbt on the same database file that the streams land in, and count the rows.
-
-        dagster-dbt can count rows too, but keeps a whole core busy while it waits for dbt to
-        release the file.
-        """
+        """Run dbt on the same database file that the streams land in, then describe its tables."""
         os.environ[DATABASE_VARIABLE] = str(database_path())
+        run = dbt.cli(self.get_cli_args(context), context=context)
         events: list[Any] = []
         try:
-            events.extend(super().execute(context, dbt))
+            events.extend(run.stream())
         finally:
-            nodes = validate_manifest(self.dbt_project.manifest_path)["nodes"]
-            with connect(database_path(), read_only=True) as db:
-                yield from [_counted(event, nodes, db) for event in events]
+            if any(isinstance(event, dg.Output) for event in events):
+                results = run.get_artifact("run_results.json")["results"]
+                with connect(database_path(), read_only=True) as db:
+                    yield from Described(
+                        nodes=run.manifest["nodes"],
+                        compiled={each["unique_id"]: each["compiled_code"] for each in results},
+                        keys=self._relations(run.manifest["nodes"]),
+                        db=db,
+                        log=context.log,
+                    ).events(events)
+
+    def _relations(self, nodes: Mapping[str, Any]) -> dict[Relation, dg.AssetKey]:
+        """The tables that are assets: dbt's and the streams'."""
+        made = {
+            (node["schema"], node["alias"]): self.asset_key_for_model(node["name"])
+            for node in nodes.values()
+            if node["resource_type"] in {"model", "seed", "snapshot"}
+        }
+        landed = {
+            (SCHEMA, target.table): account.key(target.name)
+            for account in self._streams
+            for target in account.enabled
+        }
+        return {**made, **landed}
 
 
-def _counted(event: Any, nodes: Mapping[str, Any], db: duckdb.DuckDBPyConnection) -> Any:
-    """An event of a table that dbt made with the table's row count; others as they are."""
-    if not isinstance(event, dg.Output):
-        return event
-    node = nodes[str(event.metadata["unique_id"].value)]
-    if node["config"]["materialized"] == "view":
-        return event
-    table = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
-    found = db.execute(f"select count(*) from {table}").fetchone()
-    return event.with_metadata({**event.metadata, "dagster/row_count": found[0] if found else 0})
+def _streams_read(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
+    """The streams that a node is made of, directly or through others."""
+    seen = {unique_id}
+    waiting = [unique_id]
+    while waiting:
+        new = set(manifest["parent_map"].get(waiting.pop(), [])) - seen
+        seen |= new
+        waiting += new
+    prefix = f"source.{manifest['metadata']['project_name']}.{SOURCE}."
+    return {node.removeprefix(prefix) for node in seen if node.startswith(prefix)}
+
+
+def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:
+    """What a dbt test makes sure of."""
+    test = manifest["nodes"][unique_id]
+    generic = test.get("test_metadata")
+    if test["description"] or not generic:
+        return str(test["description"])
+    macros = (manifest["macros"].get(macro) for macro in test["depends_on"]["macros"])
+    meaning = next(
+        (m["description"] for m in macros if m and m["name"] == f"test_{generic['name']}"), ""
+    )
+    applied = {name: value for name, value in generic["kwargs"].items() if name != "model"}
+    return f"{meaning or generic['name']} ({', '.join(f'{k}: {v}' for k, v in applied.items())})"
 
 
 def _put_dbt_on_path() -> None:

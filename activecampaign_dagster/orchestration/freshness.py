@@ -1,4 +1,4 @@
-"""How old an account's tables may become, by what triggers its syncs."""
+"""How old an account's tables, and what is made of them, may become: by what triggers its syncs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from activecampaign_dagster.orchestration.account import Account
 _RUN = timedelta(hours=1)  # what a sync may take before its table counts as late
 
 
-def freshness_policy(account: Account) -> dg.FreshnessPolicy | None:
+def freshness_policy(*accounts: Account) -> dg.FreshnessPolicy | None:
     """Warn after one sync that did not come, fail after two; none if nobody promised a sync.
 
-    On change, a quiet account has no syncs; the full syncs are what can be counted on.
+    Of several accounts the one that is synced most often counts: what is made of all of them is
+    made again after each of its syncs. On change, a quiet account has no syncs; the full syncs are
+    what can be counted on.
     """
-    gaps = [t.longest_gap() for t in (account.trigger, account.full_sync) if t.crons]
+    triggers = [t for account in accounts for t in (account.trigger, account.full_sync)]
+    gaps = [trigger.longest_gap() for trigger in triggers if trigger.crons]
     gap = min((g for g in gaps if g is not None), default=None)
     if gap is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import duckdb
@@ -110,10 +111,10 @@ def _open_by_stage(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Fig
             [currency],
         ).fetchall()
     ]
-    note = f"Value of open deals in {currency}." if currency else "No open deals."
+    note = f"Value in {currency} · number of open deals." if currency else "No open deals."
     if others:
         note += f" Not included, as currencies do not add up: {'; '.join(others)}."
-    chart = _bars(rows, colour, lambda row: f"{row[2]:,.0f} · {row[3]} deals")
+    chart = _bars(rows, colour, lambda row: f"{_short(row[2])} · {row[3]}")
     return Figure("Open pipeline by stage", note, chart)
 
 
@@ -186,6 +187,15 @@ def _present(rows: Sequence[tuple[Any, ...]], colour: dict[str, str]) -> list[st
     return [name for name in colour if any(row[0] == name for row in rows)]
 
 
+def _short(value: float) -> str:
+    """A value that finds room beside a bar on a phone; the chart shows the whole one on touch."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            units = value / unit
+            return f"{units:.0f}{letter}" if units >= 100 else f"{units:.3g}{letter}"
+    return f"{value:.0f}"
+
+
 def _bars(
     rows: Sequence[tuple[Any, ...]],
     colour: dict[str, str],
@@ -198,15 +208,18 @@ def _bars(
         # plotly sorts stages of one name together, so that each pipeline's names must differ
         unique = "\N{ZERO WIDTH SPACE}" * number
         chart.add_bar(
-            y=[[name] * len(own), [row[1] + unique for row in own]],
+            y=[["<br>".join(wrap(name, 11))] * len(own), [row[1] + unique for row in own]],
             x=[row[2] for row in own],
             text=[label(row) for row in own],
             textposition="auto",
             orientation="h",
             name=name,
             marker={"color": colour[name]},
-            hovertemplate="%{text}<extra>%{y}</extra>",
+            hovertemplate="%{x:,.0f}<extra>%{y}</extra>",
         )
+    longest = max((row[2] for row in rows), default=0)
+    # room for the label of a bar that it does not fit into
+    chart.update_xaxes(range=[0, longest * 1.15], nticks=4, tickangle=0)
     chart.update_yaxes(autorange="reversed", automargin=True)
     return _styled(chart, legend=False, height=90 + 30 * len(rows)) if rows else None
 
@@ -221,6 +234,6 @@ def _styled(chart: go.Figure, *, legend: bool, height: int = 380) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         dragmode=False,
     )
-    chart.update_xaxes(gridcolor=_GRID, automargin=True)
-    chart.update_yaxes(gridcolor=_GRID)
+    chart.update_xaxes(gridcolor=_GRID, automargin=True, title_font_size=13)
+    chart.update_yaxes(gridcolor=_GRID, title_font_size=13)
     return chart

@@ -25,7 +25,7 @@ p { margin: 0; color: #51606d; font-size: .92rem; }
         min-width: 0; }
 .tile strong { display: block; font-size: 1.7rem; line-height: 1.2; }
 .plot { margin-top: 8px; }
-.figures .card:last-child:nth-child(odd) { grid-column: 1 / -1; }
+.wide { grid-column: 1 / -1; }
 @media (max-width: 820px) { .figures { grid-template-columns: minmax(0, 1fr); } }
 """
 
@@ -45,7 +45,11 @@ def render(db: duckdb.DuckDBPyConnection, made_at: datetime) -> Report:
         f'<div class="card tile"><strong>{escape(value)}</strong><p>{escape(meaning)}</p></div>'
         for value, meaning in headlines
     )
-    cards = "".join(_card(figure) for figure in figures(db))
+    shown = figures(db)
+    # charts take the width that their card has when the page is read up to there, so that CSS
+    # cannot find out later which card is left alone in its row
+    alone = len(shown) % 2 and shown[-1]
+    cards = "".join(_card(figure, wide=figure is alone) for figure in shown)
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -79,13 +83,14 @@ def _headlines(db: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _card(figure: Figure) -> str:
+def _card(figure: Figure, *, wide: bool) -> str:
+    section = f'<section class="card{" wide" if wide else ""}">'
     head = f"<h2>{escape(figure.title)}</h2><p>{escape(figure.note)}</p>"
     if figure.chart is None:
-        return f'<section class="card">{head}<p>There is no data for this figure yet.</p></section>'
+        return f"{section}{head}<p>There is no data for this figure yet.</p></section>"
     chart = figure.chart.to_html(
         full_html=False,
         include_plotlyjs=False,
         config={"displayModeBar": False, "responsive": True},
     )
-    return f'<section class="card">{head}<div class="plot">{chart}</div></section>'
+    return f'{section}{head}<div class="plot">{chart}</div></section>'

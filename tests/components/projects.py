@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -21,8 +21,13 @@ _names = count(1)
 
 
 @contextmanager
-def project(root: Path, **accounts: str) -> Iterator[Path]:
-    """A project with a source file for each account: folder name → attributes in YAML."""
+def project(
+    root: Path, others: Mapping[str, str] | None = None, /, **accounts: str
+) -> Iterator[Path]:
+    """A project with a source file for each account: folder name → attributes in YAML.
+
+    `others` are whole files of other components, by folder name.
+    """
     name = f"project_{next(_names)}"
     defs = root / name / name / "defs"
     defs.mkdir(parents=True)
@@ -33,6 +38,9 @@ def project(root: Path, **accounts: str) -> Iterator[Path]:
         (defs / folder).mkdir()
         body = indent(dedent(attributes).strip(), "  ")
         (defs / folder / "defs.yaml").write_text(f"type: {TYPE}\nattributes:\n{body}\n")
+    for folder, whole in (others or {}).items():
+        (defs / folder).mkdir()
+        (defs / folder / "defs.yaml").write_text(whole)
     (defs / "jobs.py").write_text(_JOBS)
     (defs / "__init__.py").touch()
     (defs.parent / "__init__.py").touch()
@@ -43,7 +51,7 @@ def project(root: Path, **accounts: str) -> Iterator[Path]:
         sys.path.remove(str(defs.parents[1]))
 
 
-def load(root: Path, **accounts: str) -> dg.Definitions:
+def load(root: Path, others: Mapping[str, str] | None = None, /, **accounts: str) -> dg.Definitions:
     """The project's definitions."""
-    with project(root, **accounts) as package, plainly():
+    with project(root, others, **accounts) as package, plainly():
         return dg.load_from_defs_folder(path_within_project=package)

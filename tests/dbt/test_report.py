@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import pytest
 
+from activecampaign_dagster.report.figures import _short
 from activecampaign_dagster.report.page import Report, render
 from activecampaign_dagster.sync.warehouse import connect
 
@@ -46,6 +48,44 @@ def test_the_funnel_shows_what_the_mart_says(built):
     for row in built.dbt.rows("from marts.sales_funnel where stage is not null"):
         expected[row["pipeline"], row["stage"]] += row["deals_reached"]
     assert drawn == dict(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        (0, "0"),
+        (950, "950"),
+        (5_340.4, "5.34k"),
+        (229_521, "230k"),
+        (999_600, "1000k"),
+        (2.5e6, "2.5M"),
+    ],
+)
+def test_values_are_short_enough_to_stand_beside_a_bar_on_a_phone(value, label):
+    assert _short(value) == label
+
+
+def test_the_open_pipeline_shows_value_and_number_of_deals_of_each_stage(built):
+    drawn = {
+        (trace["name"], stage.strip("\u200b")): (value, label)
+        for trace in charts(report(built))[1]
+        for stage, value, label in zip(trace["y"][1], trace["x"], trace["text"], strict=True)
+    }
+    expected = {
+        (row["pipeline"], row["stage"]): (
+            float(row["open_value"]),
+            f"{_short(float(row['open_value']))} · {row['open_deals']}",
+        )
+        for row in built.dbt.rows(
+            "from marts.pipeline_stages where currency = 'USD' and open_deals > 0"
+        )
+    }
+    assert drawn == expected
+
+
+def test_a_figure_alone_in_its_row_has_all_of_it(built):
+    cards = re.findall(r'<section class="(card[^"]*)">', report(built).html)
+    assert cards == ["card"] * 4 + ["card wide"]
 
 
 def test_the_headline_counts_open_deals(built):
