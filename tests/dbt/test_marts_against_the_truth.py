@@ -188,6 +188,18 @@ def test_contacts_agree(observed):
                 if STATUS[deal["status"]] == status:
                     values[deal["currency"].upper()] += money(deal)
             assert (row[f"{status}_value_by_currency"] or {}) == values
+        assert row["deal_list"] == (
+            [
+                {
+                    "deal_id": int(deal["id"]),
+                    "status": STATUS[deal["status"]],
+                    "value": money(deal),
+                    "currency": deal["currency"].upper(),
+                }
+                for deal in sorted(mine, key=lambda d: (moment(d["cdate"]), int(d["id"])))
+            ]
+            or None
+        )
         assert row["email"] == (observed.tables["contacts"][number]["email"] or None)
 
 

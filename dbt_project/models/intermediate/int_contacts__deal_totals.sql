@@ -46,6 +46,19 @@ with
         group by account, contact_id, currency
     ),
 
+    listed as (
+        select
+            account,
+            contact_id,
+            list(
+                {'deal_id':deal_id, 'status':status, 'value':value, 'currency':currency}
+                order by created_at, deal_id
+            ) as deal_list
+        from deals
+        semi join due_contacts using (account, contact_id)
+        group by account, contact_id
+    ),
+
     per_contact as (
         select
             account,
@@ -74,6 +87,8 @@ select
     account,
     contact_id,
     per_contact.* exclude (account, contact_id),
+    listed.deal_list,
     due_contacts.fingerprint
 from due_contacts
 left join per_contact using (account, contact_id)
+left join listed using (account, contact_id)

@@ -84,6 +84,7 @@ with
             coalesce(deal_totals.lost_deals, 0) as lost_deals,
             deal_totals.open_value_by_currency,
             deal_totals.won_value_by_currency,
+            deal_totals.deal_list,
 
             -- booleans
             contacts.is_anonymized,
