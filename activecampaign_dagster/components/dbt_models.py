@@ -132,12 +132,13 @@ def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:
     generic = test.get("test_metadata")
     if test["description"] or not generic:
         return str(test["description"])
-    macros = (manifest["macros"].get(macro) for macro in test["depends_on"]["macros"])
-    meaning = next(
-        (m["description"] for m in macros if m and m["name"] == f"test_{generic['name']}"), ""
-    )
-    applied = {name: value for name, value in generic["kwargs"].items() if name != "model"}
-    return f"{meaning or generic['name']} ({', '.join(f'{k}: {v}' for k, v in applied.items())})"
+    macro = f"test_{generic['name']}"
+    macros = [manifest["macros"][each] for each in test["depends_on"]["macros"]]
+    meaning = next((m["description"] for m in macros if m["name"] == macro), "")
+    # dbt's own have no description
+    meaning = meaning or f"{generic['name'].replace('_', ' ').capitalize()}."
+    applied = [f"{k}: {v}" for k, v in generic["kwargs"].items() if k != "model"]
+    return f"{meaning} {'; '.join(applied)}."
 
 
 def _put_dbt_on_path() -> None:

@@ -20,7 +20,6 @@ from sqlglot.lineage import Node, lineage
 from activecampaign_dagster.sync.warehouse import quoted
 
 DIALECT = "duckdb"
-_NAMED = 4  # sources of a column that its description names
 
 Relation = tuple[str, str]  # schema and table
 Columns = Mapping[str, str]  # name → type
@@ -64,7 +63,7 @@ class Described:
     def _metadata(self, unique_id: str, tables: Mapping[Relation, Columns]) -> dict[str, Any]:
         node = self.nodes[unique_id]
         relation = (node["schema"], node["alias"])
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"dagster/column_schema": _schema(node, tables[relation])}
         if node["config"]["materialized"] != "view":
             table = ".".join(map(quoted, relation))
             [rows] = self.db.execute(f"select count(*) from {table}").fetchall()
@@ -72,7 +71,7 @@ class Described:
         lineage = self._lineage(node, relation, tables)
         if lineage:
             found["dagster/column_lineage"] = dg.TableColumnLineage(lineage)
-        found["dagster/column_schema"] = _schema(node, tables[relation], lineage)
+            found["columns_from"] = _shown(lineage)
         return found
 
     def _lineage(
@@ -97,26 +96,22 @@ class Described:
         }
 
 
-def _schema(
-    node: Mapping[str, Any], types: Columns, lineage: Mapping[str, Sequence[dg.TableColumnDep]]
-) -> dg.TableSchema:
-    """The columns; where they come from is in their descriptions too, as only Dagster+ draws it."""
+def _schema(node: Mapping[str, Any], types: Columns) -> dg.TableSchema:
     about = {name.lower(): column["description"] for name, column in node["columns"].items()}
     return dg.TableSchema(
         [
-            dg.TableColumn(
-                name, type_, description=_described(about.get(name.lower(), ""), lineage.get(name))
-            )
+            dg.TableColumn(name, type_, description=about.get(name.lower()))
             for name, type_ in types.items()
         ]
     )
 
 
-def _described(meaning: str, sources: Sequence[dg.TableColumnDep] | None) -> str:
-    names = [f"`{each.asset_key.to_user_string()}.{each.column_name}`" for each in sources or []]
-    if len(names) > _NAMED + 1:
-        names[_NAMED:] = [f"{len(names) - _NAMED} more"]
-    return f"{meaning.strip()} From {', '.join(names)}.".strip() if names else meaning
+def _shown(lineage: Mapping[str, Sequence[dg.TableColumnDep]]) -> dict[str, list[str]]:
+    """The lineage to read: Dagster's own UI keeps it, but only Dagster+ draws it."""
+    return {
+        column: [f"{each.asset_key.to_user_string()}.{each.column_name}" for each in sources]
+        for column, sources in lineage.items()
+    }
 
 
 def column_sources(

@@ -144,10 +144,18 @@ def test_a_table_has_its_row_count_and_all_have_typed_and_described_columns(meta
         for column in metadata["staging/stg_activecampaign__deals"]["dagster/column_schema"].columns
     }
     assert columns["value"].type == "DECIMAL(24,4)"
-    assert columns["value"].description.endswith(
-        "From `activecampaign/deals.value`, `shop/deals.value`, `seeds/currency_decimals.decimals`."
-    )
+    assert columns["value"].description
     assert "dagster/row_count" not in metadata["staging/stg_activecampaign__deals"]
+
+
+@pytest.mark.slow
+def test_the_lineage_can_be_read_in_the_open_source_ui(metadata):
+    shown = metadata["staging/stg_activecampaign__deals"]["columns_from"]
+    assert shown["value"] == [
+        "activecampaign/deals.value",
+        "shop/deals.value",
+        "seeds/currency_decimals.decimals",
+    ]
 
 
 @pytest.mark.slow
