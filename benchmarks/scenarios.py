@@ -23,6 +23,7 @@ from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
 from activecampaign_dagster.sync.warehouse import connect
+from benchmarks.builds import builds
 from benchmarks.measure import Served, median, one_sync, sandbox
 
 Lines = Iterator[tuple[str, str]]
@@ -233,6 +234,12 @@ def _job(served: Served, folder: Path) -> float:
     return seconds
 
 
+def dbt_large() -> Lines:
+    """`dbt build` with its tests over a million contacts, with 20 and with 500 custom fields."""
+    for fields in (20, 500):
+        yield from builds((*LARGE, fields), tiny=(1_000, 300, 5_000, fields))
+
+
 SCENARIOS: dict[str, Callable[[], Lines]] = {
     "medium": medium,
     "latency": latency,
@@ -242,4 +249,5 @@ SCENARIOS: dict[str, Callable[[], Lines]] = {
     "failing": failing,
     "dagster": dagster,
     "large": large,
+    "dbt_large": dbt_large,
 }

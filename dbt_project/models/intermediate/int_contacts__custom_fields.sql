@@ -33,21 +33,35 @@ with
         where not is_deleted and value is not null
     ),
 
+    -- a list, sorted afterwards, takes half the memory of an aggregate that sorts
+    listed as (
+        select
+            account,
+            contact_id,
+            list(custom_field_id) as field_ids,
+            list((personalization_tag, custom_field_value_id, value)) filter (
+                where personalization_tag is not null
+            ) as entries
+        from due_values
+        group by account, contact_id
+    ),
+
     gathered as (
         select
             account,
             contact_id,
-            count(distinct custom_field_id) as filled_fields,
+            len(list_distinct(field_ids)) as filled_fields,
             cast(
-                '{' || string_agg(
-                    to_json(personalization_tag) || ':' || to_json(value),
+                '{' || array_to_string(
+                    list_transform(
+                        list_sort(entries),
+                        lambda entry:to_json(entry[1]) || ':' || to_json(entry[3])
+                    ),
                     ','
-                    order by personalization_tag, custom_field_value_id
-                ) filter (where personalization_tag is not null)
+                )
                 || '}' as json
             ) as custom_fields
-        from due_values
-        group by account, contact_id
+        from listed
     )
 
 select
