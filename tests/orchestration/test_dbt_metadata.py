@@ -96,10 +96,10 @@ def origins(metadata: dict[str, Any], column: str) -> set[str]:
 @pytest.mark.slow
 def test_a_column_of_a_mart_can_be_followed_to_the_streams_of_every_account(metadata):
     assert sources(metadata, "marts/deals.value") == {"intermediate/int_deals__described.value"}
-    staged = "staging/stg_activecampaign__deals"
-    assert sources(metadata, f"{staged}.is_hidden") == {
-        "activecampaign/deals.isDisabled",
-        "shop/deals.isDisabled",
+    assert sources(metadata, "staging/stg_activecampaign__deals.company_id") == {
+        f"{account}/deals.{name}"
+        for account in ("activecampaign", "shop")
+        for name in ("account", "customerAccount")
     }
     assert origins(metadata, "marts/deals.value") == {
         "activecampaign/deals.value",
