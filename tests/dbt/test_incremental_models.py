@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -26,6 +27,7 @@ KEYS = {
     "marts.contact_custom_fields_wide": "contact_id",
     "marts.contacts": "contact_id",
 }
+HISTORIES = int(os.environ.get("HISTORIES", "2"))  # ten take two minutes
 MODELS = [table.split(".")[1] for table in KEYS]
 
 
@@ -95,7 +97,7 @@ class History:
         }
 
 
-@pytest.mark.parametrize("seed", [21, 22, 23])
+@pytest.mark.parametrize("seed", range(21, 21 + HISTORIES))
 def test_any_history_leaves_the_incremental_models_as_if_built_anew(make_observed, seed):
     observed = make_observed(seed, contacts=40, deals=50, field_values=120)
     history = History(observed, seed)
