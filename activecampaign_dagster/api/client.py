@@ -31,7 +31,7 @@ Record = dict[str, Any]
 
 PAGE_SIZE = 100  # the API's maximum; more is an error or capped, depending on the path
 _MOST_IN_FLIGHT = 16
-_PAGES_PER_SECOND = 50  # what this process digests: its limit where the account sets none
+_PAGES_PER_SECOND = 25  # what this process digests: its limit where the account sets none
 _SLACK = 1.5  # answers take longer now and then
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
 

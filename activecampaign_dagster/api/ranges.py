@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,9 @@ from activecampaign_dagster.api.walks import (
     record_id,
 )
 
-_PAGES_WORTH_A_LANE = 4  # half a page is wasted where two ranges meet
+# Half a page is wasted where two ranges meet. The more requests are under way, the longer each
+# takes and the longer a range that is left over would be read alone.
+_PAGES_WORTH_A_LANE, _FEWEST_UNDER_WAY = 4, 4
 _HOUR = 3600.0
 # Every recorded stamp carries Chicago's offset, so its digits are right even for a reader that
 # drops the offset.
@@ -54,6 +56,12 @@ class _Lane:
         return 0.0 if self.done else max(end - self.position, 0.0) * self.rows / (self.span or 1)
 
 
+def _pages_worth_a_lane(lanes: Sequence[_Lane], room: int) -> int:
+    """How many pages a new range should have at least."""
+    under_way = max(room + sum(lane.waiting for lane in lanes), _FEWEST_UNDER_WAY)
+    return max(_PAGES_WORTH_A_LANE * _FEWEST_UNDER_WAY // under_way, 1)
+
+
 class IdWalk:
     """Contacts: `orders[id]=ASC` with `id_greater`, in id ranges side by side.
 
@@ -70,6 +78,7 @@ class IdWalk:
         # Ids are at least as many as records, so the total is a first guess at the highest.
         self._top = 0
         self._probed = False
+        self._worth = 0  # rows that make a range worth its own
 
     def state(self) -> State:
         """The ranges that are left."""
@@ -77,6 +86,7 @@ class IdWalk:
 
     def requests(self, room: int) -> list[Request]:
         """The next page of each range, then halves of ranges while there is room."""
+        self._worth = self._limit * _pages_worth_a_lane(self._lanes, room)
         out: list[Request] = []
         for lane in self._lanes:
             if len(out) < room and not lane.done and not lane.waiting:
@@ -97,8 +107,7 @@ class IdWalk:
         if not self._lanes:
             return None
         fullest = max(self._lanes, key=lambda lane: lane.rows_left(self._top))
-        worth = self._limit * _PAGES_WORTH_A_LANE
-        if fullest.rows_left(self._top) < 2 * worth:
+        if fullest.rows_left(self._top) < 2 * self._worth:
             is_open = any(
                 lane.bound is None and lane.rows and not lane.done and lane.position > self._top
                 for lane in self._lanes
@@ -179,6 +188,7 @@ class CreatedWalk:
         self._now = time.time() if now is None else now
         self._warn = warn
         self._offsets: OffsetWalk | None = None
+        self._worth = 0  # rows that make a range worth its own
         self._lanes = [_CreatedLane(0.0)]
         if state and state["offsets"]:
             self._offsets = OffsetWalk(self._filters, limit=limit, state=state["offsets"])
@@ -194,6 +204,7 @@ class CreatedWalk:
         """The next page of each range, then halves of ranges while there is room."""
         if self._offsets:
             return self._offsets.requests(room)
+        self._worth = self._limit * _pages_worth_a_lane(self._lanes, room)
         out: list[Request] = []
         for lane in self._lanes:
             if len(out) < room and not lane.done and not lane.waiting:
@@ -218,7 +229,7 @@ class CreatedWalk:
         if not whole:
             return None
         fullest = max(whole, key=self._left)
-        if self._left(fullest) < 2 * self._limit * _PAGES_WORTH_A_LANE:
+        if self._left(fullest) < 2 * self._worth:
             return None
         middle = (fullest.position + self._end(fullest)) / 2
         lane = _CreatedLane(
