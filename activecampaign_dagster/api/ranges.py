@@ -78,7 +78,6 @@ class IdWalk:
         # Ids are at least as many as records, so the total is a first guess at the highest.
         self._top = 0
         self._probed = False
-        self._worth = 0  # rows that make a range worth its own
 
     def state(self) -> State:
         """The ranges that are left."""
@@ -86,12 +85,12 @@ class IdWalk:
 
     def requests(self, room: int) -> list[Request]:
         """The next page of each range, then halves of ranges while there is room."""
-        self._worth = self._limit * _pages_worth_a_lane(self._lanes, room)
+        worth = self._limit * _pages_worth_a_lane(self._lanes, room)
         out: list[Request] = []
         for lane in self._lanes:
             if len(out) < room and not lane.done and not lane.waiting:
                 out.append(self._request(lane))
-        while len(out) < room and (request := self._another()):
+        while len(out) < room and (request := self._another(worth)):
             out.append(request)
         return out
 
@@ -102,12 +101,15 @@ class IdWalk:
             params["id_greater"] = int(lane.position)
         return Request({**self._filters, **params}, lane)
 
-    def _another(self) -> Request | None:
-        """A request for half of the fullest range, or for the highest id, if worth one."""
+    def _another(self, worth: int) -> Request | None:
+        """A request for half of the fullest range, or for the highest id, if worth one.
+
+        worth: how many rows a range of its own should have.
+        """
         if not self._lanes:
             return None
         fullest = max(self._lanes, key=lambda lane: lane.rows_left(self._top))
-        if fullest.rows_left(self._top) < 2 * self._worth:
+        if fullest.rows_left(self._top) < 2 * worth:
             is_open = any(
                 lane.bound is None and lane.rows and not lane.done and lane.position > self._top
                 for lane in self._lanes
@@ -188,7 +190,6 @@ class CreatedWalk:
         self._now = time.time() if now is None else now
         self._warn = warn
         self._offsets: OffsetWalk | None = None
-        self._worth = 0  # rows that make a range worth its own
         self._lanes = [_CreatedLane(0.0)]
         if state and state["offsets"]:
             self._offsets = OffsetWalk(self._filters, limit=limit, state=state["offsets"])
@@ -204,12 +205,12 @@ class CreatedWalk:
         """The next page of each range, then halves of ranges while there is room."""
         if self._offsets:
             return self._offsets.requests(room)
-        self._worth = self._limit * _pages_worth_a_lane(self._lanes, room)
+        worth = self._limit * _pages_worth_a_lane(self._lanes, room)
         out: list[Request] = []
         for lane in self._lanes:
             if len(out) < room and not lane.done and not lane.waiting:
                 out.append(self._request(lane))
-        while len(out) < room and (request := self._another()):
+        while len(out) < room and (request := self._another(worth)):
             out.append(request)
         return out
 
@@ -222,14 +223,14 @@ class CreatedWalk:
             params["offset"] = lane.offset
         return Request({**self._filters, **params}, lane)
 
-    def _another(self) -> Request | None:
-        """A request for the second half of the fullest range, if that is worth one."""
+    def _another(self, worth: int) -> Request | None:
+        """A request for the second half of the fullest range, if it has `worth` rows."""
         halving = {id(lane.parent) for lane in self._lanes if lane.parent}
         whole = [lane for lane in self._lanes if not lane.parent and id(lane) not in halving]
         if not whole:
             return None
         fullest = max(whole, key=self._left)
-        if self._left(fullest) < 2 * self._worth:
+        if self._left(fullest) < 2 * worth:
             return None
         middle = (fullest.position + self._end(fullest)) / 2
         lane = _CreatedLane(

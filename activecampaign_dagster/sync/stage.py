@@ -52,7 +52,6 @@ class Staging:
         self.resumed = saved is not None
         if saved is None:
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
             saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0}
             saved |= {"longest": 0, "sizes": {}, "facts": {}}
         self.began = datetime.fromisoformat(saved["began"])
@@ -117,6 +116,7 @@ class Staging:
     def _write(self, name: str, content: bytes) -> None:
         partial = self.folder / f"{name}.partial"
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
                 file.write(content)
                 file.flush()

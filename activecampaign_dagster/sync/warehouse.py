@@ -14,6 +14,7 @@ import duckdb
 # 90 columns.
 _ROW_GROUP = 8 * 2048
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
+_FULL = ("No space left", "File too large", "Disk quota exceeded")
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
@@ -34,13 +35,20 @@ def connect(
 
     Waits up to `patience` seconds, with jitter, while another process holds the file's lock.
     Raises WarehouseError at once for anything else: a path that cannot be written, a file that is
-    no database, a database made by a newer DuckDB.
+    no database, a database made by a newer DuckDB; and for what is not written for want of room.
     """
     path = Path(database).expanduser()
     connection = _open(path, patience, read_only)
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+    except duckdb.Error as error:
+        if not any(sign in str(error) for sign in _FULL):
+            raise
+        raise WarehouseError(
+            f"The database {path} cannot be written ({_first_line(error)}): make room there or set "
+            "ACTIVECAMPAIGN_DATABASE to another disk, then run again; what was committed stays."
+        ) from error
     finally:
         connection.close()
 
@@ -59,9 +67,8 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
         try:
             return _connection(path, read_only)
         except duckdb.Error as error:
-            text = str(error)
-            if not any(sign in text for sign in _LOCKED):
-                raise WarehouseError(_meaning(path, text)) from error
+            if not any(sign in str(error) for sign in _LOCKED):
+                raise WarehouseError(_meaning(path, error)) from error
             if time.monotonic() > deadline:
                 raise WarehouseBusyError(
                     f"The database {path} is still in use by another program after "
@@ -91,9 +98,13 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _meaning(path: Path, text: str) -> str:
+def _first_line(error: duckdb.Error) -> str:
+    return str(error).splitlines()[0]
+
+
+def _meaning(path: Path, error: duckdb.Error) -> str:
     """One sentence on why DuckDB could not open the file."""
-    first_line = text.splitlines()[0]
+    text, first_line = str(error), _first_line(error)
     if "version number" in text or "newer version" in text:
         return (
             f"The database {path} was made by a newer DuckDB than {duckdb.__version__}: "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import resource
 import traceback
 from pathlib import Path
@@ -18,6 +17,7 @@ from activecampaign_dagster.api.errors import (
     TransientError,
 )
 from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import (
     Fault,
     Request,
@@ -232,18 +232,28 @@ def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
         assert_right(sandbox, warehouse)
 
 
-def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        (1_000, r"cannot be written to .*staging.*make room"),  # while reading
+        (1_000_000, r"The database .* cannot be written .*make room"),  # while landing
+    ],
+)
+def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(
+    room: int, said: str, tmp_path: Path
+) -> None:
     warehouse = Warehouse(tmp_path / "a.duckdb")
-    with serving() as sandbox:
-        warehouse.sync(sandbox)
-        sandbox.account.churn(random.Random(1), 20)
+    account = Account.generate(seed=1, contacts=3000, deals=1500, field_values=9000)
+    with serving(account) as sandbox:
+        warehouse.sync(sandbox, streams=["users"])
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # of every file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # of every file
         try:
-            with pytest.raises(WarehouseError, match=r"cannot be written to .*staging.*make room"):
+            with pytest.raises(WarehouseError, match=said) as caught:
                 warehouse.sync(sandbox)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert "\n" not in str(caught.value)
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
         assert list(warehouse.staging.rglob("*.*")) == []
