@@ -69,23 +69,6 @@ with
     )
 
 select
-    * exclude (
-        is_field_missing,
-        is_deleted,
-        created_at,
-        updated_at,
-        deleted_at,
-        observed_at,
-        row_version
-    ),
-    case
-        when {{ has_choices("field_type") }} then {{ choices("value") }}
-    end as choices,
-    is_field_missing,
-    is_deleted,
-    created_at,
-    updated_at,
-    deleted_at,
-    observed_at,
-    row_version
+    *,
+    case when {{ has_choices("field_type") }} then {{ choices("value") }} end as choices
 from due
