@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.orchestration.setup import QUICK, Setup, environment, small
+from tests.orchestration.setup import QUICK, Ran, Setup, environment, small
 
 
 @pytest.fixture
@@ -18,6 +19,31 @@ def sandbox() -> Iterator[Sandbox]:
     """A small account."""
     with Sandbox(small(), requests_per_second=None) as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def refreshed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Ran]:
+    """A small account with its default settings after a full refresh, and that run; to look at."""
+    folder = tmp_path_factory.mktemp("refreshed")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Sandbox(small(), requests_per_second=None) as served,
+        environment(patch, folder, ACTIVECAMPAIGN=served) as instance,
+    ):
+        setup = Setup(
+            [ActiveCampaignSource.model_validate(QUICK)], instance, folder / "warehouse.duckdb"
+        )
+        result = setup.run()
+        patch.undo()
+        yield setup, result
+
+
+@pytest.fixture
+def synced(refreshed: Ran, tmp_path: Path, sandbox: Sandbox) -> None:
+    """The small account's database is as a full refresh has left it."""
+    shutil.copy(refreshed[0].database, tmp_path / "warehouse.duckdb")
 
 
 @pytest.fixture

@@ -20,14 +20,16 @@ from activecampaign_dagster.sandbox.account import Account as SandboxAccount
 from activecampaign_dagster.sandbox.server import Sandbox
 
 # few partitions, as Dagster writes an event for each
-_START = (datetime.now(UTC) - timedelta(days=180)).date().replace(day=1)
+_NOW = datetime.now(UTC)
+_START = (_NOW - timedelta(days=180)).date().replace(day=1)
 QUICK = {"requests_per_second": 0, "start_date": _START.isoformat()}
 
 
 def small(**options: Any) -> SandboxAccount:
-    """An account that is read in a second."""
+    """An account that is read in a second: always the same one."""
     sizes = {"contacts": 60, "deals": 40, "field_values": 120, "years": 1, "campaign_count": 5}
-    return SandboxAccount.generate(**{**sizes, "bulk_import": 5, "stub_share": 0.1, **options})
+    sizes |= {"bulk_import": 5, "stub_share": 0.1}
+    return SandboxAccount.generate(**{**sizes, "now": _NOW, **options})
 
 
 @dataclass
@@ -87,6 +89,9 @@ class Setup:
         found = [r.asset_materialization for r in records if r.asset_materialization]
         last = next(m for m in found if "read" in m.metadata)
         return {key: value.value for key, value in last.metadata.items()}
+
+
+Ran = tuple[Setup, dg.ExecuteInProcessResult]
 
 
 def checks(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:

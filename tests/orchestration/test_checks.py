@@ -15,11 +15,11 @@ from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.warehouse import connect
-from tests.orchestration.setup import Setup, checks, small
+from tests.orchestration.setup import Ran, Setup, checks, small
 
 
-def test_a_first_sync_finds_stubs_and_dangling_stages_only(setup: Setup) -> None:
-    found = {key for key, check in checks(setup.run()).items() if not check.passed}
+def test_a_first_sync_finds_stubs_and_dangling_stages_only(refreshed: Ran) -> None:
+    found = {key for key, check in checks(refreshed[1]).items() if not check.passed}
     assert found <= {
         ("deals", "hidden_deals"),
         ("deals", "orphaned_references"),
@@ -37,10 +37,11 @@ def test_hidden_pipelines_are_named_where_the_api_tells(
     assert "Hidden pipelines: Secret pipeline." in str(check.description)
 
 
+@pytest.mark.usefixtures("synced")
 def test_deals_that_were_seen_in_full_and_are_hidden_now_are_counted_too(
-    setup: Setup, sandbox: Sandbox
+    setup: Setup, sandbox: Sandbox, refreshed: Ran
 ) -> None:
-    before = checks(setup.run())["deals", "hidden_deals"].metadata["found"].value
+    before = checks(refreshed[1])["deals", "hidden_deals"].metadata["found"].value
     sandbox.account.hide_pipeline(1)
     after = checks(setup.run())["deals", "hidden_deals"].metadata["found"].value
     truth = sandbox.account.truth("deals").values()
@@ -67,8 +68,8 @@ def test_references_to_rows_that_are_not_there_are_counted(setup: Setup, sandbox
     assert deal
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_table_that_drifted_is_told_with_both_counts(setup: Setup, sandbox: Sandbox) -> None:
-    setup.run()
     for contact in list(sandbox.account.contacts.live)[:5]:
         sandbox.account.delete_contact(contact)
     check = checks(setup.run("incremental_sync"))["contacts", "row_count_drift"]
@@ -78,11 +79,11 @@ def test_a_table_that_drifted_is_told_with_both_counts(setup: Setup, sandbox: Sa
     assert checks(setup.run())["contacts", "row_count_drift"].passed
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_value_that_changed_behind_its_contacts_back_is_found_by_a_full_sync(
     setup: Setup, sandbox: Sandbox
 ) -> None:
     account = sandbox.account
-    setup.run()
     account.field_values_touch_contact = False
     oldest = setup.query(
         "select v.id, v.contact, v.field from activecampaign.custom_field_values v "
@@ -104,8 +105,8 @@ def test_severity_is_the_users_choice(make: Callable[..., Setup]) -> None:
     assert ("deals", "undeclared_fields") not in found
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_total_that_cannot_be_had_fails_nothing(setup: Setup, sandbox: Sandbox) -> None:
-    setup.run()
     sandbox.faults = [
         lambda request, _: faults.error(404) if ("limit", "1") in request.params else None
     ]
@@ -125,10 +126,10 @@ def test_partial_access_stores_stubs_and_reads_everything(make: Callable[..., Se
     assert setup.metadata("deals")["stubs"] > 0
 
 
+@pytest.mark.usefixtures("synced")
 def test_the_overlap_shrinks_once_offsets_are_known_to_be_honoured(
     setup: Setup, sandbox: Sandbox
 ) -> None:
-    setup.run()
     [(mark,)] = setup.query("select watermark from activecampaign._streams where stream = 'deals'")
     setup.run("incremental_sync")
     assert setup.metadata("deals")["window_start"] == (mark - timedelta(hours=24)).timestamp()

@@ -16,7 +16,7 @@ from activecampaign_dagster.orchestration.resources import (
 from activecampaign_dagster.orchestration.streams import stream_assets
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.orchestration.setup import QUICK, Setup, failure
+from tests.orchestration.setup import QUICK, Ran, Setup, failure
 
 TABLES = ("deals", "contacts", "deal_groups", "campaigns", "custom_field_values", "users")
 
@@ -25,10 +25,8 @@ def month(moment: datetime) -> str:
     return moment.strftime("%Y-%m-01")
 
 
-def test_a_full_refresh_lands_everything_and_marks_what_it_covered(
-    setup: Setup, sandbox: Sandbox
-) -> None:
-    setup.run("full_refresh")
+def test_a_full_refresh_lands_everything_and_marks_what_it_covered(refreshed: Ran) -> None:
+    setup, _ = refreshed
     for stream in TABLES:
         assert setup.query(f"select count(*) from activecampaign.{stream}")[0][0] > 0
     marked = setup.partitions("contacts")
@@ -41,8 +39,8 @@ def test_a_full_refresh_lands_everything_and_marks_what_it_covered(
     assert setup.metadata("deals")["stubs"] > 0
 
 
-def test_partitions_are_marked_with_their_rows(setup: Setup) -> None:
-    setup.run()
+def test_partitions_are_marked_with_their_rows(refreshed: Ran) -> None:
+    setup, _ = refreshed
     records = setup.instance.fetch_materializations(setup.account.key("contacts"), 200).records
     counts = {
         r.partition_key: r.asset_materialization.metadata["dagster/partition_row_count"].value
@@ -74,8 +72,8 @@ def test_running_it_again_changes_nothing_and_marks_the_running_partition_only(
     assert setup.metadata("contacts")["unchanged"] == 60
 
 
+@pytest.mark.usefixtures("synced")
 def test_an_incremental_sync_reads_what_changed(setup: Setup, sandbox: Sandbox) -> None:
-    setup.run()
     contact = sandbox.account.add_contact(email="new@example.com")
     setup.run("incremental_sync")
     assert setup.query(f"select email from activecampaign.contacts where id = {contact}") == [
@@ -212,9 +210,9 @@ def test_an_outage_that_lasts_is_one_sentence_in_the_end(
 
 
 def test_no_secret_gets_into_events_metadata_or_the_database(
-    setup: Setup, sandbox: Sandbox
+    refreshed: Ran, sandbox: Sandbox
 ) -> None:
-    result = setup.run()
+    setup, result = refreshed
     log = setup.instance.all_logs(result.run_id)
     assert sandbox.api_key not in "".join(map(str, log))
     assert sandbox.api_key.encode() not in setup.database.read_bytes()

@@ -62,11 +62,8 @@ class TestFirstSync:
 
 class TestOnChange:
     @pytest.fixture
-    def changing(self, make: Callable[..., Setup], sandbox: Sandbox) -> Setup:
-        setup = make(trigger="on_change")
-        setup.run()
-        sandbox.requests.clear()
-        return setup
+    def changing(self, make: Callable[..., Setup], synced: None) -> Setup:
+        return make(trigger="on_change")
 
     def test_a_quiet_account_costs_two_requests_and_no_run(
         self, changing: Setup, sandbox: Sandbox
@@ -133,20 +130,19 @@ class TestOnChange:
 
 
 class TestDrift:
+    @pytest.mark.usefixtures("synced")
     def test_tables_that_agree_cost_a_request_a_stream(
         self, setup: Setup, sandbox: Sandbox
     ) -> None:
-        setup.run()
-        sandbox.requests.clear()
         requests, reason, _ = evaluate(setup, "drift")
         assert not requests
         assert reason == "The tables have as many rows as the account."
         assert len(sandbox.requests) == 3
 
+    @pytest.mark.usefixtures("synced")
     def test_a_stream_that_drifted_is_read_anew_with_what_builds_on_it(
         self, setup: Setup, sandbox: Sandbox
     ) -> None:
-        setup.run()
         for contact in list(sandbox.account.contacts.live)[:10]:
             sandbox.account.delete_contact(contact)
         requests, _, cursor = evaluate(setup, "drift")
@@ -160,8 +156,8 @@ class TestDrift:
         sandbox.account.delete_contact(next(iter(sandbox.account.contacts.live)))
         assert not evaluate(setup, "drift", cursor)[0]
 
+    @pytest.mark.usefixtures("synced")
     def test_a_stream_is_requested_once_in_a_period(self, setup: Setup, sandbox: Sandbox) -> None:
-        setup.run()
         for contact in list(sandbox.account.contacts.live)[:10]:
             sandbox.account.delete_contact(contact)
         _, _, cursor = evaluate(setup, "drift")
