@@ -33,7 +33,7 @@ def test_hidden_pipelines_are_named_where_the_api_tells(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probes, "hidden_pipelines", lambda *_: ["Secret pipeline"])
-    check = checks(setup.run())["deals", "hidden_deals"]
+    check = checks(setup.run(streams=["deals"]))["deals", "hidden_deals"]
     assert "Hidden pipelines: Secret pipeline." in str(check.description)
 
 
@@ -50,14 +50,14 @@ def test_deals_that_were_seen_in_full_and_are_hidden_now_are_counted_too(
 
 def test_values_that_do_not_fit_are_counted_by_column(setup: Setup, sandbox: Sandbox) -> None:
     sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), bounced_hard="many")
-    check = checks(setup.run())["contacts", "rejected_values"]
+    check = checks(setup.run(streams=["contacts"]))["contacts", "rejected_values"]
     assert not check.passed
     assert check.description == "1 values are NULL in the table: bounced_hard (1)."
 
 
 def test_new_fields_are_named(setup: Setup, sandbox: Sandbox) -> None:
     sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), shoe_size="43")
-    check = checks(setup.run())["contacts", "undeclared_fields"]
+    check = checks(setup.run(streams=["contacts"]))["contacts", "undeclared_fields"]
     assert check.description == "New columns: shoe_size."
 
 
@@ -99,7 +99,7 @@ def test_a_value_that_changed_behind_its_contacts_back_is_found_by_a_full_sync(
 
 def test_severity_is_the_users_choice(make: Callable[..., Setup]) -> None:
     setup = make(checks={"hidden_deals": "error", "undeclared_fields": "ignore"})
-    found = checks(setup.run())
+    found = checks(setup.run(streams=["deals"]))
     assert found["deals", "hidden_deals"].severity is dg.AssetCheckSeverity.ERROR
     assert found["deals", "duplicate_ids"].severity is dg.AssetCheckSeverity.WARN
     assert ("deals", "undeclared_fields") not in found
