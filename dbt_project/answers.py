@@ -99,7 +99,12 @@ def _dbt(database: Path, manifest: Manifest | None, command: str, *options: str)
     """The result of a dbt command."""
     os.environ["ACTIVECAMPAIGN_DATABASE"] = str(database)
     places = {"project-dir": PROJECT, "profiles-dir": PROJECT, "target-path": database.parent}
-    settings = ["--quiet", "--log-level-file=none", f"--vars={json.dumps({'as_of': str(NOW)})}"]
+    settings = [
+        "--quiet",
+        "--log-level-file=none",
+        "--no-write-json",
+        f"--vars={json.dumps({'as_of': str(NOW)})}",
+    ]
     settings += [f"--{name}={place}" for name, place in places.items()]
     try:
         result = dbtRunner(manifest=manifest).invoke([command, *options, *settings])

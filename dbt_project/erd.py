@@ -88,11 +88,11 @@ def primary_keys(manifest: dict[str, Any]) -> dict[str, list[str]]:
 
 def page(target: Path) -> str:
     """The page with both diagrams."""
-    logging.disable(logging.INFO)
     manifest = json.loads((target / "manifest.json").read_text())
     streams = diagram(target, manifest, "staging").replace("stg_activecampaign__", "")
     return PAGE.format(streams=streams, marts=diagram(target, manifest, "marts"))
 
 
 if __name__ == "__main__":
+    logging.disable(logging.INFO)
     sys.stdout.write(page(Path(sys.argv[1])))

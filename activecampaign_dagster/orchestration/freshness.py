@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 
 import dagster as dg
 
 from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.triggers import Trigger
 
 _RUN = timedelta(hours=1)  # what a sync may take before its table counts as late
 
@@ -19,8 +21,13 @@ def freshness_policy(*accounts: Account) -> dg.FreshnessPolicy | None:
     what can be counted on.
     """
     triggers = [t for account in accounts for t in (account.trigger, account.full_sync)]
-    gaps = [trigger.longest_gap() for trigger in triggers if trigger.crons]
+    gaps = [_longest_gap(trigger) for trigger in triggers if trigger.crons]
     gap = min((g for g in gaps if g is not None), default=None)
     if gap is None:
         return None
     return dg.FreshnessPolicy.time_window(warn_window=gap + _RUN, fail_window=2 * gap + _RUN)
+
+
+@cache  # every model asks, and the answer is a year of runs
+def _longest_gap(trigger: Trigger) -> timedelta | None:
+    return trigger.longest_gap()
