@@ -172,10 +172,10 @@ def make_observed(artifacts, manifests, session_patch, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def built(make_observed) -> Observed:
-    """An account that was synced and built with all tests and docs; not to be changed."""
+    """An account that was synced, built and documented; not to be changed."""
     observed = make_observed(1)
     observed.sync(at=NOW + timedelta(minutes=5))
-    observed.dbt.run("build")
+    observed.dbt.build()
     observed.dbt.run("docs", "generate")
     return observed
 

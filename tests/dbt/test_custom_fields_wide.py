@@ -11,7 +11,7 @@ import pytest
 
 from tests.dbt.conftest import NOW
 
-pytestmark = pytest.mark.xdist_group("dbt-history")
+pytestmark = pytest.mark.slow
 
 MODELS = "+contact_custom_fields_wide"
 INCREMENTAL = {

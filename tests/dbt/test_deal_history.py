@@ -16,7 +16,7 @@ import pytest
 
 from tests.dbt.conftest import NOW, Observed
 
-pytestmark = pytest.mark.xdist_group("dbt-history")
+pytestmark = pytest.mark.slow
 
 FIRST_SYNC = NOW + timedelta(minutes=5)
 HIDDEN_ON, SHOWN_ON, DAYS = 2, 4, 5

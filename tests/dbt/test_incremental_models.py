@@ -16,7 +16,7 @@ from activecampaign_dagster.sync.source import Mode, Source, Target
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
 
-pytestmark = pytest.mark.xdist_group("dbt-history")
+pytestmark = pytest.mark.slow
 
 KEYS = {
     "intermediate.int_contacts__custom_fields": "contact_id",

@@ -13,8 +13,6 @@ import pytest
 
 from tests.dbt.conftest import PROJECT
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 TESTED_BY_HAND = {"contact_custom_fields_wide"}  # its columns are known only at run time
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.dbt.conftest import AS_OF, NOW, Observed
 
-pytestmark = pytest.mark.xdist_group("dbt-truth")
+pytestmark = pytest.mark.slow
 
 STATUS = {"0": "open", "1": "won", "2": "lost"}
 DECIMALS = {"JPY": 0}

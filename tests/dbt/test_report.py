@@ -15,8 +15,6 @@ from activecampaign_dagster.report.figures import _short
 from activecampaign_dagster.report.page import Report, render
 from activecampaign_dagster.sync.warehouse import connect
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
 
 

@@ -17,8 +17,6 @@ from dbt.cli.main import dbtRunner
 from dbt_project import answers
 from tests.dbt.conftest import NOW, PROJECT
 
-pytestmark = pytest.mark.xdist_group("dbt")
-
 PAGES = answers.PAGES
 
 
@@ -43,6 +41,11 @@ def test_every_question_has_an_answer(page):
     asked = text.count("```sql")
     with_rows = re.findall(r"```sql\n[^`]+```\n\n\|.+\|\n\|[-:| ]+\|\n\|.+\|\n", text)
     assert asked == text.count("\n**") == len(with_rows) > 0
+
+
+def test_every_test_of_the_project_passes(built):
+    """Also the unit tests, whose rows are their own; other tests build without them."""
+    built.dbt.run("test")
 
 
 def test_every_mart_names_the_questions_that_it_answers(manifest):

@@ -69,6 +69,7 @@ def assert_right(sandbox: Sandbox, warehouse: Warehouse, seed: object) -> None:
         assert differences(sandbox.account, live(table), name) == [], seed
 
 
+@pytest.mark.slow
 def test_after_a_kill_at_any_moment_the_next_run_ends_in_the_right_tables(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
