@@ -19,9 +19,11 @@ from activecampaign_dagster.sync.tables import Column, relation, stub_sql
 from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted, transaction
 
 # What does not fit goes to disk; records of unheard-of size may need the next step.
-_MEMORY = ("200MB", "1GB", "8GB")
+_MEGABYTES = (150, 1_000, 8_000)  # per thread
 _SCRATCH = "_landing"
 _SMALL_BYTES = 150_000_000
+# Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
+_THREADS_IF_SMALL, _THREADS = 2, 1
 _ROW_GROUP = 8 * 2048  # rows
 
 
@@ -79,14 +81,16 @@ def land(
     as they are are not written. Raises ShiftedError, with nothing changed, if a batch is not what
     was expected. folder: where typed rows may be kept meanwhile.
     """
-    for limit in _MEMORY:
-        db.execute(f"set memory_limit = '{limit}'")
+    threads = _THREADS_IF_SMALL if _are_small(batches) else _THREADS
+    db.execute(f"set threads = {threads}")
+    for megabytes in _MEGABYTES:
+        db.execute(f"set memory_limit = '{megabytes * threads}MB'")
         with suppress(duckdb.OutOfMemoryException):
             return _attempt(db, source, batches, folder)
     names = ", ".join(batch.target.name for batch in batches)
     raise WarehouseError(
-        f"Landing {names} takes more than {_MEMORY[-1]} of memory, which no account should need: "
-        "please report it."
+        f"Landing {names} takes more than {_MEGABYTES[-1]} MB of memory, which no account should "
+        "need: please report it."
     )
 
 
@@ -112,7 +116,7 @@ def _scratch(
     """A database for typed rows, on disk unless they are few."""
     path = folder / "typed.duckdb"
     path.unlink(missing_ok=True)
-    place = ":memory:" if sum(batch.size for batch in batches) < _SMALL_BYTES else str(path)
+    place = ":memory:" if _are_small(batches) else str(path)
     # a row group is held in memory while it fills
     db.execute(f"attach {literal(place)} as {_SCRATCH} (row_group_size {_ROW_GROUP})")
     try:
@@ -120,6 +124,10 @@ def _scratch(
     finally:
         db.execute(f"detach {_SCRATCH}")
         path.unlink(missing_ok=True)
+
+
+def _are_small(batches: Sequence[Batch]) -> bool:
+    return sum(batch.size for batch in batches) < _SMALL_BYTES
 
 
 def _typed(batch: Batch) -> str:

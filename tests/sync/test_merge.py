@@ -422,12 +422,12 @@ def test_an_empty_collection_lands_an_empty_table_and_marks_what_was_there(
 def test_what_does_not_fit_into_memory_is_tried_with_more(
     sandbox: Sandbox, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(land, "_MEMORY", ("1MB", "1GB"))
+    monkeypatch.setattr(land, "_MEGABYTES", (1, 1_000))
     deals(sandbox, warehouse)
     assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
     sandbox.account.add_deal()
-    monkeypatch.setattr(land, "_MEMORY", ("1MB",))
+    monkeypatch.setattr(land, "_MEGABYTES", (1,))
     before = warehouse.table("deals")
-    with pytest.raises(WarehouseError, match="Landing deals takes more than 1MB"):
+    with pytest.raises(WarehouseError, match="Landing deals takes more than 1 MB"):
         deals(sandbox, warehouse)
     assert warehouse.table("deals") == before
