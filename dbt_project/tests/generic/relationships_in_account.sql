@@ -26,6 +26,6 @@
     select account, block * 64 + bit as {{ column_name }}
     from missing
     cross join range(64) as bits(bit)
-    where ids & (1::ubigint << bit) > 0
+    where ids & {{ id_bit("bit") }} > 0
 
 {% endtest %}
