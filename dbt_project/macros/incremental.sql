@@ -1,3 +1,19 @@
+{% macro changed_since(rows, key, version, stamp) -%}
+    {%- if not is_incremental() -%} true
+    {%- else -%}
+        {%- set identity -%} hash({{ key | join(", ") }}, {{ version }}) {%- endset -%}
+        {%- set query -%}
+            select epoch_us(min({{ stamp }}))
+            from (select {{ stamp }}, {{ identity }} as identity from ({{ rows }}))
+            anti join (select {{ identity }} as identity from {{ this }}) using (identity)
+        {%- endset -%}
+        {%- set oldest = run_query(query).columns[0].values()[0] -%}
+        {%- if oldest is none -%} false
+        {%- else -%} {{ stamp }} >= make_timestamptz({{ oldest | int }})
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro due(versions, key, version) -%}
     {%- if is_incremental() -%}
         select distinct {{ key | join(", ") }}, {{ versions }}.{{ version }}

@@ -3,14 +3,15 @@ with
 
     -- deletion is an interval of its own, so a decision is the last one before it
     latest as (
-        select *
+        select
+            account,
+            deal_id,
+            arg_max(status, interval_number) as status,
+            arg_max(is_start_known, interval_number) as is_start_known,
+            arg_max(starts_at, interval_number) as starts_at
         from intervals
         where not is_deleted
-        qualify
-            row_number() over (
-                partition by account, deal_id order by interval_number desc
-            )
-            = 1
+        group by account, deal_id
     ),
 
     decided as (

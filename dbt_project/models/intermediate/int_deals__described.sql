@@ -1,10 +1,6 @@
 with
     deals as (select * from {{ ref("stg_activecampaign__deals") }}),
 
-    contacts as (
-        select * from {{ ref("stg_activecampaign__contacts") }} where not is_deleted
-    ),
-
     owners as (
         select * from {{ ref("stg_activecampaign__users") }} where not is_deleted
     ),
@@ -18,14 +14,10 @@ with
     described as (
         select
             deals.*,
-            contacts.email as contact_email,
-            contacts.full_name as contact,
             owners.full_name as owner,
             pipelines.pipeline,
             stages.stage,
             stages.stage_position,
-            deals.contact_id is not null
-            and contacts.contact_id is null as is_contact_missing,
             deals.owner_id is not null and owners.user_id is null as is_owner_missing,
             deals.pipeline_id is not null
             and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
@@ -34,10 +26,6 @@ with
             coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
             decisions.closed_at
         from deals
-        left join
-            contacts
-            on deals.account = contacts.account
-            and deals.contact_id = contacts.contact_id
         left join
             owners on deals.account = owners.account and deals.owner_id = owners.user_id
         left join

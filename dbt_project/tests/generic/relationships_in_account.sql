@@ -2,16 +2,30 @@
 
     with
         child as (
-            select account, {{ column_name }} as key_value
+            select
+                account,
+                {{ id_block(column_name) }} as block,
+                {{ id_bits(column_name) }} as ids
             from {{ model }}
             where {{ column_name }} is not null
+            group by all
         ),
 
-        parent as (select account, {{ field }} as key_value from {{ to }})
+        parent as (
+            select account, {{ id_block(field) }} as block, {{ id_bits(field) }} as ids
+            from {{ to }}
+            group by all
+        ),
 
-    select child.account, child.key_value
-    from child
-    anti join
-        parent on child.account = parent.account and child.key_value = parent.key_value
+        missing as (
+            select account, block, child.ids & ~ coalesce(parent.ids, 0) as ids
+            from child
+            left join parent using (account, block)
+        )
+
+    select account, block * 64 + bit as {{ column_name }}
+    from missing
+    cross join range(64) as bits(bit)
+    where ids & {{ id_bit("bit") }} > 0
 
 {% endtest %}

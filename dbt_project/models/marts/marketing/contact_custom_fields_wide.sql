@@ -16,7 +16,7 @@
         on_schema_change="sync_all_columns",
         contract={"enforced": false},
         pre_hook="{{ drop_outdated_columns(['account', 'contact_id', 'email', 'filled_fields', 'is_deleted', 'row_version']) }}",
-        post_hook="{{ delete_vanished('stg_activecampaign__contacts', ['account', 'contact_id']) }}",
+        post_hook="{{ delete_vanished('contacts', ['account', 'contact_id']) }}",
     )
 }}
 
@@ -27,28 +27,16 @@
 {%- endif %}
 
 with
-    contacts as not materialized(
-        select * from {{ ref("stg_activecampaign__contacts") }}
-    ),
-
     custom_field_values as (select * from {{ ref("contact_custom_fields") }}),
 
-    custom_fields as (select * from {{ ref("int_contacts__custom_fields") }}),
-
-    versions as (
-        select
-            account,
-            contact_id,
-            coalesce(custom_fields.filled_fields, 0) as filled_fields,
-            hash(contacts.observed_at, custom_fields.fingerprint) as row_version
-        from contacts
-        left join custom_fields using (account, contact_id)
+    custom_fields as not materialized(
+        select * from {{ ref("int_contacts__custom_fields") }}
     ),
 
     -- only contacts that changed, unless a column did
     due_contacts as (
-        select versions.*
-        from versions
+        select account, contact_id, email, is_deleted, row_version
+        from {{ ref("contacts") }}
         {% if is_partial %}
             anti join {{ this }} using (account, contact_id, row_version)
         {% endif %}
@@ -80,13 +68,13 @@ with
 select
     account,
     contact_id,
-    contacts.email,
+    due_contacts.email,
     {% for column in columns %}
         {{ typed_custom_field(column) }} as "{{ column.name }}",
     {% endfor %}
-    due_contacts.filled_fields,
-    contacts.is_deleted,
+    coalesce(custom_fields.filled_fields, 0) as filled_fields,
+    due_contacts.is_deleted,
     due_contacts.row_version
 from due_contacts
-inner join contacts using (account, contact_id)
+left join custom_fields using (account, contact_id)
 left join gathered using (account, contact_id)

@@ -1,6 +1,19 @@
 with
     deals as (select * from {{ ref("int_deals__described") }}),
 
+    contacts as (select * from {{ ref("contacts") }} where not is_deleted),
+
+    named as (
+        select
+            deals.*,
+            contacts.full_name as contact,
+            contacts.email as contact_email,
+            deals.contact_id is not null
+            and contacts.contact_id is null as is_contact_missing
+        from deals
+        left join contacts using (account, contact_id)
+    ),
+
     aged as (
         select
             -- ids
@@ -55,7 +68,7 @@ with
             {{ local_month("created_at") }} as created_month,
             {{ local_date("closed_at") }} as closed_date,
             {{ local_month("closed_at") }} as closed_month
-        from deals
+        from named
     )
 
 select *

@@ -1,5 +1,5 @@
 with
-    events as (select * from {{ ref("int_deals__events") }}),
+    events as not materialized(select * from {{ ref("int_deals__events") }}),
 
     calendar as (select * from {{ ref("calendar") }}),
 

@@ -1,0 +1,31 @@
+{% macro gather_rows() -%}
+    {%- if execute -%}
+        {%- set shares = [] -%}
+        {%- for node in graph.nodes.values() -%}
+            {%- if node.config.materialized == "incremental" -%}
+                {%- set table = adapter.get_relation(
+                    node.database, node.schema, node.alias
+                ) -%}
+                {%- if table -%}
+                    {%- set share -%}
+                        (
+                            select estimated_size
+                            from duckdb_tables()
+                            where
+                                database_name = '{{ table.database }}'
+                                and schema_name = '{{ table.schema }}'
+                                and table_name = '{{ table.identifier }}'
+                        )
+                        > 1.25 * (select count(*) from {{ table }})
+                    {%- endset -%}
+                    {%- do shares.append(share) -%}
+                {%- endif -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if shares and run_query("select " ~ shares | join(" or ")).columns[
+            0
+        ].values()[0] -%}
+            set max_vacuum_tasks = 100
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
