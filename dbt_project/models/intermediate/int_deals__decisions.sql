@@ -6,9 +6,9 @@ with
         select
             account,
             deal_id,
-            arg_max(status, interval_number) as status,
-            arg_max(is_start_known, interval_number) as is_start_known,
-            arg_max(starts_at, interval_number) as starts_at
+            arg_max_null(status, interval_number) as status,
+            arg_max_null(is_start_known, interval_number) as is_start_known,
+            arg_max_null(starts_at, interval_number) as starts_at
         from intervals
         where not is_deleted
         group by account, deal_id
