@@ -23,7 +23,7 @@ from tests.helpers import Table, Warehouse, live, serving
 from tests.sync.truth import differences
 
 INCREMENTAL = [name for name, stream in STREAMS.items() if stream.sync_type == "INCREMENTAL"]
-EXAMPLES = int(os.environ.get("EXAMPLES", "2"))  # 200 take a quarter of an hour
+EXAMPLES = int(os.environ.get("EXAMPLES", "4"))  # 200 take a quarter of an hour
 
 
 steps = st.lists(
