@@ -16,7 +16,7 @@
                                 and schema_name = '{{ table.schema }}'
                                 and table_name = '{{ table.identifier }}'
                         )
-                        > 1.25 * (select count(*) from {{ table }})
+                        > 1.5 * (select count(*) from {{ table }})
                     {%- endset -%}
                     {%- do shares.append(share) -%}
                 {%- endif -%}
