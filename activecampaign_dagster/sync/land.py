@@ -89,8 +89,8 @@ def land(
             return _attempt(db, source, batches, folder)
     names = ", ".join(batch.target.name for batch in batches)
     raise WarehouseError(
-        f"Landing {names} takes more than {_MEGABYTES[-1]} MB of memory, which no account should "
-        "need: please report it."
+        f"Landing {names} takes more than {_MEGABYTES[-1]} MB of memory per thread, which no "
+        "account should need: please report it."
     )
 
 

@@ -84,7 +84,7 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     DuckDB calls a database by its file's name: in one called like the schema, and the default file
     is, `activecampaign.deals` would be ambiguous.
     """
-    # rows in any order can be written by all cores
+    # rows in any order can be written by several threads and need not be held for it
     connection = duckdb.connect(
         config={"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
     )

@@ -22,9 +22,7 @@
                 {%- endif -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- if shares and run_query("select " ~ shares | join(" or ")).columns[
-            0
-        ].values()[0] -%}
+        {%- if shares and single_value("select " ~ shares | join(" or ")) -%}
             set max_vacuum_tasks = 100
         {%- endif -%}
     {%- endif -%}

@@ -7,7 +7,7 @@
             from (select {{ stamp }}, {{ identity }} as identity from ({{ rows }}))
             anti join (select {{ identity }} as identity from {{ this }}) using (identity)
         {%- endset -%}
-        {%- set oldest = run_query(query).columns[0].values()[0] -%}
+        {%- set oldest = single_value(query) -%}
         {%- if oldest is none -%} false
         {%- else -%} {{ stamp }} >= make_timestamptz({{ oldest | int }})
         {%- endif -%}
@@ -33,16 +33,12 @@
 {% macro delete_vanished(parent, key) -%}
     {%- if is_incremental() -%}
         {%- set parent = ref(parent) -%}
-        {%- set surplus = (
-            run_query(
-                "select (select count(*) from "
-                ~ this
-                ~ ") - (select count(*) from "
-                ~ parent
-                ~ ")"
-            )
-            .columns[0]
-            .values()[0]
+        {%- set surplus = single_value(
+            "select (select count(*) from "
+            ~ this
+            ~ ") - (select count(*) from "
+            ~ parent
+            ~ ")"
         ) -%}
         {%- if surplus > 0 -%}
             delete from {{ this }} as loaded

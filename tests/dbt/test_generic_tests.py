@@ -6,7 +6,7 @@ import pytest
 
 from tests.dbt.conftest import NOW
 
-pytestmark = pytest.mark.xdist_group("dbt-history")
+pytestmark = pytest.mark.slow
 
 MODELS = "+contact_custom_fields_wide"
 KEY = "primary_key_int_contacts__deal_totals_account__contact_id"
