@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
+from activecampaign_dagster.orchestration.failures import PlainFailure, dbt_failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.sync.source import SCHEMA
 from activecampaign_dagster.sync.warehouse import connect
 
+MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
 
@@ -83,10 +87,13 @@ class DbtModels(DbtProjectComponent):
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         """Run dbt on the same database file that the streams land in, then describe its tables."""
         os.environ[DATABASE_VARIABLE] = str(database_path())
+        _check_memory()
         run = dbt.cli(self.get_cli_args(context), context=context)
         events: list[Any] = []
         try:
             events.extend(run.stream())
+        except DagsterDbtCliRuntimeError as error:
+            raise dbt_failure(error, run.target_path / "dbt.log") from None
         finally:
             if any(isinstance(event, dg.Output) for event in events):
                 results = run.get_artifact("run_results.json")["results"]
@@ -146,6 +153,18 @@ def _put_dbt_on_path() -> None:
     if shutil.which("dbt") is None:
         here = str(Path(sys.executable).parent)
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
+
+
+def _check_memory() -> None:
+    """Dbt would answer a limit that is none with pages of stack traces."""
+    limit = os.environ.get(MEMORY_VARIABLE, "2GB")
+    try:
+        duckdb.connect(config={"memory_limit": limit}).close()
+    except duckdb.Error:
+        raise PlainFailure(
+            f"{MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
+            permanent=True,
+        ) from None
 
 
 def prepare_manifest(project: DbtProject) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from dagster_shared.error import SerializableErrorInfo
 
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
@@ -20,19 +22,23 @@ _FIRST_WAIT = 60.0  # seconds
 EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
 
 
-class SyncFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
-    """A failed sync, shown as its message alone.
+class PlainFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
+    """A failed step, shown as its message alone.
 
     Dagster prints a stack trace with every failure, except for errors that it believes to have
     been reported by another process; a user's mistake deserves no stack trace either.
     """
 
-    def __init__(self, message: str, *, permanent: bool, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool, metadata: dict[str, Any] | None = None
+    ) -> None:
         dg.Failure.__init__(self, message, metadata, allow_retries=not permanent)
-        self.user_code_process_error_infos = [SerializableErrorInfo(message, [], "SyncFailure")]
+        self.user_code_process_error_infos = [SerializableErrorInfo(message, [], "Failure")]
 
 
-def failure(error: Exception, context: dg.AssetExecutionContext) -> SyncFailure | dg.RetryRequested:
+def failure(
+    error: Exception, context: dg.AssetExecutionContext
+) -> PlainFailure | dg.RetryRequested:
     """What to raise for an expected error, so that all three of Dagster's ways to try again know.
 
     A permanent one is final for the op, for the run (a tag that the retry daemon reads) and for
@@ -50,7 +56,15 @@ def failure(error: Exception, context: dg.AssetExecutionContext) -> SyncFailure 
     metadata: dict[str, Any] = {"kind": kind}
     if isinstance(error, SyncError):
         metadata |= {stream: str(reason) for stream, reason in error.failures.items()}
-    return SyncFailure(str(error), permanent=permanent, metadata=metadata)
+    return PlainFailure(str(error), permanent=permanent, metadata=metadata)
+
+
+def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> PlainFailure:
+    """A failed build of the models: what dbt said was wrong, without its stack traces."""
+    said = str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    reasons = "\n".join(lines or [f"it ended with: {error}"])
+    return PlainFailure(f"dbt failed; all it said is in {log}.\n{reasons}", permanent=False)
 
 
 def _wait(context: dg.AssetExecutionContext) -> float:

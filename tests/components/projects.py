@@ -14,6 +14,11 @@ import dagster as dg
 from activecampaign_dagster.components.mistakes import plainly
 
 TYPE = "activecampaign_dagster.components.source.ActiveCampaignSource"
+DBT = """
+type: activecampaign_dagster.components.dbt_models.DbtModels
+attributes:
+  project: {}
+"""
 _JOBS = """
 from activecampaign_dagster.defs.jobs import warehouse
 """

@@ -14,7 +14,7 @@ import pytest
 
 from activecampaign_dagster.orchestration.dbt_metadata import column_sources
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.components.projects import load
+from tests.components.projects import DBT, load
 from tests.orchestration.setup import QUICK, environment, small
 
 ROOT = Path(__file__).parents[2]
@@ -32,12 +32,6 @@ url_variable: SHOP_URL
 api_key_variable: SHOP_API_KEY
 {QUICKLY}
 """
-DBT = """
-type: activecampaign_dagster.components.dbt_models.DbtModels
-attributes:
-  project: {}
-"""
-
 
 Ran = tuple[dg.Definitions, dg.ExecuteInProcessResult]
 
