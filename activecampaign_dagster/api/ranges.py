@@ -66,7 +66,8 @@ class IdWalk:
     """Contacts: `orders[id]=ASC` with `id_greater`, in id ranges side by side.
 
     A range is halved whenever there is room for another request, the fullest first, so a range
-    that turns out dense is shared. filters: further parameters of every request.
+    that turns out dense is shared. Where the ids end is told by the last page, asked for when the
+    range without an end is beyond the total. filters: further parameters of every request.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class IdWalk:
         self._lanes = [_Lane(*lane) for lane in (state["lanes"] if state else [(0, None)])]
         # Ids are at least as many as records, so the total is a first guess at the highest.
         self._top = 0
-        self._probed = False
+        self._asked_for_last = False
 
     def state(self) -> State:
         """The ranges that are left."""
@@ -102,7 +103,7 @@ class IdWalk:
         return Request({**self._filters, **params}, lane)
 
     def _another(self, worth: int) -> Request | None:
-        """A request for half of the fullest range, or for the highest id, if worth one.
+        """A request for half of the fullest range, or for the last page, if worth one.
 
         worth: how many rows a range of its own should have.
         """
@@ -114,10 +115,11 @@ class IdWalk:
                 lane.bound is None and lane.rows and not lane.done and lane.position > self._top
                 for lane in self._lanes
             )
-            if self._probed or not is_open:
+            if self._asked_for_last or not is_open:
                 return None
-            self._probed = True
-            return Request({**self._filters, "orders[id]": "DESC", "limit": 1}, None)
+            self._asked_for_last = True
+            params = {**self._filters, "orders[id]": "DESC", "limit": self._limit}
+            return Request(params, None)
         end = self._top if fullest.bound is None else fullest.bound
         # whole pages, so that ranges of ids without gaps end where a page ends
         half = (end - fullest.position) // 2 // self._limit * self._limit
@@ -130,8 +132,7 @@ class IdWalk:
         """Advance the range. OrderError if the page is not in id order beyond the cursor."""
         found = [i for i in dict.fromkeys(map(record_id, page.records)) if i is not None]
         if request.lane is None:
-            self._top = max(found, default=0)
-            return None
+            return self._take_last(page, found)
         lane: _Lane = request.lane
         lane.waiting = False
         self._top = max(self._top, page.total or 0)
@@ -147,6 +148,17 @@ class IdWalk:
         lane.done = len(page.records) < self._limit or (
             lane.bound is not None and lane.position >= lane.bound
         )
+        return page
+
+    def _take_last(self, page: Page, found: list[int]) -> Page | None:
+        """Let the range without an end stop before the last page, if that is what `page` is."""
+        self._top = max(found, default=0)
+        if len(found) < 2 or found != sorted(found, reverse=True):
+            return None
+        for lane in self._lanes:
+            if lane.bound is None:
+                lane.bound = found[-1] - 1
+                lane.done = lane.done or (not lane.waiting and lane.position >= lane.bound)
         return page
 
 
