@@ -40,18 +40,19 @@ def load(
         f"{typed_sql(column, value)} as {quoted(column.name)}"
         for column, value in zip(columns, values, strict=True)
     )
+    # misfits look at typed columns: written beside them, each type's SQL would be planned twice
+    names = ", ".join(quoted(column.name) for column in columns)
     unfit = " or ".join(misfits(c, value) for c, value in zip(columns, values, strict=True))
     texts = ", ".join(f"{value}::varchar" for value in values)
     db.execute(f"""
         create table {table} as
-        with typed as (
-            select
-                n as _n, {typed},
-                case when id is null or {unfit} then [{texts}] end as _raw,
-                case when id is null then x end as _record
-            from {source}
-        )
-        select *, {stub_sql(target, "typed")} as _stub from typed
+        with typed as (select n as _n, r, x, {typed} from {source})
+        select
+            _n, {names},
+            case when id is null or {unfit} then [{texts}] end as _raw,
+            case when id is null then x end as _record,
+            {stub_sql(target, "typed")} as _stub
+        from typed
     """)
     counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()
     if counted and counted[0] != counted[1]:

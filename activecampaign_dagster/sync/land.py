@@ -270,6 +270,15 @@ def _reject(
     columns: Sequence[Column],
 ) -> int:
     """Keep what did not fit verbatim in `_rejected_values`; returns how many values there are."""
+    where = "account = ? and stream = ?"
+    owner = [source.name, batch.target.name]
+    concerned = db.execute(
+        f"select exists (from {rows} where _raw is not null) or "
+        f"exists (from {SCHEMA}._rejected_values where {where})",
+        owner,
+    ).fetchone()
+    if concerned == (False,):
+        return 0
     cases = ", ".join(
         f"{{'column': {literal(column.name)}, 'value': case when {unfit} then _raw[{i}] end}}"
         for i, column in enumerate(columns, 1)
@@ -286,8 +295,6 @@ def _reject(
         select distinct null, 'id', _record::varchar from {rows} where id is null
     """)
     found = db.execute("select count(*) from temp.rejected").fetchone()
-    where = "account = ? and stream = ?"
-    owner = [source.name, batch.target.name]
     db.execute(
         f"delete from {SCHEMA}._rejected_values r where {where} and try_cast(r.id as bigint) in "
         f"(select id from {rows} where not _stub) and not exists (from temp.rejected n where "

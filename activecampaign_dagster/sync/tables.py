@@ -10,7 +10,7 @@ import duckdb
 
 from activecampaign_dagster.streams.declaration import Stream, Type
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
-from activecampaign_dagster.sync.warehouse import quoted, transaction
+from activecampaign_dagster.sync.warehouse import literal, quoted, transaction
 
 BOOKKEEPING = (
     ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
@@ -70,7 +70,7 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                 account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
                 sync_id varchar
             )""")
-        tables = _tables(db)
+        tables, listed = _tables(db), _listed(db, source)
         for target in source.targets:
             declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
             wanted = (*declared, *bookkeeping(target.stream))
@@ -78,9 +78,6 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
             if not present:
                 body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
                 db.execute(f"create table {relation(target.table)} ({body})")
-                # whatever was known about an earlier table does not hold for an empty one
-                owner = [source.name, target.name]
-                db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
                 _describe(db, target, wanted)
             else:
                 missing = [column for column in wanted if column[0].casefold() not in present]
@@ -91,30 +88,40 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                         f"update {relation(target.table)} as t set _hidden_at = _synced_at "
                         f"where {stub_sql(target, 't')}"
                     )
-            _list(db, source, target)
+            if not present or listed.get(target.name) != target.table:
+                _list(db, source, target)
+
+
+def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
+    """Stream → its table, as `_streams` has it."""
+    found = db.execute(
+        f"select stream, table_name from {SCHEMA}._streams where account = ?", [source.name]
+    )
+    return dict(found.fetchall())
 
 
 def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
-    """List a table in `_streams`, where the models look up the tables of all accounts."""
+    """List a table in `_streams`, where the models look up the tables of all accounts.
+
+    Whatever was known about an earlier table does not hold for this one.
+    """
     owner = [source.name, target.name]
-    of_stream = "account = ? and stream = ?"
+    db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
     db.execute(
-        f"delete from {SCHEMA}._streams where {of_stream} and table_name <> ?",
-        [*owner, target.table],
-    )
-    db.execute(
-        f"insert into {SCHEMA}._streams select ?, ?, ?, ?, null, null, null, null, 0, 0, 0 "
-        f"where not exists (from {SCHEMA}._streams where {of_stream})",
-        [*owner, target.table, str(target.sync_type), *owner],
+        f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
+        [*owner, target.table, str(target.sync_type)],
     )
 
 
 def _describe(
     db: duckdb.DuckDBPyConnection, target: Target, described: Iterable[tuple[str, str, str]]
 ) -> None:
-    for name, _, text in described:
-        escaped = text.replace("'", "''")
-        db.execute(f"comment on column {relation(target.table)}.{quoted(name)} is '{escaped}'")
+    db.execute(
+        "".join(
+            f"comment on column {relation(target.table)}.{quoted(name)} is {literal(text)};"
+            for name, _, text in described
+        )
+    )
 
 
 def add_columns(
@@ -126,11 +133,12 @@ def add_columns(
 
 
 def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
-    """The table's columns that hold the record's fields, in order; empty if it does not exist."""
+    """The table's columns that hold the record's fields, in order."""
     own = {name for name, _, _ in bookkeeping(target.stream)}
     declared = {field.name.casefold(): field for field in target.stream.fields}
     found = []
-    for name, data_type in _tables(db).get(target.table.casefold(), ()):
+    described = f"select name, type from pragma_table_info({literal(relation(target.table))})"
+    for name, data_type in db.execute(described).fetchall():
         if name in own:
             continue
         field = declared.get(name.casefold())
