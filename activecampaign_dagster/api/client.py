@@ -33,6 +33,7 @@ PAGE_SIZE = 100  # the API's maximum; more is an error or capped, depending on t
 _MOST_IN_FLIGHT = 16
 _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account sets none
 _SLACK = 1.5  # answers take longer now and then
+_CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
 
 
@@ -105,6 +106,11 @@ class Client:
         )
         adapter = PacedAdapter(self._budget, connections=_MOST_IN_FLIGHT)
         self._session.mount(self.base_url, adapter)
+        # looked up once: requests would look for proxies and certificates with every page
+        self._environment = self._session.merge_environment_settings(
+            self.base_url, {}, stream=True, verify=None, cert=None
+        )
+        self._session.trust_env = False
         self._lock = threading.Lock()
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
         self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
@@ -185,23 +191,25 @@ class Client:
                 return body
 
     def _once(self, path: str, params: Params | None) -> dict[str, Any]:
+        request = requests.Request("GET", f"{self.base_url}/{path}", params=params)
         try:
-            response = self._session.get(
-                f"{self.base_url}/{path}",
-                params=params,
+            response = self._session.send(
+                self._session.prepare_request(request),
                 timeout=self._timeout,
                 allow_redirects=False,
+                **self._environment,
             )
+            content = b"".join(response.iter_content(_CHUNK))
         except requests.RequestException as error:
             self._count(None)
             raise _UnusableError(Failure.NO_ANSWER, _reason(error)) from error
         self._count(response.status_code)
-        unusable = _classify(response)
+        unusable = _classify(response, content)
         if unusable:
             raise unusable
         limits = (_integer(response.headers.get(f"RateLimit-{x}")) for x in ("Limit", "Remaining"))
         self._budget.accepted(*limits)
-        return _parse(response.content, response.status_code)
+        return _parse(content, response.status_code)
 
     def _count(self, status: int | None) -> None:
         with self._lock:
@@ -262,7 +270,7 @@ class Client:
         )
 
 
-def _classify(response: requests.Response) -> _UnusableError | None:
+def _classify(response: requests.Response, content: bytes) -> _UnusableError | None:
     """What is wrong with an answer, by its status; None for 2xx."""
     status = response.status_code
     if 200 <= status < 300:
@@ -272,17 +280,17 @@ def _classify(response: requests.Response) -> _UnusableError | None:
         return _UnusableError(Failure.THROTTLED, "429", status, after)
     if status >= 500:
         return _UnusableError(Failure.SERVER, f"{status}", status, after)
-    detail = f"{status} {_message(response)}".strip()
+    detail = f"{status} {_message(status, content)}".strip()
     failure = Failure.FORBIDDEN if status == 403 else Failure.REFUSED
     return _UnusableError(failure, detail, status)
 
 
-def _message(response: requests.Response) -> str:
+def _message(status: int, content: bytes) -> str:
     """The error text of an answer, in any of the shapes that the API uses; "" if none."""
-    if 300 <= response.status_code < 400:
+    if 300 <= status < 400:
         return "redirect"
     try:
-        body = orjson.loads(response.content)
+        body = orjson.loads(content)
     except orjson.JSONDecodeError:
         return ""
     if not isinstance(body, dict):
