@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -141,25 +141,29 @@ class IdWalk:
                 "The API did not honour orders[id]=ASC with id_greater, so records may be missing "
                 "from what was read. Please report this."
             )
+        end = lane.bound
         if found:
             lane.passed(found[-1], len(found))
         elif len(page.records) >= self._limit:
             raise LoopError("Loop detected: a full page held no record with a usable id.")
-        lane.done = len(page.records) < self._limit or (
-            lane.bound is not None and lane.position >= lane.bound
-        )
-        return page
+        lane.done = len(page.records) < self._limit or (end is not None and lane.position >= end)
+        return page if end is None or lane.position <= end else _between(page, 0, end)
 
     def _take_last(self, page: Page, found: list[int]) -> Page | None:
         """Let the range without an end stop before the last page, if that is what `page` is."""
         self._top = max(found, default=0)
-        if len(found) < 2 or found != sorted(found, reverse=True):
+        last = next((lane for lane in self._lanes if lane.bound is None), None)
+        if last is None or last.done or len(found) < 2 or found != sorted(found, reverse=True):
             return None
-        for lane in self._lanes:
-            if lane.bound is None:
-                lane.bound = found[-1] - 1
-                lane.done = lane.done or (not lane.waiting and lane.position >= lane.bound)
-        return page
+        last.bound = max(found[-1] - 1, last.position)
+        last.done = not last.waiting and last.position == last.bound
+        return _between(page, last.position, self._top)
+
+
+def _between(page: Page, position: float, bound: float) -> Page:
+    """A page without the records that other ranges hold: those beyond `position` to `bound`."""
+    records = [r for r in page.records if (i := record_id(r)) is None or position < i <= bound]
+    return replace(page, records=records)
 
 
 @dataclass(slots=True, eq=False)
