@@ -1,9 +1,9 @@
-"""What the assets of dbt's models say after a run: rows, columns and what these are made of."""
+"""dbt's models as assets: what they say after a run (rows, columns, what these are made of), and
+what a run says that fails."""
 
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from activecampaign_dagster.orchestration.dbt_metadata import column_sources
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import DBT, load
-from tests.orchestration.setup import QUICK, environment, small
+from tests.orchestration.setup import QUICK, environment, failure, small
 
 ROOT = Path(__file__).parents[2]
 QUICKLY = "\n".join(f"{name}: '{value}'" for name, value in QUICK.items())
@@ -34,6 +34,8 @@ api_key_variable: SHOP_API_KEY
 """
 
 Ran = tuple[dg.Definitions, dg.ExecuteInProcessResult]
+# dagster-dbt itself calls what Dagster has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         Sandbox(small(seed=1), requests_per_second=None) as first,
         Sandbox(small(seed=2), requests_per_second=None) as second,
         environment(patch, root, ACTIVECAMPAIGN=first, SHOP=second) as instance,
-        warnings.catch_warnings(),
     ):
-        # dagster-dbt itself calls what Dagster has deprecated
-        warnings.filterwarnings("ignore", module="dagster", category=DeprecationWarning)
         accounts = {"activecampaign": HOURLY, "shop": SHOP}
         definitions = load(root, {"dbt": DBT.format(models)}, **accounts)
         result = definitions.resolve_job_def("full_refresh").execute_in_process(instance=instance)
@@ -202,3 +201,37 @@ def test_a_union_by_name_is_followed_by_name():
         "extra": {(("raw", "b"), "extra")},
         "of_all": set(),
     }
+
+
+def failed(definitions: dg.Definitions, asset: str) -> str:
+    """What a run says that builds one model or seed and fails."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("full_refresh").execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(asset.split("/"))],
+        )
+    return failure(result)
+
+
+def test_a_model_that_fails_is_named_with_the_reason_and_no_stack_trace(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # a database without streams
+    monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / "warehouse.duckdb"))
+    said = failed(ran[0], "staging/stg_activecampaign__deals")
+    assert said.startswith("dbt failed; all it said is in ")
+    log = Path(said.split(" is in ")[1].split("\n")[0].rstrip("."))
+    assert "stg_activecampaign__deals" in log.read_text()
+    assert "stg_activecampaign__deals" in said
+    assert "exist" in said
+    assert "Traceback" not in said
+
+
+def test_a_memory_limit_that_is_no_size_is_named_before_dbt_starts(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_DBT_MEMORY", "lots")
+    assert failed(ran[0], "seeds/currency_decimals") == (
+        "ACTIVECAMPAIGN_DBT_MEMORY is 'lots', which is no size: set it to one such as '2GB'."
+    )
