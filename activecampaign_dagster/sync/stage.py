@@ -75,13 +75,12 @@ class Staging:
 
     def add(self, target: str, records: Iterable[Any]) -> None:
         """Append records for a target to the open segment."""
-        lines = self._lines.setdefault(target, [])
-        for record in records:
-            self._rows += 1
-            line = _line(self._rows, record)
-            lines.append(line)
-            self._bytes += len(line)
-            self.longest = max(self.longest, len(line))
+        lines = [_line(number, record) for number, record in enumerate(records, self._rows + 1)]
+        lengths = [len(line) for line in lines]
+        self._rows += len(lines)
+        self._bytes += sum(lengths)
+        self.longest = max([self.longest, *lengths])
+        self._lines.setdefault(target, []).extend(lines)
 
     @property
     def segment_is_full(self) -> bool:
