@@ -44,23 +44,24 @@ def fill(database: Path, contacts: int, deals: int, values: int, fields: int) ->
 
 
 def change(database: Path, share: float, number: int) -> None:
-    """Change a share of the contacts, the deals and the values, picked alike all over the tables.
+    """Change a share of the contacts with their values, and of the deals, all over the tables.
 
     number: of the change, from 1; each picks other rows.
     """
     at = f"timestamptz '{_FIRST_SYNC}' + interval {number} day"
-    picked = f"{_pick('id', f'change {number}', 10_000)} < {round(share * 10_000)}"
     next_stage = _stage_of('"group"', f"id + {number}")
     stamped = f"_synced_at = {at}, _sync_id = 'change {number}'"
     with connect(database) as db:
-        for table, changes in (
+        for table, key, changes in (
             (
                 "contacts",
+                "id",
                 f"phone = '+1-202-555-01{number:02d}', sentcnt = sentcnt + 1, udate = {at}",
             ),
-            ("deals", f"stage = {next_stage}, mdate = {at}"),
-            ("custom_field_values", f"\"value\" = 'changed ' || id, udate = {at}"),
+            ("deals", "id", f"stage = {next_stage}, mdate = {at}"),
+            ("custom_field_values", "contact", f"\"value\" = 'changed ' || id, udate = {at}"),
         ):
+            picked = f"{_pick(key, f'change {number}', 10_000)} < {round(share * 10_000)}"
             db.execute(f"update activecampaign.{table} set {changes}, {stamped} where {picked}")
 
 
