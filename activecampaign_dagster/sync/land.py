@@ -16,7 +16,13 @@ from activecampaign_dagster.sync.cast import load, misfits, version
 from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation, stub_sql
-from activecampaign_dagster.sync.warehouse import WarehouseError, literal, quoted, transaction
+from activecampaign_dagster.sync.warehouse import (
+    ROW_GROUP,
+    WarehouseError,
+    literal,
+    quoted,
+    transaction,
+)
 
 # What does not fit goes to disk; records of unheard-of size may need the next step.
 _MEGABYTES = (150, 1_000, 8_000)  # per thread
@@ -24,7 +30,6 @@ _SCRATCH = "_landing"
 _SMALL_BYTES = 150_000_000
 # Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
 _THREADS_IF_SMALL, _THREADS = 2, 1
-_ROW_GROUP = 8 * 2048  # rows
 
 
 class ShiftedError(Exception):
@@ -117,8 +122,7 @@ def _scratch(
     path = folder / "typed.duckdb"
     path.unlink(missing_ok=True)
     place = ":memory:" if _are_small(batches) else str(path)
-    # a row group is held in memory while it fills
-    db.execute(f"attach {literal(place)} as {_SCRATCH} (row_group_size {_ROW_GROUP})")
+    db.execute(f"attach {literal(place)} as {_SCRATCH} (row_group_size {ROW_GROUP})")
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ import duckdb
 
 # A row group is compressed in memory: this is a seventh of DuckDB's own size, since contacts have
 # 90 columns.
-_ROW_GROUP = 8 * 2048
+ROW_GROUP = 8 * 2048  # rows
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 
@@ -88,7 +88,7 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
     )
-    mode = "read_only" if read_only else f"row_group_size {_ROW_GROUP}"
+    mode = "read_only" if read_only else f"row_group_size {ROW_GROUP}"
     try:
         connection.execute(f"attach {literal(str(path))} as warehouse ({mode})")
         connection.execute("use warehouse")
