@@ -17,11 +17,15 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
-from activecampaign_dagster.orchestration.failures import PlainFailure, dbt_failure
+from activecampaign_dagster.orchestration.failures import (
+    PlainFailure,
+    dbt_failure,
+    failure,
+)
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.sync.source import SCHEMA
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.sync.warehouse import WarehouseError, connect
 
 MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
@@ -88,6 +92,11 @@ class DbtModels(DbtProjectComponent):
         """Run dbt on the same database file that the streams land in, then describe its tables."""
         os.environ[DATABASE_VARIABLE] = str(database_path())
         _check_memory()
+        try:
+            with connect(database_path()):  # which mends what a killed process may have left
+                pass
+        except WarehouseError as error:
+            raise failure(error, context) from None
         run = dbt.cli(self.get_cli_args(context), context=context)
         events: list[Any] = []
         try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import duckdb
+
+from activecampaign_dagster.sync.mend import mend, read_metadata, was_left_open
 
 # A row group is compressed in memory: this is a seventh of DuckDB's own size, since contacts have
 # 90 columns.
 ROW_GROUP = 8 * 2048  # rows
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
+_DAMAGED = "Corrupt database file"
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -43,6 +46,8 @@ def connect(
         connection.execute("set TimeZone = 'UTC'")
         yield connection
     except duckdb.Error as error:
+        if _DAMAGED in str(error):
+            raise WarehouseError(_meaning(path, error)) from error
         if not any(sign in str(error) for sign in _FULL):
             raise
         raise WarehouseError(
@@ -63,10 +68,16 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
         ) from error
     deadline = time.monotonic() + patience
     delay = 0.05
+    mended = False
     while True:
         try:
+            if was_left_open(path):
+                with closing(_connection(path, read_only=True)) as connection:
+                    read_metadata(connection)
             return _connection(path, read_only)
         except duckdb.Error as error:
+            if not mended and (mended := mend(path, error)):
+                continue
             if not any(sign in str(error) for sign in _LOCKED):
                 raise WarehouseError(_meaning(path, error)) from error
             if time.monotonic() > deadline:
@@ -114,6 +125,11 @@ def _meaning(path: Path, error: duckdb.Error) -> str:
         return (
             f"{path} is not a DuckDB database: set ACTIVECAMPAIGN_DATABASE to another path; "
             "the file was left as it is."
+        )
+    if _DAMAGED in text:
+        return (
+            f"The database {path} is damaged ({first_line}): restore it from a backup, or set "
+            "ACTIVECAMPAIGN_DATABASE to another file and run a full sync."
         )
     if "Permission denied" in text or "Read-only file system" in text or "directory" in text:
         return (
