@@ -177,14 +177,13 @@ def lived_through(seed: int, make_observed) -> Log:
         observed.clock.now = synced
         observed.sync(at=synced, streams=DEALS_ONLY)
         log.synced(day, synced)
-        observed.dbt.build("+deal_stage_history")
+        observed.dbt.build("+deal_stage_history", *(["+deals"] if day == HIDDEN_ON else []))
         if day == HIDDEN_ON:
-            observed.dbt.build()
             log.while_hidden = {
                 "visits": observed.dbt.rows(VISITS),
                 "deals": observed.dbt.rows("from marts.deals"),
             }
-    observed.dbt.build()
+    observed.dbt.build("+deals", "+pipeline_daily")
     return log
 
 
