@@ -26,13 +26,19 @@ def was_left_open(database: Path) -> bool:
 
 
 def read_metadata(connection: duckdb.DuckDBPyConnection) -> None:
-    """Read all that a torn block may hold: what the tables of all schemas are stored as."""
+    """Read all that a torn block may hold; raises duckdb.Error if one does, and for that alone."""
     tables = connection.execute(
-        "select format('{}.{}', schema_name, table_name) from duckdb_tables() "
-        "where database_name = current_database() and not internal"
+        """
+        select format('"{}"."{}"', replace(schema_name, '"', '""'), replace(table_name, '"', '""'))
+        from duckdb_tables() where database_name = current_database() and not internal
+        """
     ).fetchall()
     for (name,) in tables:
-        connection.execute("select count(*) from pragma_storage_info(?)", [name])
+        try:
+            connection.execute("select count(*) from pragma_storage_info(?)", [name])
+        except duckdb.Error as error:
+            if _MISMATCH.search(str(error)):
+                raise
 
 
 def mend(database: Path, error: duckdb.Error) -> bool:
