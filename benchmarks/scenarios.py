@@ -196,7 +196,7 @@ def _landed(account: Account, rule: Callable[..., Any]) -> dict[str, list[int]]:
 
 
 def dagster() -> Lines:
-    """`dagster job execute -j full_refresh` over five years of partitions."""
+    """`dagster job execute -j full_refresh` over all months since 2020 as partitions."""
     with sandbox(*SMALL) as served:
         first, whole, plain = [], [], []
         for _ in range(3):

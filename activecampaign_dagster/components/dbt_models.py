@@ -17,17 +17,13 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
-from activecampaign_dagster.orchestration.failures import (
-    PlainFailure,
-    dbt_failure,
-    failure,
-)
+from activecampaign_dagster.orchestration.failures import PlainFailure, dbt_failure, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.sync.source import SCHEMA
 from activecampaign_dagster.sync.warehouse import WarehouseError, connect
 
-MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
+_MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
 
@@ -166,12 +162,14 @@ def _put_dbt_on_path() -> None:
 
 def _check_memory() -> None:
     """Dbt would answer a limit that is none with pages of stack traces."""
-    limit = os.environ.get(MEMORY_VARIABLE, "2GB")
+    limit = os.environ.get(_MEMORY_VARIABLE)
+    if limit is None:
+        return
     try:
         duckdb.connect(config={"memory_limit": limit}).close()
     except duckdb.Error:
         raise PlainFailure(
-            f"{MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
+            f"{_MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
             permanent=True,
         ) from None
 

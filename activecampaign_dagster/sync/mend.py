@@ -3,7 +3,7 @@
 DuckDB adds to a block of metadata by writing the whole block to its place. Killed in the middle,
 Linux leaves the new block's beginning, checksum included, in front of the old one's rest. What the
 last checkpoint needs is the same in both, so that nothing but the checksum is wrong. Seen with
-DuckDB 1.5.6; `tests/sync/test_mend.py` tears a block after each of its pages.
+DuckDB 1.5.6; `tests/sync/test_mend.py` tears a block at six places.
 """
 
 from __future__ import annotations

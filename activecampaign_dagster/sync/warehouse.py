@@ -38,7 +38,8 @@ def connect(
 
     Waits up to `patience` seconds, with jitter, while another process holds the file's lock.
     Raises WarehouseError at once for anything else: a path that cannot be written, a file that is
-    no database, a database made by a newer DuckDB; and for what is not written for want of room.
+    no database or is damaged, a database made by a newer DuckDB; and for what is not written for
+    want of room. A block that was torn by a kill is mended first (see `mend`).
     """
     path = Path(database).expanduser()
     connection = _open(path, patience, read_only)
