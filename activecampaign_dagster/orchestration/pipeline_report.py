@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+import duckdb
 
+from activecampaign_dagster.orchestration.failures import PlainFailure, failure
 from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.report.page import render
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.sync.warehouse import WarehouseError, connect
 
 _MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
 
@@ -24,8 +26,17 @@ def pipeline_report(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Render the report beside the database and preview its headline figures."""
     path = warehouse.path.with_name("pipeline_report.html")
-    with connect(warehouse.path, read_only=True) as db:
-        report = render(db, datetime.now(UTC))
+    try:
+        with connect(warehouse.path, read_only=True) as db:
+            report = render(db, datetime.now(UTC))
+    except WarehouseError as error:
+        raise failure(error, context) from None
+    except duckdb.CatalogException:
+        raise PlainFailure(
+            f"The marts that the report is made of are not all in {warehouse.path}: build the "
+            "models first, for instance with the job full_refresh.",
+            permanent=True,
+        ) from None
     partial = path.with_suffix(".partial")
     partial.write_text(report.html, encoding="utf-8")
     partial.replace(path)
