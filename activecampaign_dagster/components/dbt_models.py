@@ -14,10 +14,16 @@ import duckdb
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
+from activecampaign_dagster.components.mistakes import ConfigurationError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt_metadata import Described, Relation
-from activecampaign_dagster.orchestration.failures import PlainFailure, dbt_failure, failure
+from activecampaign_dagster.orchestration.failures import (
+    PlainFailure,
+    dbt_failure,
+    dbt_reasons,
+    failure,
+)
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.sync.source import SCHEMA
@@ -175,14 +181,23 @@ def _check_memory() -> None:
 
 
 def prepare_manifest(project: DbtProject) -> None:
-    """Parse the dbt project if its manifest does not reflect its files or the database."""
+    """Parse the dbt project if its manifest does not reflect its files or the database.
+
+    Raises ConfigurationError if dbt cannot read it.
+    """
     os.environ[DATABASE_VARIABLE] = str(database_path())
     manifest = project.manifest_path
     is_current = manifest.exists() and manifest.stat().st_mtime > _newest(project.project_dir)
     # the manifest names tables in full, and DuckDB calls a database by its file's name
     if is_current and f'"database": "{database_path().stem}"' in manifest.read_text("utf-8"):
         return
-    project.preparer.prepare(project)
+    try:
+        project.preparer.prepare(project)
+    except DagsterDbtCliRuntimeError as error:
+        reasons = "\n    ".join(dbt_reasons(error))
+        raise ConfigurationError(
+            [f"{project.project_dir}: dbt cannot read the project.\n    {reasons}"]
+        ) from error
 
 
 def _newest(folder: Path) -> float:

@@ -60,11 +60,16 @@ def failure(
 
 
 def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> PlainFailure:
-    """A failed build of the models: what dbt said was wrong, without its stack traces."""
+    """A failed build of the models, shown as what dbt said was wrong."""
+    reasons = "\n".join(dbt_reasons(error))
+    return PlainFailure(f"dbt failed; all it said is in {log}.\n{reasons}", permanent=False)
+
+
+def dbt_reasons(error: DagsterDbtCliRuntimeError) -> list[str]:
+    """The lines in which dbt said what was wrong, without its stack traces."""
     said = str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
-    reasons = "\n".join(lines or [f"it ended with: {error}"])
-    return PlainFailure(f"dbt failed; all it said is in {log}.\n{reasons}", permanent=False)
+    return lines or [f"it ended with: {error}"]
 
 
 def _wait(context: dg.AssetExecutionContext) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from activecampaign_dagster.components.mistakes import ConfigurationError
 from activecampaign_dagster.orchestration.dbt_metadata import column_sources
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import DBT, load
@@ -226,6 +227,21 @@ def test_a_model_that_fails_is_named_with_the_reason_and_no_stack_trace(
     assert "stg_activecampaign__deals" in said
     assert "exist" in said
     assert "Traceback" not in said
+
+
+def test_a_project_that_dbt_cannot_read_is_a_mistake_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    models = tmp_path / "dbt_project"
+    shutil.copytree(ROOT / "dbt_project", models, ignore=shutil.ignore_patterns("target", "logs"))
+    (models / "models" / "marts" / "sales" / "deals.sql").write_text("select {% if %}")
+    with environment(monkeypatch, tmp_path), pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, {"dbt": DBT.format(models)}, activecampaign="streams: [deals]")
+    said = str(raised.value)
+    assert f"{models}: dbt cannot read the project." in said
+    assert "models/marts/sales/deals.sql" in said
+    assert "Traceback" not in said
+    assert "Stack Trace" not in said
 
 
 def test_a_memory_limit_that_is_no_size_is_named_before_dbt_starts(
