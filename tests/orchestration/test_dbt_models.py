@@ -89,7 +89,7 @@ def origins(metadata: dict[str, Any], column: str) -> set[str]:
 
 @pytest.mark.slow
 def test_a_column_of_a_mart_can_be_followed_to_the_streams_of_every_account(metadata):
-    assert sources(metadata, "marts/deals.value") == {"intermediate/int_deals__described.value"}
+    assert sources(metadata, "marts/deals.value") == {"staging/stg_activecampaign__deals.value"}
     assert sources(metadata, "staging/stg_activecampaign__deals.company_id") == {
         f"{account}/deals.{name}"
         for account in ("activecampaign", "shop")

@@ -1,3 +1,5 @@
+{{ config(materialized="table") }}
+
 with
     intervals as (select * from {{ ref("int_deals__stage_intervals") }}),
 

@@ -1,17 +1,55 @@
 with
-    deals as (select * from {{ ref("int_deals__described") }}),
+    deals as (select * from {{ ref("stg_activecampaign__deals") }}),
 
     contacts as (select * from {{ ref("contacts") }} where not is_deleted),
 
-    named as (
+    owners as (
+        select * from {{ ref("stg_activecampaign__users") }} where not is_deleted
+    ),
+
+    pipelines as (select * from {{ ref("int_pipelines__known") }}),
+
+    stages as (select * from {{ ref("int_deal_stages__known") }}),
+
+    decisions as (select * from {{ ref("int_deals__decisions") }}),
+
+    described as (
         select
             deals.*,
             contacts.full_name as contact,
             contacts.email as contact_email,
+            owners.full_name as owner,
+            pipelines.pipeline,
+            stages.stage,
+            stages.stage_position,
             deals.contact_id is not null
-            and contacts.contact_id is null as is_contact_missing
+            and contacts.contact_id is null as is_contact_missing,
+            deals.owner_id is not null and owners.user_id is null as is_owner_missing,
+            deals.pipeline_id is not null
+            and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
+            deals.stage_id is not null
+            and coalesce(stages.is_stage_missing, true) as is_stage_missing,
+            coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
+            decisions.closed_at
         from deals
-        left join contacts using (account, contact_id)
+        left join
+            contacts
+            on deals.account = contacts.account
+            and deals.contact_id = contacts.contact_id
+        left join
+            owners on deals.account = owners.account and deals.owner_id = owners.user_id
+        left join
+            pipelines
+            on deals.account = pipelines.account
+            and deals.pipeline_id = pipelines.pipeline_id
+        left join
+            stages
+            on deals.account = stages.account
+            and deals.stage_id = stages.stage_id
+        left join
+            decisions
+            on deals.account = decisions.account
+            and deals.deal_id = decisions.deal_id
     ),
 
     aged as (
@@ -68,7 +106,7 @@ with
             {{ local_month("created_at") }} as created_month,
             {{ local_date("closed_at") }} as closed_date,
             {{ local_month("closed_at") }} as closed_month
-        from named
+        from described
     )
 
 select *
