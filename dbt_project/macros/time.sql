@@ -3,7 +3,11 @@
 {%- endmacro %}
 
 {% macro local_date(instant) -%}
-    cast(({{ instant }} at time zone '{{ var("reporting_timezone") }}') as date)
+    {%- if var("reporting_timezone") == "UTC" -%}
+        cast(make_timestamp(epoch_us({{ instant }})) as date)
+    {%- else -%}
+        cast(({{ instant }} at time zone '{{ var("reporting_timezone") }}') as date)
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro local_month(instant) -%}
