@@ -1,26 +1,48 @@
-{% macro changed_since(rows, key, version, stamp) -%}
-    {%- if not is_incremental() -%} true
-    {%- else -%}
-        {%- set identity -%} hash({{ key | join(", ") }}, {{ version }}) {%- endset -%}
+{% macro loaded_until(rows, key, identity, loaded_identity, stamp) -%}
+    {%- set names = [] -%}
+    {%- if is_incremental() -%}
+        {%- set names = adapter.get_columns_in_relation(this) | map(
+            attribute="name"
+        ) -%}
+    {%- endif -%}
+    {%- if stamp in names -%}
+        {%- set newest = single_value(
+            "select epoch_us(max(" ~ stamp ~ ")) from " ~ this
+        ) -%}
+        {%- set until = "make_timestamptz(" ~ newest ~ ")" -%}
         {%- set query -%}
-            select epoch_us(min({{ stamp }}))
-            from (select {{ stamp }}, {{ identity }} as identity from ({{ rows }}))
-            anti join (select {{ identity }} as identity from {{ this }}) using (identity)
+            with
+                later as (
+                    select distinct {{ key | join(", ") }}
+                    from ({{ rows }})
+                    where {{ stamp }} > {{ until }}
+                )
+
+            select
+                (
+                    select bit_xor({{ identity }})
+                    from ({{ rows }})
+                    anti join later using ({{ key | join(", ") }})
+                ) is not distinct from (
+                    select bit_xor({{ loaded_identity }})
+                    from {{ this }}
+                    anti join later using ({{ key | join(", ") }})
+                )
         {%- endset -%}
-        {%- set oldest = single_value(query) -%}
-        {%- if oldest is none -%} false
-        {%- else -%} {{ stamp }} >= make_timestamptz({{ oldest | int }})
+        {%- if newest is not none and single_value(query) -%}
+            {{ return(until) }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 {% macro due(versions, key, version) -%}
     {%- if is_incremental() -%}
-        select distinct {{ key | join(", ") }}, {{ versions }}.{{ version }}
+        {%- set key = key | join(", ") -%}
+        select distinct {{ key }}, {{ versions }}.* exclude ({{ key }})
         from {{ versions }}
-        full join {{ this }} as loaded using ({{ key | join(", ") }})
+        full join {{ this }} as loaded using ({{ key }})
         where {{ versions }}.{{ version }} is distinct from loaded.{{ version }}
-    {%- else -%} select {{ key | join(", ") }}, {{ version }} from {{ versions }}
+    {%- else -%} select * from {{ versions }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -121,6 +121,22 @@ def test_any_history_leaves_the_incremental_models_as_if_built_anew(make_observe
         assert grown[table] == rebuilt[table], table
 
 
+def test_a_table_without_the_stamps_of_its_rows_is_compared_row_by_row(make_observed):
+    observed = make_observed(7, contacts=12, deals=5, field_values=40)
+    model = "int_contacts__custom_fields"
+    with serving(observed.account) as sandbox:
+        observed.warehouse.sync(sandbox, at=NOW)
+        observed.dbt.build(f"+{model}")
+        observed.dbt.execute(f"alter table intermediate.{model} drop column observed_at")
+        observed.account.churn(Random(7), 20)
+        observed.warehouse.sync(sandbox, at=NOW + timedelta(hours=1))
+    observed.dbt.build(f"+{model}")
+    query = f"select * exclude observed_at from intermediate.{model} order by contact_id"
+    grown = observed.dbt.rows(query)
+    observed.dbt.run("run", "--full-refresh", "--select", model)
+    assert grown == observed.dbt.rows(query)
+
+
 def test_these_are_all_incremental_models(manifest):
     incremental = {
         node["name"]

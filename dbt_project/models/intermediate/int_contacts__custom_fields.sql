@@ -8,22 +8,39 @@
     )
 }}
 
+{%- set values -%}
+    select * from {{ ref("contact_custom_fields") }} where contact_id is not null
+{%- endset -%}
+{%- set identity = "hash(custom_field_value_id, row_version)" -%}
+{%- set until = loaded_until(
+    values, ["account", "contact_id"], identity, "fingerprint", "observed_at"
+) %}
+
 with
-    custom_field_values as not materialized(
-        select * from {{ ref("contact_custom_fields") }} where contact_id is not null
-    ),
+    custom_field_values as not materialized({{ values }}),
 
     fingerprints as (
         select
             account,
             contact_id,
-            bit_xor(hash(custom_field_value_id, row_version)) as fingerprint
+            bit_xor({{ identity }}) as fingerprint,
+            max(observed_at) as observed_at
         from custom_field_values
+        {% if until %}
+            semi join
+                (
+                    select account, contact_id
+                    from custom_field_values
+                    where observed_at > {{ until }}
+                ) using (account, contact_id)
+        {% endif %}
         group by account, contact_id
     ),
 
     due_contacts as (
-        {{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
+        {% if until %}select * from fingerprints
+        {% else %}{{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
+        {% endif %}
     ),
 
     due_values as (
@@ -69,6 +86,7 @@ select
     contact_id,
     gathered.custom_fields,
     coalesce(gathered.filled_fields, 0) as filled_fields,
-    due_contacts.fingerprint
+    due_contacts.fingerprint,
+    due_contacts.observed_at
 from due_contacts
 left join gathered using (account, contact_id)

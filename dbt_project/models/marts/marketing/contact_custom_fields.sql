@@ -49,23 +49,23 @@
         using (account, custom_field_id)
 {%- endset %}
 
+{%- set identity = "hash(account, custom_field_value_id, row_version)" -%}
+{%- set until = loaded_until(
+    rows,
+    ["account", "custom_field_value_id"],
+    identity,
+    identity,
+    "observed_at",
+) %}
+
 with
-    -- what the sync wrote since, whenever that was, and values whose field changed
     due as (
         select *
         from ({{ rows }})
-        {% if is_incremental() %}
+        {% if until %} where observed_at > {{ until }}
+        {% elif is_incremental() %}
             anti join {{ this }} using (account, custom_field_value_id, row_version)
         {% endif %}
-        where
-            {{
-                changed_since(
-                    rows,
-                    ["account", "custom_field_value_id"],
-                    "row_version",
-                    "observed_at",
-                )
-            }}
     )
 
 select

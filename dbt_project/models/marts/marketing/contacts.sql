@@ -110,7 +110,12 @@ with
         from due_contacts
         inner join contacts using (account, contact_id)
         left join deal_totals using (account, contact_id)
-        left join custom_fields using (account, contact_id)
+        left join
+            (
+                select account, contact_id, custom_fields.custom_fields
+                from custom_fields
+                semi join due_contacts using (account, contact_id)
+            ) as custom_fields using (account, contact_id)
     )
 
 select *
