@@ -34,6 +34,7 @@ _MOST_IN_FLIGHT = 16
 _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account sets none
 _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
+_LONGEST_INTEGER = 20  # characters, in 64 bits
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
 
 
@@ -312,7 +313,7 @@ def _parse(content: bytes, status: int) -> dict[str, Any]:
         body = orjson.loads(content)
     except orjson.JSONDecodeError:
         try:  # lone surrogates are valid JSON escapes, but orjson refuses them
-            body = json.loads(content)
+            body = json.loads(content, parse_int=_number)
         except ValueError as error:
             kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
             raise _UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from error
@@ -320,6 +321,13 @@ def _parse(content: bytes, status: int) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise _UnusableError(Failure.BROKEN, f"{status} with {type(body).__name__}", status)
     return body
+
+
+def _number(digits: str) -> int | float:
+    """An integer as orjson reads it: a float beyond 64 bits, which it could not write either."""
+    if len(digits) <= _LONGEST_INTEGER and -(2**63) <= (number := int(digits)) < 2**64:
+        return number
+    return float(digits)
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -85,15 +85,18 @@ class Extraction:
             return self._client.page(self.read.stream.path, self.read.stream.collection, params)
 
         pages = read(walk, fetch, self._client.executor, lambda: self._client.in_flight)
+        staged = state()  # the walk counts a page before it is staged, which may fail
         try:
             for page in pages:
                 self._take(page)
+                staged = state()
                 if self._staging.segment_is_full:
-                    self._staging.close_segment(state())
+                    self._staging.close_segment(staged)
                 if time.monotonic() - self._reported > _REPORT_SECONDS:
                     self._report()
+            staged = state()
         finally:
-            self._staging.close_segment(state())
+            self._staging.close_segment(staged)
 
     def _note(self, text: str) -> None:
         if text not in self.facts["notes"]:

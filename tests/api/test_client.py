@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+import orjson
 import pytest
 
 from activecampaign_dagster.api import retry
@@ -282,3 +283,25 @@ def test_a_proxy_of_the_environment_is_used(
 def test_compressed_answers_are_asked_for(client: Client, sandbox: Sandbox) -> None:
     users(client)
     assert "gzip" in sandbox.requests[0].headers["accept-encoding"]
+
+
+NUMBERS = {
+    "18446744073709551615": 18446744073709551615,
+    "18446744073709551616": 18446744073709551616.0,
+    "-9223372036854775808": -9223372036854775808,
+    "-9223372036854775809": -9223372036854775809.0,
+    "9" * 5000: float("inf"),
+}
+
+
+@pytest.mark.parametrize("digits", NUMBERS, ids=lambda digits: digits[:20])
+@pytest.mark.parametrize("name", ["Ann", "\\ud800"])
+def test_a_number_beyond_64_bits_is_a_float_whatever_else_the_body_holds(
+    client: Client, sandbox: Sandbox, name: str, digits: str
+) -> None:
+    body = f'{{"users": [{{"id": "1", "firstName": "{name}", "n": {digits}}}]}}'
+    sandbox.faults.append(always(RAW(body=body.encode())))
+    (user,) = client.page("users", "users", {}).records
+    assert user["n"] == NUMBERS[digits]
+    assert type(user["n"]) is type(NUMBERS[digits])
+    assert orjson.dumps(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,28 @@ def test_a_page_longer_than_asked_for_is_taken_whole(tmp_path: Path) -> None:
     with serving(faults=[longer]) as sandbox:
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
+
+
+@pytest.mark.parametrize("path", ["contacts", "deals"])
+def test_a_page_that_could_not_be_staged_is_read_again_by_the_next_run(
+    path: str, tmp_path: Path
+) -> None:
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    deep: list[Any] = []
+    for _ in range(500):  # more levels can be read than written
+        deep = [deep]
+    with serving() as sandbox:
+        warehouse.sync(sandbox, streams=[path])
+        changed = datetime.now(UTC) - timedelta(hours=10)
+        for contact in list(sandbox.account.contacts.live):
+            sandbox.account.update_contact(contact, phone="0123", udate=changed)
+        for deal in list(sandbox.account.deals.live):
+            sandbox.account.update_deal(deal, title="renamed", mdate=changed)
+        sandbox.faults.append(nth({2}, faults.record(path, odd=deep), path))
+        with pytest.raises(TypeError, match="Recursion limit"):
+            warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])
+        assert warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])[path].resumed
+        assert differences(sandbox.account, warehouse.live(path), path) == []
 
 
 PERMANENT = [
