@@ -35,9 +35,10 @@ class Read:
     custom_fields: bool = False
 
     def __str__(self) -> str:
-        """What tells this read from another: the same text means the same pages."""
+        """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
-        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields}"
+        keeps = [None if t.keep is None else sorted(t.keep) for t in self.targets]
+        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields} {keeps}"
 
     @property
     def targets(self) -> tuple[Target, ...]:

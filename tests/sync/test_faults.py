@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from activecampaign_dagster.sandbox.faults import (
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.source import Mode
+from activecampaign_dagster.sync.source import Mode, Source, Target, default_targets
 from activecampaign_dagster.sync.stage import zstd
 from activecampaign_dagster.sync.warehouse import WarehouseError
 from tests.helpers import Warehouse, live, serving
@@ -191,6 +192,23 @@ def test_a_page_that_could_not_be_staged_is_read_again_by_the_next_run(
             warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])
         assert warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])[path].resumed
         assert differences(sandbox.account, warehouse.live(path), path) == []
+
+
+@pytest.mark.parametrize("mode", [Mode.FULL, Mode.INCREMENTAL])
+def test_what_was_staged_with_other_fields_is_read_again(mode: Mode, tmp_path: Path) -> None:
+    few = frozenset({"id", "cdate", "mdate", "isDisabled"})
+    warehouse = Warehouse(tmp_path / "a.duckdb", Source(targets=targets_keeping(few)))
+    with serving(faults=[nth({2}, error(400), "deals")]) as sandbox:
+        with pytest.raises(SyncError):
+            warehouse.sync(sandbox, mode, streams=["deals"])
+        warehouse.source = Source()
+        assert not warehouse.sync(sandbox, mode, streams=["deals"])["deals"].resumed
+        assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
+
+
+def targets_keeping(fields: frozenset[str]) -> tuple[Target, ...]:
+    """All streams, with only these fields of deals."""
+    return tuple(replace(t, keep=fields) if t.name == "deals" else t for t in default_targets())
 
 
 PERMANENT = [
