@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from activecampaign_dagster.api.client import Client, Page, Params
@@ -21,11 +22,20 @@ _REPORT_SECONDS = 10.0
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 
 
+class SideLoads(StrEnum):
+    """How the records came that were asked for with `include`."""
+
+    WHOLE = "whole"
+    IGNORED = "ignored"  # no page had any
+    INCOMPLETE = "incomplete"  # some pages had none, or not all that their parents list
+
+
 class Extraction:
     """One read under way: takes pages and stages what they hold.
 
     `tags` maps the ids of custom fields to personalisation tags, for `customFields`; None if
-    they could not be read, now or ever.
+    they could not be read, now or ever. `has_values`: whether earlier syncs landed all custom
+    field values.
     The facts that outlive a kill are kept in `staging.facts`.
     """
 
@@ -36,12 +46,15 @@ class Extraction:
         staging: Staging,
         log: logging.Logger,
         tags: Callable[[], Mapping[str, str] | None],
+        *,
+        has_values: bool,
     ) -> None:
         self.read = read
         self._client = client
         self._staging = staging
         self._log = log
         self._tags = tags
+        self._has_values = has_values
         self._shapes: dict[str, set[tuple[str, ...]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0
@@ -54,7 +67,7 @@ class Extraction:
         facts.setdefault("watermark", None)
         facts.setdefault("extras", {})
         facts.setdefault("notes", [])
-        facts.setdefault("include", None)  # None: not known yet
+        facts.setdefault("include", None)  # SideLoads; None: not known yet
         facts.setdefault("custom_fields", read.custom_fields)  # whether records have them
 
     @property
@@ -72,7 +85,14 @@ class Extraction:
         changed = self.read.changed_since(self._staging.began - self.read.margin - _CLOCK_SKEW)
         if resumed and changed:
             # what changed behind the part that was read before the kill
-            again = Extraction(changed, self._client, self._staging, self._log, self._tags)
+            again = Extraction(
+                changed,
+                self._client,
+                self._staging,
+                self._log,
+                self._tags,
+                has_values=self._has_values,
+            )
             again._walk(_walk_for(changed, None, self._note), walk.state)
             self.requests += again.requests
         self._report()
@@ -95,6 +115,7 @@ class Extraction:
                 if time.monotonic() - self._reported > _REPORT_SECONDS:
                     self._report()
             staged = state()
+            self._note_side_loads()
         finally:
             self._staging.close_segment(staged)
 
@@ -145,15 +166,9 @@ class Extraction:
         return True
 
     def _take_side(self, page: Page, records: list[Any]) -> None:
-        """The side-loaded records of the parents that count."""
+        """The side-loaded records of the parents that count, as long as all of them come."""
         include = str(self.read.include)
         values = page.body.get(include)
-        if self.facts["include"] is None:
-            self.facts["include"] = isinstance(values, list)
-            if not self.facts["include"]:
-                self._without(f"The API ignored include={include}")
-        if not self.facts["include"]:
-            return
         parents = {str(r["id"]): r for r in records if isinstance(r, dict) and "id" in r}
         listed = {str(i) for r in parents.values() for i in _list(r.get(include))}
         of_parents = [
@@ -162,8 +177,17 @@ class Extraction:
             if isinstance(value, dict)
             and (str(value.get("id")) in listed or str(value.get("contact")) in parents)
         ]
-        if not listed <= {str(value.get("id")) for value in of_parents}:
-            self._without(f"include={include} left records out")
+        came = SideLoads.WHOLE
+        if not isinstance(values, list):
+            came = SideLoads.IGNORED
+        elif not listed <= {str(value.get("id")) for value in of_parents}:
+            came = SideLoads.INCOMPLETE
+        if self.facts["include"] not in {None, came}:
+            came = SideLoads.INCOMPLETE
+        self.facts["include"] = came
+        if came is not SideLoads.WHOLE:
+            self.facts["custom_fields"] = False
+            return
         if self.read.side:
             self._stage(self.read.side, of_parents)
         if self.facts["custom_fields"]:
@@ -177,7 +201,7 @@ class Extraction:
         if tags is None:
             self.facts["custom_fields"] = False
             self._note(
-                "The custom fields could not be read, so customFields stay empty until they can."
+                "The custom fields could not be read: customFields stay as they are until they can."
             )
             return
         found: dict[str, dict[str, Any]] = {contact: {} for contact in contacts}
@@ -187,11 +211,29 @@ class Extraction:
         for contact, record in contacts.items():
             record["customFields"] = dict(sorted(found[contact].items()))
 
-    def _without(self, reason: str) -> None:
-        """From here on side-loads are not trusted, and contacts have no `customFields`."""
-        self.facts["include"] = self.facts["custom_fields"] = False
-        source = f"/{self.read.include}" if self.read.side else "what earlier syncs landed"
-        self._note(f"{reason}; custom field values are taken from {source} instead.")
+    def _note_side_loads(self) -> None:
+        """Say what comes of side-loads that did not come as they should."""
+        include = self.read.include
+        if not include or self.facts["include"] in {None, SideLoads.WHOLE}:
+            return
+        ignored = self.facts["include"] == SideLoads.IGNORED
+        if self.read.side:
+            remedy = f"custom field values are taken from /{include} instead."
+        elif not ignored:
+            when = "this window is read again" if self.read.until else "the next sync reads them"
+            remedy = (
+                f"customFields of these contacts stay as they are until {when}. If this comes "
+                "again and again, enable custom_field_values."
+            )
+        elif self._has_values:
+            remedy = "custom field values are taken from what earlier syncs landed instead."
+        else:
+            remedy = (
+                "customFields stay as they are. Enable custom_field_values, and sync it in full, "
+                "to have them filled."
+            )
+        reason = f"The API ignored include={include}"
+        self._note(f"{reason if ignored else f'include={include} left records out'}; {remedy}")
 
     def _stage(self, target: Target, records: list[Any]) -> None:
         """Write records of a target, noticing fields that nobody declared."""

@@ -203,14 +203,20 @@ def _merge(
     stamp = [batch.at, batch.sync_id]
     names = ", ".join(quoted(column.name) for column in columns)
     own, hidden_at, hide = "_synced_at, _sync_id", "", ""
+    absent = [c.name for c in tables.columns(db, batch.target) if c.key in batch.absent]
+    carried = "".join(f", {quoted(name)}" for name in absent)
+    updated = "id in (select id from temp.verdict where verdict = 'update')"
     if batch.target.stream.stub_flag:
         own, hidden_at, hide = f"{own}, _hidden_at", ", hidden_at", ", _hidden_at = v.hidden_at"
     db.execute(
-        f"delete from {table} where id in (select id from temp.verdict where verdict = 'update')"
+        f"create or replace temp table carried as select id{carried} from {table} "
+        f"where {bool(absent)} and {updated}"
     )
+    db.execute(f"delete from {table} where {updated}")
     db.execute(
-        f"insert into {table} ({names}, {own}) select {names}, ?, ?{hidden_at} from {rows} join "
-        "(from temp.verdict select id, hidden_at where verdict in ('insert', 'update')) using (id)",
+        f"insert into {table} ({names}, {own}{carried}) select {names}, ?, ?{hidden_at}{carried} "
+        f"from {rows} join (from temp.verdict select id, hidden_at where verdict in "
+        "('insert', 'update')) using (id) left join temp.carried using (id)",
         stamp,
     )
     db.execute(

@@ -22,7 +22,7 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.sync import migrate, tables
 from activecampaign_dagster.sync.account_lock import account_lock
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
-from activecampaign_dagster.sync.extract import Extraction
+from activecampaign_dagster.sync.extract import Extraction, SideLoads
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
@@ -87,9 +87,11 @@ def sync(
         migrate.retype(db, source)
         known = tables.watermarks(db, source)
         tags = stored_tags(db, source)
+        has_values = "custom_field_values" in source.enabled & tables.read_in_full(db, source)
     with account_lock(client.base_url, log, limited=client.is_limited):
         reads = plan(source, request, known)
-        yield from _Run(source, request, client, connect, staging, log, tags).outcomes(reads)
+        run = _Run(source, request, client, connect, staging, log, tags, has_values=has_values)
+        yield from run.outcomes(reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,12 @@ class _Run:
         staging: Path,
         log: logging.Logger,
         tags: dict[str, str],
+        *,
+        has_values: bool,
     ) -> None:
         self._source = source
         self._stored_tags = tags
+        self._has_values = has_values
         self._request = request
         self._client = client
         self._connect = connect
@@ -171,7 +176,9 @@ class _Run:
             self._request.at,
             resumable=read.stream.replication_key is not None,
         )
-        extraction = Extraction(read, self._client, staged, self._log, self._tags.result)
+        extraction = Extraction(
+            read, self._client, staged, self._log, self._tags.result, has_values=self._has_values
+        )
         try:
             extraction.run()
         except BaseException:
@@ -203,14 +210,15 @@ class _Run:
     def _landed(self, db: duckdb.DuckDBPyConnection, complete: _Complete) -> list[Outcome]:
         """Land one read, all that it feeds in one transaction, and forget what was staged."""
         read, staged, facts = complete.read, complete.staged, complete.extraction.facts
-        without_side = facts["include"] is False
+        came = facts["include"] if read.include else SideLoads.WHOLE
+        ignored, without_side = came == SideLoads.IGNORED, came not in {None, SideLoads.WHOLE}
         targets = [t for t in read.targets if not (without_side and t is read.side)]
         watermark = facts["watermark"] and datetime.fromisoformat(facts["watermark"])
-        lacks = read.custom_fields and not facts["custom_fields"]
-        # a window says nothing about what lies after it; without tags contacts are read again
-        moves_on = read.until is None and not (lacks and not without_side)
-        # where the values are still to be read by themselves, that read fills
-        fills = read.include is None or (without_side and not read.side)
+        lacks = read.include and read.custom_fields and not facts["custom_fields"]
+        # a window says nothing about what lies after it; contacts without their custom fields are
+        # read again, unless those come with the values or would not come then either
+        moves_on = read.until is None and (not lacks or ignored or (without_side and read.side))
+        fills = read.include is None or (ignored and not read.side and self._has_values)
         batches = [
             Batch(
                 target=target,

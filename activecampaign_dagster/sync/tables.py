@@ -185,3 +185,12 @@ def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datet
     ).fetchall()
     names = {target.name: target.table for target in source.targets}
     return {name: watermark for name, table, watermark in rows if names.get(name) == table}
+
+
+def read_in_full(db: duckdb.DuckDBPyConnection, source: Source) -> set[str]:
+    """The streams of which a full sync has landed."""
+    rows = db.execute(
+        f"select stream from {SCHEMA}._streams where account = ? and last_full_sync_at is not null",
+        [source.name],
+    ).fetchall()
+    return {name for (name,) in rows}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from activecampaign_dagster.sandbox.account import Account
-from activecampaign_dagster.sandbox.faults import changed
+from activecampaign_dagster.sandbox.faults import always, changed, error, nth
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sync.custom_fields import personalisation_tags
+from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.source import Mode, Source
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
@@ -80,12 +81,93 @@ def test_without_the_stream_of_values_custom_fields_come_from_what_was_landed(
     sandbox.account.include_honoured = False
     outcomes = warehouse.sync(sandbox, streams=["contacts"])
     assert set(outcomes) == {"contacts"}
-    assert "what earlier syncs landed" in outcomes["contacts"].notes[0]
+    assert "Enable custom_field_values" in outcomes["contacts"].notes[0]
     found = warehouse.query('select distinct "customFields" from activecampaign.contacts')
-    assert found == [("{}",)]
+    assert found == [(None,)], "nothing is known about them"
     warehouse.sync(sandbox, streams=STREAMS)
-    warehouse.sync(sandbox, streams=["contacts"])
+    warehouse.query("""update activecampaign.contacts set "customFields" = '{}'""")
+    outcomes = warehouse.sync(sandbox, streams=["contacts"])
+    assert "what earlier syncs landed" in outcomes["contacts"].notes[0]
     assert_right(sandbox, warehouse)
+
+
+def left_out(body: dict[str, list[object]]) -> None:
+    body["fieldValues"].pop()
+
+
+def ignored(body: dict[str, list[object]]) -> None:
+    del body["fieldValues"]
+    for contact in body["contacts"]:
+        contact.pop("fieldValues")
+
+
+@pytest.mark.parametrize(
+    ("change", "page"), [(left_out, 1), (left_out, 2), (ignored, 1), (ignored, 2), (ignored, 3)]
+)
+def test_after_values_were_left_out_once_their_contacts_are_read_again(
+    sandbox: Sandbox, warehouse: Warehouse, change: Callable[..., None], page: int
+) -> None:
+    account = sandbox.account
+    warehouse.sync(sandbox, streams=["contacts"])
+    for contact in account.contacts.live:
+        account.update_contact(contact, phone="0123")
+        account.set_field_value(contact, 1, "new")
+    before = warehouse.table("contacts")
+    watermark = "select watermark from activecampaign._streams where stream = 'contacts'"
+    reached = warehouse.query(watermark)
+    sandbox.faults.append(nth({page}, changed(change), "contacts"))
+    outcome = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])["contacts"]
+    assert outcome.notes == (
+        "include=fieldValues left records out; customFields of these contacts stay as they are "
+        "until the next sync reads them. If this comes again and again, enable "
+        "custom_field_values.",
+    )
+    for number, row in warehouse.table("contacts").items():
+        assert row["customFields"] == before[number]["customFields"]
+        assert row["phone"] == "0123"
+    assert warehouse.query(watermark) == reached
+    assert warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])["contacts"].notes == ()
+    assert differences(account, warehouse.live("contacts"), "contacts") == []
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_ignored_include_leaves_custom_fields_as_they_are_if_nobody_reads_the_values(
+    sandbox: Sandbox, warehouse: Warehouse, enabled: bool
+) -> None:
+    warehouse.sync(sandbox, streams=["contacts"] if enabled else STREAMS)
+    if not enabled:  # what is in their table is from before
+        warehouse.source = Source(enabled=Source().enabled - {"custom_field_values"})
+        warehouse.query('update activecampaign.custom_field_values set "value" = null')
+    before = warehouse.table("contacts")
+    sandbox.account.include_honoured = False
+    moved = sandbox.account.contacts.live[0]
+    sandbox.account.update_contact(moved, phone="0123")
+    outcome = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])["contacts"]
+    assert "stay as they are. Enable custom_field_values" in outcome.notes[0]
+    after = warehouse.table("contacts")
+    assert after[moved]["phone"] == "0123"
+    for number, row in before.items():
+        assert after[number]["customFields"] == row["customFields"]
+    reached = "select watermark >= max(udate) from activecampaign._streams, activecampaign.contacts"
+    assert warehouse.query(f"{reached} where stream = 'contacts' group by watermark") == [(True,)]
+
+
+def test_contacts_that_change_while_the_fields_cannot_be_read_keep_their_custom_fields(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox, streams=["contacts"])
+    before = warehouse.table("contacts")
+    for contact in sandbox.account.contacts.live:
+        sandbox.account.update_contact(contact, phone="0123")
+    sandbox.account.add_contact()
+    sandbox.faults.append(always(error(422), "fields"))
+    with pytest.raises(SyncError, match="refused"):
+        warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])
+    after = warehouse.table("contacts")
+    assert len(after) == len(before) + 1
+    for number, row in before.items():
+        assert after[number]["phone"] == "0123"
+        assert after[number]["customFields"] == row["customFields"]
 
 
 def test_an_include_that_leaves_records_out_is_noticed(
