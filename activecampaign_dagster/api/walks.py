@@ -1,5 +1,6 @@
 """Walks over a collection that return every record that is live from their start to their end,
-whatever is added, changed or deleted between the requests.
+whatever is added, changed or deleted between the requests, as long as the API sends right pages
+and, where there is no cursor, keeps its order.
 
 A walk is a pure coordinator: `requests(room)` names the requests to send next, `take(request,
 page)` digests an answer, `state()` is what a later process needs to go on. `read` drives one with
@@ -7,8 +8,10 @@ requests in flight together. A record may come more than once, never not at all.
 
 Facts used (API v3 documentation and recorded responses): `id_greater` with `orders[id]` works on
 contacts only; deals can be ordered by `cdate` and filtered by `filters[created_after]`, inclusive,
-but how that filter reads a time-zone offset is not documented; the rest has plain offsets. A page
-shorter than the limit is the last one; `meta.total` may be missing and is only ever a hint.
+but how that filter reads a time-zone offset is not documented; the rest has plain offsets, in an
+order that nobody promises (without `orders`, deals were recorded in none that is known). A page
+shorter than the limit is taken for the last one; `meta.total` may be missing and is only ever a
+hint here. Before what did not come is deleted, it is compared with it (see `sync/census.py`).
 """
 
 from __future__ import annotations
@@ -139,10 +142,13 @@ class Patience:
 class OffsetWalk:
     """Offset pages that overlap by one row.
 
-    Records keep their order among each other, so a page that shows one already seen leaves no gap
-    before it. When a page shows none, the list has shifted, and the walk steps back until one does
-    or it is at the start. Pages may be in flight together: which of two was answered first does
-    not matter to the argument.
+    This relies on records keeping their order among each other from one request to the next: then
+    a page that shows one already seen leaves no gap before it. The API does not promise that, and
+    a list that comes in another order may skip records; the count of what came guards deletions.
+
+    When a page shows none already seen, the list has shifted, and the walk steps back until one
+    does or it is at the start. Pages may be in flight together: which of two was answered first
+    does not matter to the argument.
 
     filters: further parameters of every request. limit: rows per page, at least 2.
     """

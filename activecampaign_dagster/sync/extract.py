@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from activecampaign_dagster.api.client import Client, Page, Params
+from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
-from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
+from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
 from activecampaign_dagster.sync.plan import Read
@@ -19,6 +19,11 @@ from activecampaign_dagster.sync.source import Target
 from activecampaign_dagster.sync.stage import Staging
 
 _REPORT_SECONDS = 10.0
+_NEWEST_FIRST: Mapping[WalkKind, Params] = {
+    WalkKind.ID: {"orders[id]": "DESC"},
+    WalkKind.CREATED: {"orders[cdate]": "DESC"},
+    WalkKind.OFFSET: {},
+}
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 
 
@@ -80,7 +85,7 @@ class Extraction:
         resumed = self._staging.resumed
         if resumed:
             self._log.info("%s: going on after %s rows", self.read.name, self.facts["rows"])
-        walk = _walk_for(self.read, self._staging.walk, self._note)
+        walk = _walk_for(self.read, self._staging.walk, self.note)
         self._walk(walk, walk.state)
         changed = self.read.changed_since(self._staging.began - self.read.margin - _CLOCK_SKEW)
         if resumed and changed:
@@ -93,9 +98,16 @@ class Extraction:
                 self._tags,
                 has_values=self._has_values,
             )
-            again._walk(_walk_for(changed, None, self._note), walk.state)
+            again._walk(_walk_for(changed, None, self.note), walk.state)
             self.requests += again.requests
         self._report()
+
+    def newest(self) -> Page:
+        """One more page: the records added last, if the collection can be asked for them."""
+        self.requests += 1
+        stream = self.read.stream
+        params = {"limit": PAGE_SIZE, **_NEWEST_FIRST[stream.walk]}
+        return self._client.page(stream.path, stream.collection, params)
 
     def _walk(self, walk: Walk, state: Callable[[], State]) -> None:
         """Take every page of `walk`; `state` is where a later process goes on."""
@@ -119,7 +131,8 @@ class Extraction:
         finally:
             self._staging.close_segment(staged)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Say something about this read in the log and in its outcome, once."""
         if text not in self.facts["notes"]:
             self.facts["notes"].append(text)
             self._log.warning("%s: %s", self.read.name, text)
@@ -133,6 +146,9 @@ class Extraction:
         records = [record for record in page.records if self._counts(record)]
         if self.read.include and page.records:
             self._take_side(page, records)
+        if self.read.include and not self.read.main:
+            ids = [{"id": i} for record in records if (i := record_id(record))]
+            self._staging.add(self.read.stream.name, ids)  # to be counted
         if self.read.main:
             self._stage(self.read.main, records)
         if self.read.stream.name == "custom_fields":
@@ -156,7 +172,7 @@ class Extraction:
             # how the API reads offsets is not known: up to a day off is no wonder
             slack = self.read.margin + timedelta(days=1)
             if (since and stamp < since - slack) or (until and stamp > until + slack):
-                self._note("The API returned records outside the date filter; they were left out.")
+                self.note("The API returned records outside the date filter; they were left out.")
             return False
         # a stamp in the future would keep later changes from being read
         stamp = min(stamp, self._staging.began)
@@ -200,7 +216,7 @@ class Extraction:
         tags = self._tags()
         if tags is None:
             self.facts["custom_fields"] = False
-            self._note(
+            self.note(
                 "The custom fields could not be read: customFields stay as they are until they can."
             )
             return
@@ -233,7 +249,7 @@ class Extraction:
                 "to have them filled."
             )
         reason = f"The API ignored include={include}"
-        self._note(f"{reason if ignored else f'include={include} left records out'}; {remedy}")
+        self.note(f"{reason if ignored else f'include={include} left records out'}; {remedy}")
 
     def _stage(self, target: Target, records: list[Any]) -> None:
         """Write records of a target, noticing fields that nobody declared."""

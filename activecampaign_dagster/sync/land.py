@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import duckdb
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import tables
 from activecampaign_dagster.sync.cast import load, misfits, version
+from activecampaign_dagster.sync.census import Census, doubt, ids_in
 from activecampaign_dagster.sync.custom_fields import fill_custom_fields
 from activecampaign_dagster.sync.source import SCHEMA, Source, Target
 from activecampaign_dagster.sync.tables import Column, relation, stub_sql
@@ -30,6 +31,10 @@ _SCRATCH = "_landing"
 _SMALL_BYTES = 150_000_000
 # Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
 _THREADS_IF_SMALL, _THREADS = 2, 1
+
+
+class UnsureError(Exception):
+    """Rows would be deleted, but the account may still have them: it has to be asked again."""
 
 
 class ShiftedError(Exception):
@@ -64,7 +69,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """What became of a batch: row counts, and the columns that it added."""
+    """What became of a batch: row counts, and the columns that it added.
+
+    doubt: why rows that a full read did not bring are kept; None if they are not.
+    """
 
     inserted: int
     updated: int
@@ -74,24 +82,33 @@ class Landed:
     live_rows: int
     deleted_rows: int
     new_columns: tuple[str, ...]
+    doubt: str | None = None
 
 
 def land(
-    db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch], folder: Path
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    batches: Sequence[Batch],
+    folder: Path,
+    census: Census,
 ) -> list[Landed]:
     """Merge batches into their tables and move their streams on, all in one transaction.
 
     The newer version by replication key wins (creation stamp where that is null), ties go to the
     one read later, and a stub never replaces a full row, but marks it as hidden. Rows that stay
-    as they are are not written. Raises ShiftedError, with nothing changed, if a batch is not what
-    was expected. folder: where typed rows may be kept meanwhile.
+    as they are are not written. Raises, with nothing changed, ShiftedError if a batch is not what
+    was expected, and UnsureError if rows would be deleted that the account may still have (see
+    `census`), unless it was asked again: then they are kept.
+
+    batches: of one read. folder: where typed rows may be kept meanwhile. census: of the collection
+    that was read.
     """
     threads = _THREADS_IF_SMALL if _are_small(batches) else _THREADS
     db.execute(f"set threads = {threads}")
     for megabytes in _MEGABYTES:
         db.execute(f"set memory_limit = '{megabytes * threads}MB'")
         with suppress(duckdb.OutOfMemoryException):
-            return _attempt(db, source, batches, folder)
+            return _attempt(db, source, batches, folder, census)
     names = ", ".join(batch.target.name for batch in batches)
     raise WarehouseError(
         f"Landing {names} takes more than {_MEGABYTES[-1]} MB of memory per thread, which no "
@@ -100,7 +117,11 @@ def land(
 
 
 def _attempt(
-    db: duckdb.DuckDBPyConnection, source: Source, batches: Sequence[Batch], folder: Path
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    batches: Sequence[Batch],
+    folder: Path,
+    census: Census,
 ) -> list[Landed]:
     added = [_widen(db, batch) for batch in batches]
     columns = [
@@ -111,7 +132,40 @@ def _attempt(
         for batch, of_batch in zip(batches, columns, strict=True):
             load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
         with transaction(db):
-            return [_land(db, source, *each) for each in zip(batches, columns, added, strict=True)]
+            why = _doubt(db, batches, census)
+            keep = why is not None and census.newest is not None
+            landed = [
+                _land(db, source, *each, keep=keep)
+                for each in zip(batches, columns, added, strict=True)
+            ]
+            if why and not keep and any(each.deleted for each in landed):
+                raise UnsureError(why)
+            return [replace(each, doubt=why) for each in landed] if keep else landed
+
+
+def _doubt(
+    db: duckdb.DuckDBPyConnection,
+    batches: Sequence[Batch],
+    census: Census,
+) -> str | None:
+    """See `census.doubt`. Records that only their children's table knows count as known, too."""
+    if not any(batch.is_full for batch in batches):
+        return None
+    came, known = ids_in(census.segments), []
+    for batch in batches:
+        table = relation(batch.target.table)
+        if batch.target.stream.path != census.path:
+            known.append(
+                f"select contact as id, true as live from {table} where _deleted_at is null"
+            )
+            continue
+        known.append(f"select id, _deleted_at is null as live from {table}")
+        rows = _typed(batch)
+        came = (
+            f"select id from {rows} where id is not null union all "
+            f"select null from (select distinct _record::varchar from {rows} where id is null)"
+        )
+    return doubt(db, census, came, " union all ".join(known))
 
 
 @contextmanager
@@ -159,7 +213,12 @@ def _land(
     batch: Batch,
     columns: Sequence[Column],
     added: Sequence[Column],
+    *,
+    keep: bool,
 ) -> Landed:
+    """Land one batch; `keep`: it is not all that the account has, so nothing follows from it."""
+    if keep:
+        batch = replace(batch, is_full=False, watermark=None)
     table, rows = relation(batch.target.table), _typed(batch)
     rejected = _reject(db, source, batch, rows, columns)
     _merge(db, batch, rows, table, columns)

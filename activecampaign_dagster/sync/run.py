@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.api.client import Client, Page
 from activecampaign_dagster.api.errors import (
     ActiveCampaignError,
     AddressError,
     CredentialsError,
     PermanentError,
 )
+from activecampaign_dagster.api.walks import record_id
 from activecampaign_dagster.sync import migrate, tables
 from activecampaign_dagster.sync.account_lock import account_lock
+from activecampaign_dagster.sync.census import Census
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction, SideLoads
-from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
+from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, UnsureError, land
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
 from activecampaign_dagster.sync.stage import Staging, forget
@@ -96,13 +99,17 @@ def sync(
 
 @dataclass(frozen=True, slots=True)
 class _Complete:
-    """A read that is staged to its end. expected: rows by target that the account must have."""
+    """A read that is staged to its end.
+
+    expected: rows by target that the account must have. newest: a page asked for after the read.
+    """
 
     read: Read
     staged: Staging
     extraction: Extraction
     expected: Mapping[str, int]
     seconds: float
+    newest: Page | None = None
 
 
 class _Run:
@@ -129,7 +136,8 @@ class _Run:
         self._staging = staging
         self._log = log
         self._tags: Future[dict[str, str] | None] = Future()
-        self._again: list[Read] = []  # to be read (once more), as the first read showed
+        # what is to be read (once more), as the first read showed
+        self._again: list[tuple[Read, Callable[[], _Complete]]] = []
 
     def outcomes(self, reads: tuple[Read, ...]) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
@@ -157,8 +165,8 @@ class _Run:
                     for error in failures.values():
                         if isinstance(error, hopeless):
                             raise error
-                    for again in self._again:
-                        pending[threads.submit(self._extract, again)] = again
+                    for read, again in self._again:
+                        pending[threads.submit(again)] = read
                     self._again.clear()
             finally:
                 if pending:
@@ -203,7 +211,10 @@ class _Run:
                         outcomes += self._landed(db, each)
                     except ShiftedError:
                         each.staged.remove()
-                        self._again.append(each.read)
+                        self._again.append((each.read, partial(self._extract, each.read)))
+                    except UnsureError as doubt:
+                        self._log.info("%s: asking again, for %s", each.read.name, doubt)
+                        self._again.append((each.read, partial(self._asked_again, each)))
         finally:
             yield from outcomes
 
@@ -236,12 +247,12 @@ class _Run:
             )
             for target in targets
         ]
-        landed = land(db, self._source, batches, staged.folder) if batches else []
+        landed = self._merged(db, complete, batches) if batches else []
         forget(self._staging, {target.name for target in targets})
         staged.remove()
         if without_side and read.side:
             side = Read(stream=read.side.stream, main=read.side, custom_fields=read.custom_fields)
-            self._again.append(side)
+            self._again.append((side, partial(self._extract, side)))
         return [
             Outcome(
                 target=target,
@@ -259,6 +270,26 @@ class _Run:
             )
             for target, counts in zip(targets, landed, strict=True)
         ]
+
+    def _merged(
+        self, db: duckdb.DuckDBPyConnection, complete: _Complete, batches: list[Batch]
+    ) -> list[Landed]:
+        """Merge batches into their tables, with what is known about how many records there are."""
+        stream, staged, newest = complete.read.stream, complete.staged, complete.newest
+        census = Census(
+            path=stream.path,
+            total=newest.total if newest else complete.extraction.facts["total"] or None,
+            newest=[i for r in newest.records if (i := record_id(r))] if newest else None,
+            segments=() if complete.read.main else staged.files(stream.name),
+        )
+        landed = land(db, self._source, batches, staged.folder, census)
+        for doubt in {each.doubt for each in landed if each.doubt}:
+            complete.extraction.note(doubt)
+        return landed
+
+    def _asked_again(self, complete: _Complete) -> _Complete:
+        """The same read with what the account holds now, where rows would be deleted in doubt."""
+        return replace(complete, newest=complete.extraction.newest())
 
     def _expected(self, read: Read) -> dict[str, int]:
         """After a kill, what was deleted since must not be landed as live: ask for the totals."""
