@@ -181,17 +181,23 @@ def test_a_page_that_could_not_be_staged_is_read_again_by_the_next_run(
     for _ in range(500):  # more levels can be read than written
         deep = [deep]
     with serving() as sandbox:
+        touch_all(sandbox.account, "old", timedelta(hours=11))
         warehouse.sync(sandbox, streams=[path])
-        changed = datetime.now(UTC) - timedelta(hours=10)
-        for contact in list(sandbox.account.contacts.live):
-            sandbox.account.update_contact(contact, phone="0123", udate=changed)
-        for deal in list(sandbox.account.deals.live):
-            sandbox.account.update_deal(deal, title="renamed", mdate=changed)
+        touch_all(sandbox.account, "new", timedelta(hours=10))  # not read for being recent
         sandbox.faults.append(nth({2}, faults.record(path, odd=deep), path))
         with pytest.raises(TypeError, match="Recursion limit"):
             warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])
         assert warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])[path].resumed
         assert differences(sandbox.account, warehouse.live(path), path) == []
+
+
+def touch_all(account: Account, text: str, ago: timedelta) -> None:
+    """Change all contacts and deals, some time ago."""
+    stamp = datetime.now(UTC) - ago
+    for contact in account.contacts.live:
+        account.update_contact(contact, phone=text, udate=stamp)
+    for deal in account.deals.live:
+        account.update_deal(deal, title=text, mdate=stamp)
 
 
 @pytest.mark.parametrize("mode", [Mode.FULL, Mode.INCREMENTAL])
