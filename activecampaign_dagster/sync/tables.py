@@ -103,10 +103,14 @@ def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
 def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
     """List a table in `_streams`, where the models look up the tables of all accounts.
 
-    Whatever was known about an earlier table does not hold for this one.
+    Whatever was known about an earlier table does not hold for this one. A table that another
+    account has is that account under its new name.
     """
     owner = [source.name, target.name]
-    db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
+    db.execute(
+        f"delete from {SCHEMA}._streams where stream = ? and (account = ? or table_name = ?)",
+        [target.name, source.name, target.table],
+    )
     db.execute(
         f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
         [*owner, target.table, str(target.sync_type)],
