@@ -132,6 +132,7 @@ def test_every_key_is_tested_and_begins_with_the_account(manifest, models):
         "deals_snapshot",
         "deal_stages_snapshot",
         "deal_groups_snapshot",
+        "users_snapshot",
     }
 
 

@@ -122,3 +122,20 @@ def test_fields_whose_names_collide_keep_a_column_each(observed):
     names = {column["column_name"] for column in columns}
     assert {"size", f"size_{newest}", f"size_{newest}_{newest}"} <= names
     assert len(columns) == fields + 6
+
+
+def test_an_owner_who_left_keeps_the_name(observed):
+    observed.sync(at=NOW)
+    observed.dbt.build("+owner_performance")
+    deals = observed.dbt.rows(
+        "select owner_id, owner, count(*) as deals from marts.deals where owner is not null "
+        "group by all order by deals desc"
+    )
+    observed.account.delete_user(deals[0]["owner_id"])
+    observed.sync(at=NOW + timedelta(hours=1))
+    observed.dbt.build(tests=True)
+    rows = observed.dbt.rows(
+        "select distinct owner, is_owner_missing from marts.deals where owner_id = $1",
+        [deals[0]["owner_id"]],
+    )
+    assert rows == [{"owner": deals[0]["owner"], "is_owner_missing": True}]

@@ -3,9 +3,7 @@ with
 
     contacts as (select * from {{ ref("contacts") }} where not is_deleted),
 
-    owners as (
-        select * from {{ ref("stg_activecampaign__users") }} where not is_deleted
-    ),
+    owners as (select * from {{ ref("int_users__known") }}),
 
     pipelines as (select * from {{ ref("int_pipelines__known") }}),
 
@@ -26,7 +24,8 @@ with
             end as stage_position,
             deals.contact_id is not null
             and contacts.contact_id is null as is_contact_missing,
-            deals.owner_id is not null and owners.user_id is null as is_owner_missing,
+            deals.owner_id is not null
+            and coalesce(owners.is_user_missing, true) as is_owner_missing,
             deals.pipeline_id is not null
             and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
             deals.stage_id is not null
