@@ -139,3 +139,38 @@ def test_an_owner_who_left_keeps_the_name(observed):
         [deals[0]["owner_id"]],
     )
     assert rows == [{"owner": deals[0]["owner"], "is_owner_missing": True}]
+
+
+VALUES = "select currency, sum(value)::double as v from {} where currency is not null group by 1"
+VERSIONS = "select count(*) as n from snapshots.deals_snapshot"
+
+
+def test_a_currencys_decimals_can_be_corrected_and_the_history_follows(observed):
+    dbt = observed.dbt
+    observed.sync(at=NOW)
+    dbt.build("+pipeline_daily", "+deals")
+    events = VALUES.format("intermediate.int_deals__events")
+    before = {row["currency"]: row["v"] for row in dbt.rows(events)}
+    versions = dbt.rows(VERSIONS)
+    dbt.execute("update seeds.currency_decimals set decimals = 2 where currency = 'JPY'")
+    dbt.build("+pipeline_daily", "+deals", "--exclude", "currency_decimals")
+    after = {row["currency"]: row["v"] for row in dbt.rows(events)}
+    assert before["JPY"] > 0
+    assert after == before | {"JPY": pytest.approx(before["JPY"] / 100)}
+    assert dbt.rows(VERSIONS) == versions
+
+
+def test_a_snapshot_that_was_made_of_units_goes_on_with_minor_units(observed):
+    dbt = observed.dbt
+    observed.sync(at=NOW)
+    dbt.build("+deals", "+pipeline_daily")
+    snapshot = "from snapshots.deals_snapshot order by deal_id"
+    before, daily = dbt.rows(snapshot), dbt.rows("from marts.pipeline_daily order by all")
+    dbt.execute(
+        "create or replace table snapshots.deals_snapshot as "
+        "select s.* exclude value_minor_units, d.value "
+        "from snapshots.deals_snapshot as s join marts.deals as d using (account, deal_id)"
+    )
+    dbt.build("+deals", "+pipeline_daily")
+    assert dbt.rows(snapshot) == before
+    assert dbt.rows("from marts.pipeline_daily order by all") == daily

@@ -9,14 +9,22 @@
 }}
 
 with
-    snapshots as (select * from {{ ref("deals_snapshot") }}),
+    -- what an amount is worth is no history: the seed may be corrected
+    snapshots as (
+        select
+            versions.*,
+            {{ currency_units("versions.value_minor_units", "currencies.decimals") }}
+            as value
+        from {{ ref("deals_snapshot") }} as versions
+        left join {{ ref("currency_decimals") }} as currencies using (currency)
+    ),
 
     -- versions are added and ended, but never rewritten
     histories as (
         select
             account,
             deal_id,
-            bit_xor(hash(dbt_valid_from, dbt_valid_to)) as history_version
+            bit_xor(hash(dbt_valid_from, dbt_valid_to, value)) as history_version
         from snapshots
         group by account, deal_id
     ),
