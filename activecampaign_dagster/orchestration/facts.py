@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -34,28 +33,18 @@ class StreamState:
 
 def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     """Stream → state, for the streams that have been synced; raises WarehouseError."""
-    rows = _rows(
-        path,
-        "_streams",
-        "select stream, watermark, last_synced_at, last_full_sync_at, live_rows",
-        account,
-    )
+    if not path.exists():
+        return {}
+    with connect(path, patience=_PATIENCE, read_only=True) as db:
+        if not _exists(db, "_streams"):
+            return {}
+        rows = db.execute(
+            "select stream, watermark, last_synced_at, last_full_sync_at, live_rows "
+            f"from {SCHEMA}._streams where account = ?",
+            [account],
+        ).fetchall()
     states = {name: StreamState(*state) for name, *state in rows}
     return {name: state for name, state in states.items() if state.last_synced_at}
-
-
-def account_facts(path: Path, account: str) -> dict[str, str]:
-    """Fact → value; raises WarehouseError."""
-    return dict(_rows(path, "_account_facts", "select fact, value", account))
-
-
-def _rows(path: Path, table: str, select: str, account: str) -> list[tuple[Any, ...]]:
-    if not path.exists():
-        return []
-    with connect(path, patience=_PATIENCE, read_only=True) as db:
-        if not _exists(db, table):
-            return []
-        return db.execute(f"{select} from {SCHEMA}.{table} where account = ?", [account]).fetchall()
 
 
 def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
