@@ -18,11 +18,25 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync import land
 from activecampaign_dagster.sync.source import Mode, Source, Window
+from activecampaign_dagster.sync.tables import HELPERS
 from activecampaign_dagster.sync.warehouse import WarehouseError
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 
 FULL, INCREMENTAL = Mode.FULL, Mode.INCREMENTAL
+SQL_NAMES = (
+    *HELPERS,
+    "b",
+    "found",
+    "is_stub",
+    "n",
+    "place",
+    "t",
+    "typed",
+    "v",
+    "verdict",
+    "version",
+)
 
 
 @pytest.fixture
@@ -376,6 +390,11 @@ def test_fields_that_nobody_declared_become_columns(sandbox: Sandbox, warehouse:
         'it\'s "quoted"': "quotes",
         "": "empty",
         "number": 7,
+        "Title": "a third way to write it",
+        "ends in__other": "suffix",
+        "__empty": "not empty",
+        # names that the sync's own SQL uses
+        **{name: f"{name} of the account" for name in SQL_NAMES},
     }
     sandbox.faults.append(lambda *_: record("deals", **odd))
     landed = deals(sandbox, warehouse)
@@ -391,6 +410,13 @@ def test_fields_that_nobody_declared_become_columns(sandbox: Sandbox, warehouse:
     assert first['it\'s "quoted"'] == "quotes"
     assert first["__empty"] == "empty"
     assert first["number"] == "7"
+    assert first["Title__other2"] == "a third way to write it"
+    assert first["ends in__other__other"] == "suffix"
+    assert first["__empty__other"] == "not empty"
+    for name in SQL_NAMES:
+        column = f"{name}__other" if name in HELPERS else name
+        assert first[column] == f"{name} of the account"
+    assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
     before = warehouse.table("deals")
     again = deals(sandbox, warehouse)
     assert (again.new_columns, again.updated) == ((), 0)
