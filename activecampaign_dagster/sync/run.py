@@ -20,7 +20,7 @@ from activecampaign_dagster.api.errors import (
     PermanentError,
 )
 from activecampaign_dagster.sync import migrate, tables
-from activecampaign_dagster.sync.account_lock import account_lock
+from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
@@ -87,7 +87,10 @@ def sync(
         migrate.retype(db, source)
         known = tables.watermarks(db, source)
         tags = stored_tags(db, source)
-    with account_lock(client.base_url, log, limited=client.is_limited):
+    with (
+        staging_lock(staging, log),
+        account_lock(client.base_url, log, limited=client.is_limited),
+    ):
         reads = plan(source, request, known)
         yield from _Run(source, request, client, connect, staging, log, tags).outcomes(reads)
 
