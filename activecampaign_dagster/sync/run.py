@@ -24,6 +24,7 @@ from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, land
+from activecampaign_dagster.sync.origin import claim
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
 from activecampaign_dagster.sync.stage import Staging, forget
@@ -79,11 +80,13 @@ def sync(
     """Bring the requested streams up to date; yields each stream's outcome once it is committed.
 
     Raises SyncError at the end if streams failed, at once if nothing can be read at all
-    (CredentialsError, AddressError), and WarehouseError if the database cannot be used.
+    (CredentialsError, AddressError), and WarehouseError if the database cannot be used or holds
+    another account.
     staging: the folder for what was read and is not landed yet.
     """
     with connect() as db:
         tables.create(db, source)
+        claim(db, source, client.base_url)
         migrate.retype(db, source)
         known = tables.watermarks(db, source)
         tags = stored_tags(db, source)

@@ -59,7 +59,7 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
     Idempotent. Tables of streams that are not read stay empty; models can rely on them.
     """
     with transaction(db):
-        db.execute(f"create schema if not exists {SCHEMA}")
+        create_facts(db)
         db.execute(f"""
             create table if not exists {SCHEMA}._streams (
                 account varchar, stream varchar, table_name varchar, sync_type varchar,
@@ -91,6 +91,15 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                     )
             if not present or listed.get(target.name) != target.table:
                 _list(db, source, target)
+
+
+def create_facts(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of what is known about accounts, and the schema, if they are missing."""
+    db.execute(f"create schema if not exists {SCHEMA}")
+    db.execute(
+        f"create table if not exists {SCHEMA}._account_facts "
+        "(account varchar, fact varchar, value varchar, established_at timestamptz)"
+    )
 
 
 def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:

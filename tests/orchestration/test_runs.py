@@ -176,6 +176,18 @@ def test_a_mistake_outside_is_one_sentence_and_stops_every_retry(
     assert not [e for e in result.all_events if e.is_step_up_for_retry]
 
 
+def test_another_accounts_url_is_two_lines_and_stops_every_retry(
+    setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup.run(streams=["users"])
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", sandbox.url.replace("127.0.0.1", "localhost"))
+    result = setup.run(streams=["users"], fails=True)
+    assert "hold the account 127.0.0.1, but the URL is that of localhost" in failure(result)
+    assert len(failure(result).strip().splitlines()) == 2
+    tags = setup.instance.get_run_by_id(result.run_id).tags  # type: ignore[union-attr]
+    assert tags["activecampaign/failure"] == "permanent"
+
+
 def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(
     setup: Setup, sandbox: Sandbox
 ) -> None:
