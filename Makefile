@@ -26,7 +26,10 @@ demo: $(READY) ## a made-up account, synced and modelled, with a summary on the 
 dev: $(READY) ## the Dagster UI on the made-up account
 	$(BIN)/python -m activecampaign_dagster.demo --ui
 
+# of the made-up account, unless there is another
+docs: export ACTIVECAMPAIGN_DATABASE := $(or $(ACTIVECAMPAIGN_DATABASE),$(addprefix $(CURDIR)/,$(firstword $(wildcard data/activecampaign.duckdb data/demo.duckdb))))
 docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080
+	@test -n "$$ACTIVECAMPAIGN_DATABASE" || { echo "There is no database in data/ yet: run make demo first, or set ACTIVECAMPAIGN_DATABASE."; exit 1; }
 	cd dbt_project && ../$(BIN)/dbt docs generate --profiles-dir . && ../$(BIN)/dbt docs serve --profiles-dir . --host 127.0.0.1 --no-browser
 
 test: $(READY) ## everything that CI runs: format, lint, types, tests

@@ -43,6 +43,7 @@ class Warehouse:
         window: Window | None = None,
         at: datetime | None = None,
         per_second: int | None = None,
+        url: str | None = None,
     ) -> dict[str, Outcome]:
         """One sync of the account behind `sandbox`; outcomes by stream."""
         request = SyncRequest(
@@ -52,7 +53,7 @@ class Warehouse:
             sync_id=f"sync-{next(_syncs)}",
             at=at or datetime.now(UTC),
         )
-        with Client(sandbox.url, sandbox.api_key, per_second=per_second) as client:
+        with Client(url or sandbox.url, sandbox.api_key, per_second=per_second) as client:
             outcomes = sync(
                 self.source,
                 request,

@@ -55,6 +55,17 @@ def base_url(url: str | None) -> str:
     return f"{parts.scheme}://{shown}{f':{port}' if port else ''}/api/3"
 
 
+def account_label(base_url: str) -> str:
+    """What tells the account at an API's base from others, whatever scheme and port.
+
+    ActiveCampaign serves an account as `<account>.activehosted.com` and as `<account>.api-us1.com`
+    (or another region's): that is its name. Of any other address it is the host.
+    """
+    host = urlsplit(base_url).hostname or ""
+    named = re.fullmatch(r"([a-z0-9-]+)\.(activehosted|api-[a-z0-9]+)\.com", host)
+    return named[1] if named else host
+
+
 def api_key(key: str | None) -> str:
     """The key, stripped. Raises CredentialsError if there is none or it cannot be one."""
     text = (key or "").strip()

@@ -254,6 +254,13 @@ class Client:
                 self.get("users/me")
             except CredentialsError as error:
                 return error
+            except TransientError as error:
+                return TransientError(
+                    f"{what} Whether the key or a permission is to blame could not be told, since "
+                    "/users/me fails as well: run again later.",
+                    path=path,
+                    status=error.status,
+                )
             except ActiveCampaignError:
                 pass
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
@@ -108,7 +107,6 @@ class ActiveCampaignSource(dg.Component, Settings):
             targets=made,
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
             extract_contact_custom_fields=self.extract_contact_custom_fields,
-            timezone=ZoneInfo(self.timezone),
         )
 
     def account(self) -> Account:

@@ -1,7 +1,7 @@
 """What the warehouse knows about an account, read without holding anybody up.
 
 `_streams` holds how far each stream is; `_account_facts` what `activecampaign check` found out
-about the account's API.
+about the account's API, and which account it is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from activecampaign_dagster.sync.source import SCHEMA, Source
+from activecampaign_dagster.sync.tables import create_facts
 from activecampaign_dagster.sync.warehouse import Connect, connect, transaction
 
 _PATIENCE = 2.0  # seconds; whoever asks can ask again later
@@ -34,46 +34,29 @@ class StreamState:
 
 def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     """Stream → state, for the streams that have been synced; raises WarehouseError."""
-    rows = _rows(
-        path,
-        "_streams",
-        "select stream, watermark, last_synced_at, last_full_sync_at, live_rows",
-        account,
-    )
+    if not path.exists():
+        return {}
+    with connect(path, patience=_PATIENCE, read_only=True) as db:
+        exists = db.execute(
+            "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams'",
+            [SCHEMA],
+        ).fetchone()
+        if not exists:
+            return {}
+        rows = db.execute(
+            "select stream, watermark, last_synced_at, last_full_sync_at, live_rows "
+            f"from {SCHEMA}._streams where account = ?",
+            [account],
+        ).fetchall()
     states = {name: StreamState(*state) for name, *state in rows}
     return {name: state for name, state in states.items() if state.last_synced_at}
-
-
-def account_facts(path: Path, account: str) -> dict[str, str]:
-    """Fact → value; raises WarehouseError."""
-    return dict(_rows(path, "_account_facts", "select fact, value", account))
-
-
-def _rows(path: Path, table: str, select: str, account: str) -> list[tuple[Any, ...]]:
-    if not path.exists():
-        return []
-    with connect(path, patience=_PATIENCE, read_only=True) as db:
-        if not _exists(db, table):
-            return []
-        return db.execute(f"{select} from {SCHEMA}.{table} where account = ?", [account]).fetchall()
-
-
-def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    found = db.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [SCHEMA, table]
-    ).fetchone()
-    return found is not None
 
 
 def store_facts(open_database: Connect, account: str, facts: Mapping[str, str]) -> None:
     """Replace what is known about an account; raises WarehouseError."""
     now = datetime.now(UTC)
     with open_database() as db:
-        db.execute(f"create schema if not exists {SCHEMA}")
-        db.execute(
-            f"create table if not exists {SCHEMA}._account_facts "
-            "(account varchar, fact varchar, value varchar, established_at timestamptz)"
-        )
+        create_facts(db)
         with transaction(db):
             for fact, value in facts.items():
                 owner = [account, fact]
@@ -89,8 +72,6 @@ def with_known_overlap(source: Source, db: duckdb.DuckDBPyConnection) -> Source:
     """The source with the shorter overlap, if date filters are known to honour offsets."""
     filtered = {t.stream.parent or t.name for t in source.targets if t.name in source.enabled}
     filtered &= {t.name for t in source.targets if t.stream.date_filters}
-    if not _exists(db, "_account_facts"):
-        return source
     facts = dict(
         db.execute(
             f"select fact, value from {SCHEMA}._account_facts where account = ?", [source.name]

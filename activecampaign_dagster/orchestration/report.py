@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -124,12 +125,13 @@ def _rows_per_partition(
     if not stream.replication_key:
         return counts
     stamps = f"coalesce({quoted(stream.replication_key)}, {quoted(str(stream.created_key))})"
+    zone = ZoneInfo(definition.timezone)
     rows = db.execute(
-        f"select (timezone('{definition.timezone}', {stamps}))::date as day, count(*) "
+        f"select (timezone('{zone}', {stamps}))::date as day, count(*) "
         f"from {tables.relation(target.table)} where day is not null group by day"
     ).fetchall()
     for day, count in rows:
-        moment = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        moment = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
         if moment >= definition.start:
             key = definition.get_partition_key_for_timestamp(moment.timestamp())
             counts[key] = counts.get(key, 0) + count

@@ -48,8 +48,9 @@ class Effort:
 class Survey:
     """An account as its key's user sees it.
 
-    hidden_deals: how many of the deals looked at (`deals_seen`) are stubs. facts: what syncs
-    can go by, as `_account_facts` keeps it.
+    hidden_deals: how many of the deals looked at (`deals_seen`) are stubs. facts: what
+    `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`; `include_field_values` is
+    there to be read by people, since a sync sees for itself whether values come.
     """
 
     account: str

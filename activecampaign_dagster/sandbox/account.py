@@ -279,11 +279,6 @@ class Account(Books):
         """Change a record of a small collection verbatim; no stamp moves by itself."""
         self.tables[collection][number].update(changes)
 
-    @_change
-    def delete_record(self, collection: str, number: int) -> None:
-        """Delete a record of a small collection, nothing else."""
-        del self.tables[collection][number]
-
     def churn(self, random: Random, changes: int) -> list[str]:
         """Apply random changes; returns a line about each."""
         return [churn.change(self, random) for _ in range(changes)]

@@ -1,4 +1,8 @@
-"""One reader per account on this machine: two would spend the account's request limit twice."""
+"""One reader per account on this machine, and one sync per staging folder.
+
+Two readers would spend the account's request limit twice. They find each other by a lock in the
+folder for temporary files; those for whom that is another folder may still share a database.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from pathlib import Path
 
 import filelock
 
+from activecampaign_dagster.sync.warehouse import WarehouseError
+
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
 
 
@@ -23,19 +29,47 @@ def account_lock(base_url: str, log: logging.Logger, *, limited: bool = True) ->
 
     limited: whether the account's requests per second count, and so the last reader's.
     """
-    name = hashlib.sha256(f"{getpass.getuser()} {base_url}".encode()).hexdigest()[:16]
+    # a container's user need not have a name
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+    name = hashlib.sha256(f"{user} {base_url}".encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"activecampaign-{name}.lock"
+    with _held(path, log, "that reads the same account"):
+        try:
+            since = time.time() - path.stat().st_mtime
+            if limited and 0 < since < _LIMIT_WINDOW:
+                time.sleep(_LIMIT_WINDOW - since)
+            yield
+        finally:
+            os.utime(path)
+
+
+@contextmanager
+def staging_lock(root: Path, log: logging.Logger) -> Iterator[None]:
+    """Hold a staging folder for this process; waits while another process uses it.
+
+    Raises WarehouseError if it cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "lock").touch()
+    except OSError as error:
+        raise WarehouseError(
+            f"The folder {root} cannot be written ({error.strerror}): check its permissions and "
+            "the room there, or set ACTIVECAMPAIGN_DATABASE to another path."
+        ) from error
+    with _held(root / "lock", log, "that syncs into the same database"):
+        yield
+
+
+@contextmanager
+def _held(path: Path, log: logging.Logger, which: str) -> Iterator[None]:
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        log.info("Waiting for another process on this machine that reads the same account.")
+        log.info("Waiting for another process on this machine %s.", which)
         lock.acquire(poll_interval=0.2)
     try:
-        since = time.time() - path.stat().st_mtime
-        if limited and 0 < since < _LIMIT_WINDOW:
-            time.sleep(_LIMIT_WINDOW - since)
         yield
     finally:
-        os.utime(path)
         lock.release()

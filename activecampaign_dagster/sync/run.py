@@ -22,11 +22,12 @@ from activecampaign_dagster.api.errors import (
 )
 from activecampaign_dagster.api.walks import record_id
 from activecampaign_dagster.sync import migrate, tables
-from activecampaign_dagster.sync.account_lock import account_lock
+from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.census import Census
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction, SideLoads
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, UnsureError, land
+from activecampaign_dagster.sync.origin import claim
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
 from activecampaign_dagster.sync.stage import Staging, forget
@@ -82,16 +83,21 @@ def sync(
     """Bring the requested streams up to date; yields each stream's outcome once it is committed.
 
     Raises SyncError at the end if streams failed, at once if nothing can be read at all
-    (CredentialsError, AddressError), and WarehouseError if the database cannot be used.
+    (CredentialsError, AddressError), and WarehouseError if the database cannot be used or holds
+    another account.
     staging: the folder for what was read and is not landed yet.
     """
     with connect() as db:
         tables.create(db, source)
+        claim(db, source, client.base_url)
         migrate.retype(db, source)
         known = tables.watermarks(db, source)
         tags = stored_tags(db, source)
         has_values = "custom_field_values" in source.enabled & tables.read_in_full(db, source)
-    with account_lock(client.base_url, log, limited=client.is_limited):
+    with (
+        staging_lock(staging, log),
+        account_lock(client.base_url, log, limited=client.is_limited),
+    ):
         reads = plan(source, request, known)
         run = _Run(source, request, client, connect, staging, log, tags, has_values=has_values)
         yield from run.outcomes(reads)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
@@ -49,7 +48,6 @@ class Source:
     targets: tuple[Target, ...] = field(default_factory=default_targets)
     enabled: frozenset[str] = frozenset(STREAMS)
     extract_contact_custom_fields: bool = True
-    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     overlap: timedelta = timedelta(hours=24)
 
 

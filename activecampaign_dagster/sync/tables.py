@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +59,7 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
     Idempotent. Tables of streams that are not read stay empty; models can rely on them.
     """
     with transaction(db):
-        db.execute(f"create schema if not exists {SCHEMA}")
+        create_facts(db)
         db.execute(f"""
             create table if not exists {SCHEMA}._streams (
                 account varchar, stream varchar, table_name varchar, sync_type varchar,
@@ -92,6 +93,15 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                 _list(db, source, target)
 
 
+def create_facts(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of what is known about accounts, and the schema, if they are missing."""
+    db.execute(f"create schema if not exists {SCHEMA}")
+    db.execute(
+        f"create table if not exists {SCHEMA}._account_facts "
+        "(account varchar, fact varchar, value varchar, established_at timestamptz)"
+    )
+
+
 def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
     """Stream → its table, as `_streams` has it."""
     found = db.execute(
@@ -103,10 +113,14 @@ def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
 def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
     """List a table in `_streams`, where the models look up the tables of all accounts.
 
-    Whatever was known about an earlier table does not hold for this one.
+    Whatever was known about an earlier table does not hold for this one. A table that another
+    account has is that account under its new name.
     """
     owner = [source.name, target.name]
-    db.execute(f"delete from {SCHEMA}._streams where account = ? and stream = ?", owner)
+    db.execute(
+        f"delete from {SCHEMA}._streams where stream = ? and (account = ? or table_name = ?)",
+        [target.name, source.name, target.table],
+    )
     db.execute(
         f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
         [*owner, target.table, str(target.sync_type)],
@@ -139,7 +153,7 @@ def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
     found = []
     described = f"select name, type from pragma_table_info({literal(relation(target.table))})"
     for name, data_type in db.execute(described).fetchall():
-        if name in own:
+        if name in own or name.casefold() in HELPERS:
             continue
         field = declared.get(name.casefold())
         type_ = "TIMESTAMPTZ" if data_type == "TIMESTAMP WITH TIME ZONE" else data_type
@@ -161,19 +175,30 @@ def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
     return tables
 
 
-_CLASH = "__other"  # DuckDB ignores case, JSON does not
+# Names that the SQL in `cast` and `land` gives to columns of its own, and DuckDB's number of a row:
+# a table's column of such a name could not be told from it.
+HELPERS = frozenset({"r", "x", "_n", "_raw", "_record", "_stub", "hidden_at", "rowid"})
+_EMPTY = "__empty"
+_CLASH = "__other"
+_IS_CLASH = re.compile(rf"{_CLASH}\d*$")
 
 
 def column_for(key: str, taken: Iterable[str]) -> Column:
-    """The column for a field that nobody declared; `taken` names are used up, in any case."""
-    name = key or "__empty"
-    if name.casefold() in {name.casefold() for name in taken}:
-        name += _CLASH
+    """The column for a field that nobody declared; `taken` names are used up, in any case.
+
+    A name that cannot be the key's own gets a suffix, numbered from the second on. So does a key
+    that ends like one, so that `_key` is exact.
+    """
+    used = {name.casefold() for name in (*taken, *HELPERS, _EMPTY)}
+    name = key or _EMPTY
+    if key and (key.casefold() in used or _IS_CLASH.search(key)):
+        names = (f"{key}{_CLASH}{number}" for number in ("", *range(2, len(used) + 2)))
+        name = next(name for name in names if name.casefold() not in used)
     return Column(name, str(Type.VARCHAR), key)
 
 
 def _key(name: str) -> str:
-    return "" if name == "__empty" else name.removesuffix(_CLASH)
+    return "" if name == _EMPTY else _IS_CLASH.sub("", name)
 
 
 def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.sync.mend import mend, read_metadata, was_left_open
+from activecampaign_dagster.sync.mend import last_checkpoint, mend, read_metadata, was_left_open
 
 # A row group is compressed in memory: this is a seventh of DuckDB's own size, since contacts have
 # 90 columns.
@@ -39,7 +39,7 @@ def connect(
     Waits up to `patience` seconds, with jitter, while another process holds the file's lock.
     Raises WarehouseError at once for anything else: a path that cannot be written, a file that is
     no database or is damaged, a database made by a newer DuckDB; and for what is not written for
-    want of room. A block that was torn by a kill is mended first (see `mend`).
+    want of room. Metadata that a kill has torn are mended first (see `mend`).
     """
     path = Path(database).expanduser()
     connection = _open(path, patience, read_only)
@@ -71,13 +71,14 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
     delay = 0.05
     mended = False
     while True:
+        looking = was_left_open(path)
         try:
-            if was_left_open(path):
-                with closing(_connection(path, read_only=True)) as connection:
-                    read_metadata(connection)
+            if looking:
+                _look(path)
+                looking = False
             return _connection(path, read_only)
         except duckdb.Error as error:
-            if not mended and (mended := mend(path, error)):
+            if looking and not mended and (mended := mend(path, error)):
                 continue
             if not any(sign in str(error) for sign in _LOCKED):
                 raise WarehouseError(_meaning(path, error)) from error
@@ -88,6 +89,16 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
                 ) from error
         time.sleep(delay * random.uniform(0.5, 1))  # noqa: S311
         delay = min(delay * 1.5, 2.0)
+
+
+def _look(path: Path) -> None:
+    """Read the metadata of a database that was left open; raises duckdb.Error if they are torn."""
+    with (
+        suppress(OSError),
+        last_checkpoint(path) as alone,
+        closing(_connection(alone, read_only=True)) as connection,
+    ):
+        read_metadata(connection)
 
 
 def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:

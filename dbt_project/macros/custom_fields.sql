@@ -50,9 +50,13 @@
             {%- if name in taken or name in reserved -%}
                 {%- set name = name ~ "_field" -%}
             {%- endif -%}
-            {%- if name in taken or (account, name) in named -%}
-                {%- set name = name ~ "_" ~ id -%}
-            {%- endif -%}
+            {#- what the id makes unique may be another field's name, too -#}
+            {%- set free = namespace(name=name) -%}
+            {%- for _ in found.rows
+                if free.name in taken or (account, free.name) in named -%}
+                {%- set free.name = free.name ~ "_" ~ id -%}
+            {%- endfor -%}
+            {%- set name = free.name -%}
             {%- do named.update({(account, name): id}) -%}
             {%- set type = custom_field_types().get(field_type, "VARCHAR") -%}
             {%- set column = columns.setdefault(

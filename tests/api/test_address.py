@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activecampaign_dagster.api.address import api_key, base_url
+from activecampaign_dagster.api.address import account_label, api_key, base_url
 from activecampaign_dagster.api.errors import AddressError, CredentialsError
 
 
@@ -36,6 +36,22 @@ def test_an_address_is_understood_in_every_way_it_is_written(url: str) -> None:
 )
 def test_ports_and_loopback_are_kept(url: str, base: str) -> None:
     assert base_url(url) == base
+
+
+@pytest.mark.parametrize(
+    ("url", "label"),
+    [
+        ("https://acme.api-us1.com", "acme"),
+        ("acme.activehosted.com/api/3", "acme"),
+        ("https://acme.api-eu1.com", "acme"),
+        ("https://crm.acme.com", "crm.acme.com"),
+        ("https://activehosted.com", "activehosted.com"),
+        ("http://127.0.0.1:8765", "127.0.0.1"),
+        ("http://[::1]:8765", "::1"),
+    ],
+)
+def test_an_account_has_one_label_at_all_of_its_addresses(url: str, label: str) -> None:
+    assert account_label(base_url(url)) == label
 
 
 @pytest.mark.parametrize(

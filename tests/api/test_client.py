@@ -191,6 +191,15 @@ def test_a_bad_key_is_told_apart_from_a_missing_permission(sandbox: Sandbox) -> 
             client.get("users/me")
 
 
+def test_a_refusal_during_an_outage_blames_neither_the_key_nor_a_permission(
+    client: Client, sandbox: Sandbox
+) -> None:
+    sandbox.faults += [always(error(403), "deals"), always(html(502), "users/me")]
+    with pytest.raises(TransientError, match=r"GET deals .*could not be told.*run again") as caught:
+        client.get("deals")
+    assert caught.value.path == "deals"
+
+
 def test_a_missing_permission_names_the_path_that_may_not_be_read(
     client: Client, sandbox: Sandbox
 ) -> None:

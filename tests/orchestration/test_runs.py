@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -39,14 +39,19 @@ def test_a_full_refresh_lands_everything_and_marks_what_it_covered(refreshed: Ra
     assert setup.metadata("deals")["stubs"] > 0
 
 
-def test_partitions_are_marked_with_their_rows(refreshed: Ran) -> None:
-    setup, _ = refreshed
-    records = setup.instance.fetch_materializations(setup.account.key("contacts"), 200).records
-    counts = {
+def rows_by_partition(setup: Setup, stream: str) -> dict[str, int]:
+    """Partition → the rows that it is marked with."""
+    records = setup.instance.fetch_materializations(setup.account.key(stream), 200).records
+    return {
         r.partition_key: r.asset_materialization.metadata["dagster/partition_row_count"].value
         for r in records
         if r.partition_key and r.asset_materialization
     }
+
+
+def test_partitions_are_marked_with_their_rows(refreshed: Ran) -> None:
+    setup, _ = refreshed
+    counts = rows_by_partition(setup, "contacts")
     stored = dict(
         setup.query(
             "select strftime(date_trunc('month', udate), '%Y-%m-%d'), count(*) "
@@ -54,6 +59,24 @@ def test_partitions_are_marked_with_their_rows(refreshed: Ran) -> None:
         )
     )
     assert {key: count for key, count in counts.items() if count} == stored
+
+
+def test_rows_are_counted_by_the_days_of_a_time_zone_half_a_day_ahead(
+    make: Callable[..., Setup], sandbox: Sandbox
+) -> None:
+    first = datetime.now(UTC).date() - timedelta(days=9)
+    for days in range(6):
+        sandbox.account.add_contact(udate=f"{first + timedelta(days=days)}T20:00:00+00:00")
+    zone = "Pacific/Auckland"
+    setup = make(partition="day", timezone=zone, start_date=first.isoformat())
+    setup.run(streams=["contacts"])
+    counts = rows_by_partition(setup, "contacts")
+    stored = setup.query(
+        f"select strftime(timezone('{zone}', udate), '%Y-%m-%d') as day, count(*) "
+        f"from activecampaign.contacts where day >= '{first}' group by all"
+    )
+    assert len(stored) >= 6
+    assert {key: count for key, count in counts.items() if count} == dict(stored)
 
 
 def test_running_it_again_changes_nothing_and_marks_the_running_partition_only(
@@ -151,6 +174,18 @@ def test_a_mistake_outside_is_one_sentence_and_stops_every_retry(
     assert tags["activecampaign/failure"] == "permanent"
     assert tags["dagster/max_retries"] == "0"
     assert not [e for e in result.all_events if e.is_step_up_for_retry]
+
+
+def test_another_accounts_url_is_two_lines_and_stops_every_retry(
+    setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup.run(streams=["users"])
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", sandbox.url.replace("127.0.0.1", "localhost"))
+    result = setup.run(streams=["users"], fails=True)
+    assert "hold the account 127.0.0.1, but the URL is that of localhost" in failure(result)
+    assert len(failure(result).strip().splitlines()) == 2
+    tags = setup.instance.get_run_by_id(result.run_id).tags  # type: ignore[union-attr]
+    assert tags["activecampaign/failure"] == "permanent"
 
 
 def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(

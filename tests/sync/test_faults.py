@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import resource
 import traceback
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from activecampaign_dagster.api.errors import (
     RequestError,
     TransientError,
 )
-from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox import faults, query
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import (
     Fault,
@@ -159,17 +160,29 @@ def test_a_value_of_five_megabytes_lands_whole(tmp_path: Path) -> None:
     assert warehouse.query(lengths) == [(5_000_000,)]
 
 
-def test_a_page_longer_than_asked_for_is_taken_whole(tmp_path: Path) -> None:
+def test_a_page_longer_than_asked_for_is_taken_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "MAX_LIMIT", 140)
     warehouse = Warehouse(tmp_path / "a.duckdb")
+    asked, longest = set[str](), Counter[str]()
 
-    def longer(request: Request, _: int) -> Fault | None:
-        params = [(k, "100" if k == "limit" else v) for k, v in request.params]
-        request.params[:] = [(k, v) for k, v in params]
-        return None
+    def longer(request: Request, _: int) -> Fault:
+        params = dict(request.params)
+        asked.add(params.get("limit", ""))
+        request.params[:] = (params | {"limit": "140"}).items()
+
+        def measure(body: dict[str, Any]) -> None:
+            records = body.get(request.path, ())
+            longest[request.path] = max(longest[request.path], len(records))
+
+        return faults.changed(measure)
 
     with serving(faults=[longer]) as sandbox:
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
+    assert max(map(int, asked)) == 100
+    assert longest["contacts"] == longest["deals"] == 140
 
 
 @pytest.mark.parametrize("path", ["contacts", "deals"])

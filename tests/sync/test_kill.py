@@ -100,6 +100,7 @@ def test_after_a_kill_at_any_moment_the_next_run_ends_in_the_right_tables(
         assert list(warehouse.staging.rglob("*.*")) == []
     print(f"{KILLS} kills: {resumed} resumed, {landed} after landing began, {finished} too late")
     assert finished < KILLS
+    assert resumed > 0  # two in three, unless the machine is so slow that no kill finds a segment
 
 
 def test_after_a_kill_while_reading_it_goes_on_from_the_last_whole_segment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,12 @@ def test_a_block_that_a_kill_has_torn_is_mended_and_nothing_is_lost(
     with pytest.raises(duckdb.Error, match="Corrupt database file"):
         duckdb.connect(path)
     assert content(path) == checkpoint.content
-    assert "is mended" in caplog.text
+    [said] = re.findall(r"at byte (\d+) .* is set to (\d+) \(it was (\d+)\)", caplog.text)
+    location, new, old = map(int, said)
+    assert checkpoint.torn(share)[location : location + 8] == old.to_bytes(8, "little")
+    assert new != old
     assert content(path) == checkpoint.content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_damaged_database_that_was_closed_is_left_as_it_is(
@@ -96,6 +101,28 @@ def test_a_damaged_database_that_was_closed_is_left_as_it_is(
     ):
         pass
     assert path.read_bytes() == damaged
+
+
+def test_damaged_data_beside_a_wal_are_left_as_they_are(
+    checkpoint: Checkpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.duckdb"
+    path.write_bytes(checkpoint.before)
+    with connect(path) as db:
+        found = db.execute("select distinct block_id from pragma_metadata_info()").fetchall()
+    metadata = {block for (block,) in found}
+    data = set(range((len(checkpoint.before) - HEAD) // BLOCK)) - metadata
+    assert len(data) >= 5
+    for block in data:
+        begin = HEAD + block * BLOCK
+        damaged = bytearray(checkpoint.before)
+        damaged[begin + 100] ^= 0xFF
+        path.write_bytes(damaged)
+        path.with_name("a.duckdb.wal").write_bytes(checkpoint.wal)
+        with pytest.raises(WarehouseError, match="is damaged"):
+            content(path)
+        assert path.read_bytes()[begin : begin + BLOCK] == damaged[begin : begin + BLOCK]
+    assert caplog.text == ""
 
 
 def test_a_wal_that_a_kill_has_cut_off_is_read_as_far_as_it_goes(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pwd
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from activecampaign_dagster.streams.registry import STREAMS
 from tests.helpers import Warehouse, serving
@@ -33,3 +39,44 @@ def test_two_processes_on_one_account_never_exceed_its_limit_together(tmp_path: 
         for warehouse in warehouses:
             for name in STREAMS:
                 assert differences(sandbox.account, warehouse.live(name), name) == []
+
+
+def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    (tmp_path / "elsewhere").mkdir()
+    with serving(latency=0.1) as sandbox:
+        settings = {
+            "ACTIVECAMPAIGN_URL": sandbox.url,
+            "ACTIVECAMPAIGN_API_KEY": sandbox.api_key,
+            "TMPDIR": str(tmp_path / "elsewhere"),
+        }
+        other = subprocess.Popen(
+            [sys.executable, "-m", "tests.sync.killable", str(warehouse.path), "full"],
+            env={**os.environ, **settings},
+            stdout=subprocess.DEVNULL,
+        )
+        while not sandbox.requests:
+            assert other.poll() is None
+            time.sleep(0.01)
+        warehouse.sync(sandbox)
+        assert other.wait(60) == 0
+        assert "Waiting for another process" in caplog.text
+        assert "the same database" in caplog.text
+        for name in STREAMS:
+            assert differences(sandbox.account, warehouse.live(name), name) == []
+
+
+def test_a_user_without_a_name_can_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving() as sandbox:
+        warehouse.sync(sandbox, streams=["users"])
+    assert len(warehouse.table("users")) == 8

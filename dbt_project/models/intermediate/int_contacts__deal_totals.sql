@@ -39,7 +39,6 @@ with
             count(*) filter (where status = 'lost') as lost_deals,
             sum(value) filter (where status = 'open') as open_value,
             sum(value) filter (where status = 'won') as won_value,
-            min(created_at) as first_deal_created_at,
             max(updated_at) as last_deal_updated_at
         from deals
         semi join due_contacts using (account, contact_id)
@@ -77,7 +76,6 @@ with
                     where won_value is not null and currency is not null
                 )
             ) as won_value_by_currency,
-            min(first_deal_created_at) as first_deal_created_at,
             max(last_deal_updated_at) as last_deal_updated_at
         from per_currency
         group by account, contact_id

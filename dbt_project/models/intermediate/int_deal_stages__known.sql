@@ -4,7 +4,9 @@ with
     pipelines as (select * from {{ ref("int_pipelines__known") }}),
 
     latest as (
-        select *, is_deleted or dbt_valid_to is not null as is_stage_missing
+        select
+            * replace (coalesce(pipeline_id, 0) as pipeline_id),
+            is_deleted or dbt_valid_to is not null as is_stage_missing
         from versions
         qualify
             row_number() over (

@@ -1,16 +1,27 @@
 with
     intervals as (select * from {{ ref("int_deals__stage_intervals") }}),
 
-    -- deletion is an interval of its own, so a decision is the last one before it
+    -- a deal that was deleted and came back, or moved while it was won, was not decided
+    -- again
+    compared as (
+        select
+            *,
+            status is distinct from lag(status) over (
+                partition by account, deal_id order by interval_number
+            ) as is_status_new
+        from intervals
+        where not is_deleted and status is not null
+    ),
+
     latest as (
         select
             account,
             deal_id,
-            arg_max_null(status, interval_number) as status,
-            arg_max_null(is_start_known, interval_number) as is_start_known,
-            arg_max_null(starts_at, interval_number) as starts_at
-        from intervals
-        where not is_deleted
+            arg_max(status, interval_number) as status,
+            arg_max(is_start_known, interval_number) as is_start_known,
+            arg_max(starts_at, interval_number) as starts_at
+        from compared
+        where is_status_new
         group by account, deal_id
     ),
 

@@ -9,14 +9,22 @@
 }}
 
 with
-    snapshots as (select * from {{ ref("deals_snapshot") }}),
+    -- what an amount is worth is no history: the seed may be corrected
+    snapshots as (
+        select
+            versions.*,
+            {{ currency_units("versions.value_minor_units", "currencies.decimals") }}
+            as value
+        from {{ ref("deals_snapshot") }} as versions
+        left join {{ ref("currency_decimals") }} as currencies using (currency)
+    ),
 
     -- versions are added and ended, but never rewritten
     histories as (
         select
             account,
             deal_id,
-            bit_xor(hash(dbt_valid_from, dbt_valid_to)) as history_version
+            bit_xor(hash(dbt_valid_from, dbt_valid_to, value)) as history_version
         from snapshots
         group by account, deal_id
     ),
@@ -46,6 +54,16 @@ with
             *,
             row_number() over newest_last as version,
             lag(updated_at) over newest_last as previous_updated_at,
+            (
+                owner_id,
+                pipeline_id,
+                stage_id,
+                status,
+                currency,
+                value
+            ) is not distinct from lag(
+                (owner_id, pipeline_id, stage_id, status, currency, value)
+            ) over newest_last as is_content_unchanged,
             lead(updated_at) over newest_last as next_updated_at,
             lead(dbt_valid_from) over newest_last as next_valid_from
         from telling
@@ -91,9 +109,9 @@ with
     ),
 
     -- A change that was noticed between two syncs: the deal's own stamp tells when,
-    -- unless it did
-    -- not move, as when a deal is hidden or deleted. A stub has no stamp. A deal that
-    -- is seen again may have changed before a sync found it hidden.
+    -- unless it did not move, as when a deal is hidden or deleted, or moved for
+    -- something else. A stub has no stamp. A deal that is seen again may have changed
+    -- before a sync found it hidden.
     changes as (
         select
             *,
@@ -101,7 +119,9 @@ with
             case
                 when is_deleted
                 then observed_at
-                when updated_at > previous_updated_at
+                when
+                    updated_at > previous_updated_at
+                    and not (is_hidden and is_content_unchanged)
                 then least(updated_at, observed_at)
                 when is_hidden and next_updated_at > updated_at
                 then least(next_updated_at, observed_at)

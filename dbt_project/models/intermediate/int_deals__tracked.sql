@@ -15,7 +15,7 @@ with
             currency,
 
             -- numerics
-            value,
+            value_minor_units,
 
             -- booleans
             is_hidden,

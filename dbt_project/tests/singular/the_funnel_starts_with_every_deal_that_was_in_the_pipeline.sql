@@ -6,7 +6,7 @@ with
         group by all
     ),
 
-    -- deals that were never in a stage that is still listed have no place in it
+    -- pipelines without a stage that is still listed have no funnel
     deals as (
         select account, pipeline_id, count(distinct deal_id) as deals
         from {{ ref("int_deals__furthest_stages") }}

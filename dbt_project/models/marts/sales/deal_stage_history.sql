@@ -25,8 +25,12 @@ with
                 then 'deleted'
                 when next_status in ('won', 'lost')
                 then next_status
-                when is_next_hidden or next_stage_id is null
+                when is_next_hidden
                 then 'hidden'
+                when next_status is distinct from 'open'
+                then 'unknown status'
+                when next_stage_id is null
+                then 'left all stages'
                 when next_pipeline_id is distinct from pipeline_id
                 then 'moved to another pipeline'
                 else 'moved to another stage'
@@ -56,7 +60,9 @@ with
             visits.ended_by,
 
             -- numerics
-            stages.stage_position,
+            case
+                when stages.pipeline_id = visits.pipeline_id then stages.stage_position
+            end as stage_position,
             visits.visit_number,
             case
                 when visits.is_start_known and visits.is_left_at_known
@@ -83,12 +89,19 @@ with
             visits.is_start_known as is_entered_at_known,
             visits.is_left_at_known,
             coalesce(deals.is_hidden, false) as is_hidden,
-            coalesce(stages.is_stage_missing, true) as is_stage_missing,
+            deals.deal_id is null as is_deal_missing,
+            coalesce(
+                stages.is_stage_missing or stages.pipeline_id <> visits.pipeline_id,
+                true
+            ) as is_stage_missing,
 
             -- timestamps
             visits.starts_at as entered_at,
             visits.ends_at as left_at,
-            visits.observed_from,
+            case
+                when coalesce(visits.observed_from < visits.ends_at, true)
+                then visits.observed_from
+            end as observed_from,
             {{ local_date("visits.starts_at") }} as entered_date,
             {{ local_date("visits.ends_at") }} as left_date
         from visits

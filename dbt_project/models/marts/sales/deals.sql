@@ -3,9 +3,7 @@ with
 
     contacts as (select * from {{ ref("contacts") }} where not is_deleted),
 
-    owners as (
-        select * from {{ ref("stg_activecampaign__users") }} where not is_deleted
-    ),
+    owners as (select * from {{ ref("int_users__known") }}),
 
     pipelines as (select * from {{ ref("int_pipelines__known") }}),
 
@@ -21,14 +19,19 @@ with
             owners.full_name as owner,
             pipelines.pipeline,
             stages.stage,
-            stages.stage_position,
+            case
+                when stages.pipeline_id = deals.pipeline_id then stages.stage_position
+            end as stage_position,
             deals.contact_id is not null
             and contacts.contact_id is null as is_contact_missing,
-            deals.owner_id is not null and owners.user_id is null as is_owner_missing,
+            deals.owner_id is not null
+            and coalesce(owners.is_user_missing, true) as is_owner_missing,
             deals.pipeline_id is not null
             and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
             deals.stage_id is not null
-            and coalesce(stages.is_stage_missing, true) as is_stage_missing,
+            and coalesce(
+                stages.is_stage_missing or stages.pipeline_id <> deals.pipeline_id, true
+            ) as is_stage_missing,
             coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
             decisions.closed_at
         from deals
@@ -78,10 +81,19 @@ with
             stage_position,
             win_probability_percent,
             activity_count,
-            {{ days_between("created_at", "coalesce(closed_at, " ~ as_of() ~ ")") }}
-            as age_days,
+            {{
+                days_between(
+                    "created_at", "coalesce(closed_at, deleted_at, " ~ as_of() ~ ")"
+                )
+            }} as age_days,
             case
-                when status = 'open' then {{ days_between("created_at", as_of()) }}
+                when status = 'open'
+                then
+                    {{
+                        days_between(
+                            "created_at", "coalesce(deleted_at, " ~ as_of() ~ ")"
+                        )
+                    }}
             end as days_open,
             {{ days_between("created_at", "closed_at") }} as days_to_close,
 

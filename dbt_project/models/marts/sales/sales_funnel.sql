@@ -62,7 +62,9 @@ with
             history.pipeline_id,
             deals.created_month,
             history.stage_id,
-            count(distinct history.deal_id) as deals_seen,
+            count(distinct history.deal_id) filter (
+                where history.observed_from is not null
+            ) as deals_seen,
             count(history.days) filter (
                 where not history.is_current
             ) as measured_visits,

@@ -1,0 +1,24 @@
+with
+    versions as (select * from {{ ref("users_snapshot") }}),
+
+    latest as (
+        select *
+        from versions
+        qualify
+            row_number() over (
+                partition by account, user_id order by dbt_valid_from desc
+            )
+            = 1
+    ),
+
+    marked as (
+        select
+            account,
+            user_id,
+            full_name,
+            is_deleted or dbt_valid_to is not null as is_user_missing
+        from latest
+    )
+
+select *
+from marked

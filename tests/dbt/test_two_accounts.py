@@ -1,0 +1,60 @@
+"""Two accounts in one database, in which the same ids stand for different things."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.source import Source, Target
+from tests.dbt.conftest import NOW, Observed
+from tests.helpers import Warehouse, serving
+
+pytestmark = pytest.mark.slow
+
+NAMES = ("activecampaign", "two")
+WITHOUT_ACCOUNT = {"calendar", "currency_decimals"}
+
+
+def sync(observed: Observed, dbt, name: str, number: int) -> None:
+    """Land an account under a name in a database, which need not be its own."""
+    targets = tuple(Target(s, f"{name}_{s.name}", s.sync_type) for s in STREAMS.values())
+    warehouse = Warehouse(dbt.database, Source(name=name, targets=targets))
+    with serving(observed.account) as sandbox:
+        warehouse.sync(sandbox, at=NOW + timedelta(hours=number))
+
+
+@pytest.fixture(scope="module")
+def databases(make_observed):
+    """dbt on a database of both accounts, and on one of each alone, through the same days."""
+    both = make_observed(30)
+    alone = {name: make_observed(seed) for name, seed in zip(NAMES, (31, 32), strict=True)}
+    random = Random(3)
+    for number in range(3):
+        for name, observed in alone.items():
+            if number:
+                observed.clock.now = NOW + timedelta(hours=number)
+                observed.account.churn(random, 30)
+            sync(observed, observed.dbt, name, number)
+            sync(observed, both.dbt, name, number)
+            observed.dbt.build()
+        both.dbt.build(tests=number == 2)
+    return both.dbt, {name: observed.dbt for name, observed in alone.items()}
+
+
+@pytest.mark.parametrize("schema", ["intermediate", "marts"])
+def test_every_table_holds_of_each_account_what_it_would_hold_of_it_alone(databases, schema):
+    both, alone = databases
+    tables = both.rows(
+        f"select table_name as t from duckdb_tables() where schema_name = '{schema}'"
+    )
+    compared = {row["t"] for row in tables} - WITHOUT_ACCOUNT
+    assert len(compared) > 4
+    for table in compared:
+        for name, dbt in alone.items():
+            columns = dbt.rows(f"describe {schema}.{table}")
+            names = ", ".join(f'"{column["column_name"]}"' for column in columns)
+            query = f"select {names} from {schema}.{table} where account = '{name}' order by all"
+            assert both.rows(query) == dbt.rows(query), f"{table} of {name}"
