@@ -24,7 +24,9 @@ def personalisation_tags(fields: Iterable[Any]) -> dict[str, str]:
     }
     for field_id, field in sorted(known.items(), key=lambda item: (len(item[0]), item[0])):
         tag = str(field.get("perstag") or field_id)
-        tags[field_id] = f"{tag}_{field_id}" if tag in tags.values() else tag
+        while tag in tags.values():
+            tag = f"{tag}_{field_id}"
+        tags[field_id] = tag
     return tags
 
 

@@ -260,6 +260,12 @@ def test_a_tag_that_two_fields_share_gets_the_id_of_the_later() -> None:
     assert personalisation_tags(fields) == {"9": "COLOUR", "10": "COLOUR_10", "11": "11"}
 
 
+def test_a_tag_with_an_id_may_be_another_fields_own_tag() -> None:
+    tags = ("SIZE_3", "SIZE", "SIZE")
+    fields = [{"id": str(i), "perstag": tag} for i, tag in enumerate(tags, 1)]
+    assert personalisation_tags(fields) == {"1": "SIZE_3", "2": "SIZE", "3": "SIZE_3_3"}
+
+
 def test_custom_fields_that_are_not_kept_cost_nothing(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
