@@ -42,5 +42,5 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/sqlfmt --check --no-progressbar dbt_project
 
-clean: ## remove what the commands above made
-	rm -rf $(VENV) .dagster data build *.egg-info dbt_project/target dbt_project/logs
+clean: ## remove what the commands above made; your own database stays
+	rm -rf $(VENV) .dagster data/demo* build *.egg-info dbt_project/target dbt_project/logs

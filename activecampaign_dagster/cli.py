@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from dagster.components.core.component_tree import ComponentTree
+from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.components.mistakes import plainly
@@ -28,6 +29,8 @@ _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writin
 @click.group()
 def main() -> None:
     """Look at ActiveCampaign accounts and at what can be read from them."""
+    # as Dagster's commands do, for which it goes before the environment
+    load_dotenv(Path.cwd() / ".env", override=True)
 
 
 @main.command()

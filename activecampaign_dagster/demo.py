@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,11 +20,13 @@ from pathlib import Path
 
 import requests
 
+from activecampaign_dagster.orchestration.pipeline_report import report_path
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, PROJECT_ROOT
 from activecampaign_dagster.sync.warehouse import connect
 
 _DATABASE = PROJECT_ROOT / "data" / "demo.duckdb"
-_LOGS = PROJECT_ROOT / "data" / "demo_logs"
+# Dagster's commands prefer an .env where they run, which may name a real account and its database
+_FOLDER = PROJECT_ROOT / "data" / "demo"
 
 
 def main() -> None:
@@ -33,6 +38,10 @@ def main() -> None:
     parser.add_argument("--contacts", type=int, default=2_000, help="size of the made-up account")
     parser.add_argument("--port", type=int, default=3000, help="port of the UI")
     options = parser.parse_args()
+    if options.ui:
+        _check_port(parser, options.port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _begin_anew()
     try:
         with _sandbox(options.contacts, live=options.ui) as url:
             if options.ui:
@@ -41,6 +50,23 @@ def main() -> None:
                 _tour(url)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _check_port(parser: argparse.ArgumentParser, port: int) -> None:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    except (OSError, OverflowError) as error:
+        parser.error(f"port {port} cannot be used ({error}): choose another with --port")
+
+
+def _begin_anew() -> None:
+    """Forget the made-up account of an earlier run: this one has other records."""
+    for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(_DATABASE.with_name(f"{_DATABASE.name}.staging"), ignore_errors=True)
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", _FOLDER)
 
 
 @contextmanager
@@ -66,18 +92,16 @@ def _serve_ui(port: int) -> None:
     print(f"Dagster UI on a made-up account that keeps changing: http://127.0.0.1:{port}")
     print(f"Database: {_DATABASE}. Stop with Ctrl-C.", flush=True)
     command = [_program("dagster"), "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")]
-    with subprocess.Popen([*command, "--port", str(port)], cwd=PROJECT_ROOT) as process:
+    with subprocess.Popen([*command, "--port", str(port)], cwd=_FOLDER) as process:
         try:
             process.wait()
         except KeyboardInterrupt:
+            process.terminate()
             process.wait()
             raise
 
 
 def _tour(url: str) -> None:
-    for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
-        leftover.unlink(missing_ok=True)
-    _LOGS.mkdir(parents=True, exist_ok=True)
     _execute("full_refresh", "Full refresh of a made-up account")
     changes = requests.post(f"{url}/sandbox/churn", params={"changes": 200}, timeout=10).json()
     print(f"  the account has changed: {len(changes['changes'])} records added, edited or deleted")
@@ -87,13 +111,13 @@ def _tour(url: str) -> None:
 
 def _execute(job: str, title: str) -> None:
     """Run a job as a user would; on failure show the end of its log."""
-    log = _LOGS / f"{job}.log"
+    log = _FOLDER / f"{job}.log"
     print(f"{title} (log: {log.relative_to(PROJECT_ROOT)}) …", end="", flush=True)
     began = time.monotonic()
     command = [_program("dagster"), "job", "execute", "-j", job]
     command += ["-m", "activecampaign_dagster.definitions"]
     with log.open("w") as out:
-        done = subprocess.run(command, cwd=PROJECT_ROOT, stdout=out, stderr=out, check=False)
+        done = subprocess.run(command, cwd=_FOLDER, stdout=out, stderr=out, check=False)
     print(f" {time.monotonic() - began:.0f} s")
     if done.returncode:
         sys.exit("".join(log.read_text().splitlines(keepends=True)[-30:]))
@@ -139,6 +163,7 @@ def _summarise() -> None:
         print("Deals by pipeline and stage (marts.pipeline_stages, values in currency units)")
         db.sql(_PIPELINES).show(max_rows=60, max_width=140)
     print(f"Database  {_DATABASE}")
+    print(f"Report    {report_path(_DATABASE)}")
     print("Models    make docs  → http://127.0.0.1:8080 (dbt docs)")
     print("UI        make dev   → http://127.0.0.1:3000 (Dagster)")
 

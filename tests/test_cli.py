@@ -24,6 +24,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox
     """A small account that the command's configuration names."""
     account = Account.generate(contacts=60, deals=40, field_values=120, years=1, stub_share=0.1)
     with Sandbox(account, requests_per_second=None) as served:
+        monkeypatch.chdir(tmp_path)  # where no .env names another account
         monkeypatch.setenv("ACTIVECAMPAIGN_URL", served.url)
         monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", served.api_key)
         monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / "a.duckdb"))
@@ -60,6 +61,14 @@ def test_check_keeps_what_it_found_out_where_syncs_find_it(
         facts = dict(db.execute("select fact, value from activecampaign._account_facts").fetchall())
     assert facts["offsets_honoured:contacts"] == facts["offsets_honoured:deals"] == "yes"
     assert facts["include_field_values"] == "yes"
+
+
+def test_check_reads_the_env_file_as_dagster_does(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"ACTIVECAMPAIGN_URL={sandbox.url}\n")
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", "http://127.0.0.1:9")
+    assert run("check").exit_code == 0
 
 
 def test_check_speaks_json(sandbox: Sandbox) -> None:

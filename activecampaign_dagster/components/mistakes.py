@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+import yaml  # type: ignore[import-untyped]
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
@@ -46,10 +47,16 @@ def plainly() -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ConfigurationError):
-            cause = cause.__cause__
+        while cause is not None and not isinstance(
+            cause, (ConfigurationError, yaml.MarkedYAMLError)
+        ):
+            cause = cause.__cause__ or cause.__context__
         if cause is None:
             raise
+        if isinstance(cause, yaml.MarkedYAMLError):
+            mark = cause.problem_mark
+            place = f"{mark.name}:{mark.line + 1}" if mark else "a file"
+            cause = ConfigurationError([f"{place}: no YAML: {cause.problem}"])
         raise cause from None
 
 

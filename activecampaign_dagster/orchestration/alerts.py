@@ -59,7 +59,7 @@ def message(
         error = data.error and data.error.message.strip()
         reasons.append(f"{event.step_key}: {said or error or 'failed'}")
     remedy = {
-        "permanent": "It stays so until somebody acts on it; nothing is tried again before that.",
+        "permanent": "It stays so until somebody acts on it.",
         "transient": "It may pass by itself: the next sync tries again.",
     }.get(run.tags.get(FAILURE_TAG, ""), "The run's log says more.")
     lines = [*(reasons or [context.failure_event.message or "The run failed."]), remedy]
@@ -71,7 +71,7 @@ def send(urls: list[str], title: str, body: str) -> None:
     """Post a message to all URLs; raises AlertError, which names no URL, as they hold secrets."""
     notifier = apprise.Apprise()
     usable = [notifier.add(url) for url in urls]
-    sent = notifier.notify(title=title, body=body)
+    sent = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType.FAILURE)
     if not all(usable) or not sent:
         raise AlertError(
             f"The message could not be sent to each of the {len(urls)} Apprise URLs: check that "

@@ -28,13 +28,15 @@ def drift_sensor(
     when each stream was last requested.
     """
 
+    every = str(drift.at_most_every).removesuffix(", 0:00:00")
+
     @dg.sensor(
         name=f"{account.name}__drift",
         job=job,
         minimum_interval_seconds=int(drift.every.total_seconds()),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Starts a full sync of a stream whose row count differs from the account's by "
-        f"more than {drift.tolerance:.2%}, at most once in {drift.at_most_every} per stream.",
+        f"more than {drift.tolerance:.2%}, at most once in {every} per stream.",
     )
     def on_drift(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if reason := not_now(account, context.instance):

@@ -13,13 +13,14 @@ from dagster_shared.error import SerializableErrorInfo
 
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
+from activecampaign_dagster.orchestration.partitions import PartitionError
 from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.warehouse import WarehouseBusyError, WarehouseError
 
 # The API client has retried each request before this; what is left are outages of some minutes.
 _RETRIES = 2
 _FIRST_WAIT = 60.0  # seconds
-EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
+EXPECTED = (ActiveCampaignError, SyncError, WarehouseError, PartitionError)
 
 
 class PlainFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
@@ -85,4 +86,4 @@ def _is_permanent(error: Exception) -> bool:
         case WarehouseBusyError():
             return False
         case _:
-            return isinstance(error, PermanentError | WarehouseError)
+            return isinstance(error, PermanentError | WarehouseError | PartitionError)

@@ -9,6 +9,12 @@ import dagster as dg
 
 from activecampaign_dagster.sync.source import Window
 
+_RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+class PartitionError(Exception):
+    """A run was asked for partitions that do not exist."""
+
 
 def partitions(size: str, start_date: str, timezone: str) -> dg.TimeWindowPartitionsDefinition:
     """The spans from `start_date` (YYYY-MM-DD) on, the running one included.
@@ -29,8 +35,30 @@ def window_of(context: dg.AssetExecutionContext) -> Window | None:
     """The span of time that a run was asked for; None if it was started without a partition."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return None
+    _check_range(context)
     span = context.partition_time_window
     return Window(span.start, span.end)
+
+
+def _check_range(context: dg.AssetExecutionContext) -> None:
+    """Raise PartitionError if a range of partitions was asked for that does not exist.
+
+    Dagster reads another partition, or none, if the tags of a run hold anything but keys.
+    """
+    definition = context.assets_def.partitions_def
+    tags = [context.run.tags.get(name) for name in _RANGE_TAGS]
+    if definition is None or None in tags:
+        return
+    keys = definition.get_partition_keys()
+    unknown = [tag for tag in tags if tag not in keys]
+    if unknown:
+        raise PartitionError(
+            f"{unknown[0]!r} is no partition: they begin on {keys[0]}, {keys[1]}, … and {keys[-1]}."
+        )
+    if keys.index(str(tags[0])) > keys.index(str(tags[1])):
+        raise PartitionError(
+            f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."
+        )
 
 
 def keys_between(

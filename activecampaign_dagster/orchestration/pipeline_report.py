@@ -1,6 +1,7 @@
 """The pipeline report as an asset: one HTML page, made of the marts."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -11,6 +12,11 @@ from activecampaign_dagster.report.page import render
 from activecampaign_dagster.sync.warehouse import WarehouseError, connect
 
 _MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
+
+
+def report_path(database: Path) -> Path:
+    """Where the report on a database lies."""
+    return database.with_name(f"{database.stem}_report.html")
 
 
 @dg.asset(
@@ -25,7 +31,7 @@ def pipeline_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Render the report beside the database and preview its headline figures."""
-    path = warehouse.path.with_name("pipeline_report.html")
+    path = report_path(warehouse.path)
     try:
         with connect(warehouse.path, read_only=True) as db:
             report = render(db, datetime.now(UTC))

@@ -12,6 +12,11 @@ import plotly.graph_objects as go
 
 # one colour per pipeline, in every figure; distinguishable with the common colour-vision defects
 _PALETTE = ("#0b5fa5", "#e07b00", "#2a9d6f", "#b5407c", "#6b4fa0", "#7a7a00", "#00829b", "#a83232")
+# a pipeline's name, with its account's if there are several
+_NAME = """
+    case when (select count(distinct account) > 1 from marts.pipelines)
+        then account || ': ' || pipeline else pipeline end
+"""
 _INK, _GRID = "#22303c", "#e3e8ec"
 
 
@@ -29,8 +34,8 @@ def figures(db: duckdb.DuckDBPyConnection) -> list[Figure]:
     pipelines = [
         row[0]
         for row in db.execute(
-            "select pipeline from marts.pipelines where deals > 0 and pipeline is not null "
-            "group by pipeline order by sum(deals) desc"
+            f"select {_NAME} from marts.pipelines where deals > 0 and pipeline is not null "
+            "group by 1 order by sum(deals) desc, 1"
         ).fetchall()
     ]
     colour = {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(pipelines)}
@@ -38,12 +43,12 @@ def figures(db: duckdb.DuckDBPyConnection) -> list[Figure]:
 
 
 def _funnel(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
-    rows = db.execute("""
-        select pipeline, stage, sum(deals_reached)::bigint as deals
+    rows = db.execute(f"""
+        select {_NAME} as name, stage, sum(deals_reached)::bigint as deals
         from marts.sales_funnel
         where pipeline is not null and stage is not null
-        group by pipeline, stage_id, stage
-        order by pipeline, min(stage_position)
+        group by account, pipeline, stage_id, stage
+        order by name, min(stage_position)
     """).fetchall()
     chart = _bars(rows, colour, lambda row: f"{row[2]:,}")
     return Figure(
@@ -54,9 +59,9 @@ def _funnel(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
 
 
 def _win_rate(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
-    rows = db.execute("""
+    rows = db.execute(f"""
         select
-            pipeline,
+            {_NAME} as name,
             date_trunc('quarter', closed_month)::date as quarter,
             sum(won_deals) / sum(won_deals + lost_deals) as rate,
             sum(won_deals + lost_deals)::bigint as decided
@@ -64,7 +69,7 @@ def _win_rate(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
         where pipeline is not null
         group by all
         having decided > 0
-        order by pipeline, quarter
+        order by name, quarter
     """).fetchall()
     chart = go.Figure()
     for name in _present(rows, colour):
@@ -95,11 +100,11 @@ def _open_by_stage(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Fig
     ).fetchone()
     currency = main[0] if main else ""
     rows = db.execute(
-        """
-        select pipeline, coalesce(stage, '(stage is gone)'), open_value::double, open_deals
+        f"""
+        select {_NAME} as name, coalesce(stage, '(stage is gone)'), open_value::double, open_deals
         from marts.pipeline_stages
         where currency = ? and open_deals > 0 and pipeline is not null
-        order by pipeline, stage_position
+        order by name, stage_position
         """,
         [currency],
     ).fetchall()
@@ -119,8 +124,8 @@ def _open_by_stage(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Fig
 
 
 def _cycle(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
-    rows = db.execute("""
-        select pipeline, days_to_close from marts.deals
+    rows = db.execute(f"""
+        select {_NAME}, days_to_close from marts.deals
         where is_counted and status = 'won' and days_to_close is not null and pipeline is not null
     """).fetchall()
     chart = go.Figure()

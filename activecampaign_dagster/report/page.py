@@ -55,12 +55,18 @@ def render(db: duckdb.DuckDBPyConnection, made_at: datetime) -> Report:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Pipeline report</title><style>{_STYLE}</style>"
         f"<script>{get_plotlyjs()}</script></head><body><main>"
-        f"<h1>Pipeline report</h1><p>ActiveCampaign, as of {made_at:%d %B %Y, %H:%M %Z}. "
-        "Hidden and deleted deals are left out.</p>"
+        f"<h1>Pipeline report</h1><p>ActiveCampaign ({escape(_accounts(db))}), as of "
+        f"{made_at:%d %B %Y, %H:%M %Z}. Deleted deals are left out, and hidden ones unless they "
+        "were won or lost before.</p>"
         f'<div class="tiles">{tiles}</div><div class="figures">{cards}</div>'
         "</main></body></html>"
     )
     return Report(html, headlines)
+
+
+def _accounts(db: duckdb.DuckDBPyConnection) -> str:
+    names = db.execute("select distinct account from marts.pipelines order by all").fetchall()
+    return ", ".join(name for (name,) in names) or "no account yet"
 
 
 def _headlines(db: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str], ...]:

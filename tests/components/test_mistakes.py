@@ -102,6 +102,12 @@ def test_a_mistake_is_told_with_its_place_and_the_remedy(
     assert said in lines[0]
 
 
+def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> None:
+    (line,) = told(tmp_path, shop="name: [shop")
+    assert line.startswith("shop/defs.yaml:")
+    assert ": no YAML: " in line
+
+
 def test_the_value_of_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:
     lines = told(tmp_path, shop="api_key_variable: 7f3c-secret-key")
     assert "must be the name of an environment variable" in lines[0]

@@ -25,7 +25,7 @@ def test_the_reference_is_current() -> None:
 def test_the_example_in_the_docs_is_right() -> None:
     source = ActiveCampaignSource.model_validate(yaml.safe_load(example())["attributes"])
     assert source.mistakes() == []
-    assert source.source().enabled == {"deals", "contacts", "deal_groups"}
+    assert source.source().enabled == {"deals", "contacts", "deal_groups", "deal_stages", "users"}
 
 
 def test_every_check_has_a_severity_setting() -> None:

@@ -7,8 +7,10 @@ from random import Random
 
 import pytest
 
+from activecampaign_dagster.report.page import render
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.source import Source, Target
+from activecampaign_dagster.sync.warehouse import connect
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
 
@@ -42,6 +44,17 @@ def databases(make_observed):
             observed.dbt.build()
         both.dbt.build(tests=number == 2)
     return both.dbt, {name: observed.dbt for name, observed in alone.items()}
+
+
+def test_the_report_names_the_accounts_and_tells_their_pipelines_apart(databases):
+    both, alone = databases
+    with connect(both.database) as db:
+        page = render(db, NOW).html
+    assert "ActiveCampaign (activecampaign, two), as of" in page
+    assert '"activecampaign: New business"' in page
+    assert '"two: New business"' in page
+    with connect(alone["two"].database) as db:
+        assert '"New business"' in render(db, NOW).html
 
 
 @pytest.mark.parametrize("schema", ["intermediate", "marts"])

@@ -139,6 +139,26 @@ def test_a_range_of_partitions_is_one_run(setup: Setup) -> None:
     assert setup.metadata("contacts")["read"] == "window"
 
 
+def test_a_range_that_is_none_is_one_sentence_and_reads_nothing(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    keys = setup.account.partitions.get_partition_keys()
+    middle = keys[-2].removesuffix("01") + "15"
+    for first, last, said in (
+        (middle, keys[-1], f"'{middle}' is no partition: they begin on {keys[0]}, "),
+        (keys[-1], keys[-2], f"ends ({keys[-2]}) before it begins ({keys[-1]})"),
+    ):
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+        asked = len(sandbox.requests)
+        message = failure(setup.run(tags=tags, fails=True))
+        assert said in message
+        assert len(message.splitlines()) == 1
+        assert len(sandbox.requests) == asked
+
+
 @pytest.mark.parametrize("job", ["incremental_sync", "activecampaign__full_refresh"])
 def test_a_job_takes_a_partition_tag(setup: Setup, job: str) -> None:
     key = setup.account.partitions.get_partition_keys()[-2]
