@@ -42,6 +42,7 @@ with
         select
             account, pipeline_id, stage_id, count(distinct deal_id) as decided_in_stage
         from history
+        semi join decided using (account, deal_id, pipeline_id)
         group by all
     ),
 
