@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,17 +20,6 @@ from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 
 STREAMS = ("contacts", "custom_fields", "custom_field_values")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "a.duckdb")
 
 
 def paths(sandbox: Sandbox) -> Counter[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,17 +35,6 @@ SQL_NAMES = (
     "verdict",
     "version",
 )
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "a.duckdb")
 
 
 def deals(sandbox: Sandbox, warehouse: Warehouse, mode: Mode = FULL) -> Any:

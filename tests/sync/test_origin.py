@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +13,10 @@ from activecampaign_dagster.sandbox.faults import always, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sync.source import Mode, Source
 from activecampaign_dagster.sync.warehouse import WarehouseError
-from tests.helpers import Warehouse, serving
+from tests.helpers import Warehouse
 from tests.sync.truth import differences
 
 ADDRESS = "select account, value from activecampaign._account_facts where fact = 'address'"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with serving() as server:
-        yield server
 
 
 @pytest.fixture
