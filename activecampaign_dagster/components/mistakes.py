@@ -50,7 +50,7 @@ def plainly() -> Iterator[None]:
         while cause is not None and not isinstance(
             cause, (ConfigurationError, yaml.MarkedYAMLError)
         ):
-            cause = cause.__cause__ or cause.__context__
+            cause = cause.__cause__
         if cause is None:
             raise
         if isinstance(cause, yaml.MarkedYAMLError):

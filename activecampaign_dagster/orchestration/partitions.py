@@ -52,9 +52,8 @@ def _check_range(context: dg.AssetExecutionContext) -> None:
     keys = definition.get_partition_keys()
     unknown = [tag for tag in tags if tag not in keys]
     if unknown:
-        raise PartitionError(
-            f"{unknown[0]!r} is no partition: they begin on {keys[0]}, {keys[1]}, … and {keys[-1]}."
-        )
+        known = ", ".join([*keys[:2], "…", keys[-1]])
+        raise PartitionError(f"{unknown[0]!r} is no partition: they begin on {known}.")
     if keys.index(str(tags[0])) > keys.index(str(tags[1])):
         raise PartitionError(
             f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."

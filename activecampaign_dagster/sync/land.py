@@ -132,15 +132,16 @@ def _attempt(
         for batch, of_batch in zip(batches, columns, strict=True):
             load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
         with transaction(db):
-            why = _doubt(db, batches, census)
-            keep = why is not None and census.newest is not None
+            asked = census.newest is not None
+            why = _doubt(db, batches, census) if asked else None
             landed = [
-                _land(db, source, *each, keep=keep)
+                _land(db, source, *each, keep=why is not None)
                 for each in zip(batches, columns, added, strict=True)
             ]
-            if why and not keep and any(each.deleted for each in landed):
-                raise UnsureError(why)
-            return [replace(each, doubt=why) for each in landed] if keep else landed
+            deletes = any(each.deleted for each in landed)
+            if deletes and not asked and (reason := _doubt(db, batches, census)):
+                raise UnsureError(reason)
+            return [replace(each, doubt=why) for each in landed]
 
 
 def _doubt(
@@ -262,20 +263,23 @@ def _merge(
     stamp = [batch.at, batch.sync_id]
     names = ", ".join(quoted(column.name) for column in columns)
     own, hidden_at, hide = "_synced_at, _sync_id", "", ""
-    absent = [c.name for c in tables.columns(db, batch.target) if c.key in batch.absent]
-    carried = "".join(f", {quoted(name)}" for name in absent)
+    carried = kept = ""
     updated = "id in (select id from temp.verdict where verdict = 'update')"
     if batch.target.stream.stub_flag:
         own, hidden_at, hide = f"{own}, _hidden_at", ", hidden_at", ", _hidden_at = v.hidden_at"
-    db.execute(
-        f"create or replace temp table carried as select id{carried} from {table} "
-        f"where {bool(absent)} and {updated}"
-    )
+    if batch.absent:
+        absent = [c.name for c in tables.columns(db, batch.target) if c.key in batch.absent]
+        carried = "".join(f", {quoted(name)}" for name in absent)
+        kept = " left join temp.carried using (id)"
+        db.execute(
+            f"create or replace temp table carried as select id{carried} from {table} "
+            f"where {updated}"
+        )
     db.execute(f"delete from {table} where {updated}")
     db.execute(
         f"insert into {table} ({names}, {own}{carried}) select {names}, ?, ?{hidden_at}{carried} "
         f"from {rows} join (from temp.verdict select id, hidden_at where verdict in "
-        "('insert', 'update')) using (id) left join temp.carried using (id)",
+        f"('insert', 'update')) using (id){kept}",
         stamp,
     )
     db.execute(

@@ -11,3 +11,17 @@
         )
     )
 {%- endmacro %}
+
+{% macro is_latest_version(id) -%}
+    row_number() over (partition by account, {{ id }} order by dbt_valid_from desc) = 1
+{%- endmacro %}
+
+{% macro place_of_stage(rows) -%}
+    case when stages.pipeline_id = {{ rows }}.pipeline_id then stages.stage_position end
+{%- endmacro %}
+
+{% macro is_stage_missing(rows) -%}
+    coalesce(
+        stages.is_stage_missing or stages.pipeline_id <> {{ rows }}.pipeline_id, true
+    )
+{%- endmacro %}

@@ -8,11 +8,7 @@ with
             * replace (coalesce(pipeline_id, 0) as pipeline_id),
             is_deleted or dbt_valid_to is not null as is_stage_missing
         from versions
-        qualify
-            row_number() over (
-                partition by account, stage_id order by dbt_valid_from desc
-            )
-            = 1
+        qualify {{ is_latest_version("stage_id") }}
     ),
 
     -- only stages that are still listed have a place in the order

@@ -1,15 +1,7 @@
 with
     versions as (select * from {{ ref("deal_groups_snapshot") }}),
 
-    latest as (
-        select *
-        from versions
-        qualify
-            row_number() over (
-                partition by account, pipeline_id order by dbt_valid_from desc
-            )
-            = 1
-    ),
+    latest as (select * from versions qualify {{ is_latest_version("pipeline_id") }}),
 
     marked as (
         select

@@ -60,9 +60,7 @@ with
             visits.ended_by,
 
             -- numerics
-            case
-                when stages.pipeline_id = visits.pipeline_id then stages.stage_position
-            end as stage_position,
+            {{ place_of_stage("visits") }} as stage_position,
             visits.visit_number,
             case
                 when visits.is_start_known and visits.is_left_at_known
@@ -90,10 +88,7 @@ with
             visits.is_left_at_known,
             coalesce(deals.is_hidden, false) as is_hidden,
             deals.deal_id is null as is_deal_missing,
-            coalesce(
-                stages.is_stage_missing or stages.pipeline_id <> visits.pipeline_id,
-                true
-            ) as is_stage_missing,
+            {{ is_stage_missing("visits") }} as is_stage_missing,
 
             -- timestamps
             visits.starts_at as entered_at,

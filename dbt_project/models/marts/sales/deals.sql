@@ -19,9 +19,7 @@ with
             owners.full_name as owner,
             pipelines.pipeline,
             stages.stage,
-            case
-                when stages.pipeline_id = deals.pipeline_id then stages.stage_position
-            end as stage_position,
+            {{ place_of_stage("deals") }} as stage_position,
             deals.contact_id is not null
             and contacts.contact_id is null as is_contact_missing,
             deals.owner_id is not null
@@ -29,9 +27,7 @@ with
             deals.pipeline_id is not null
             and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
             deals.stage_id is not null
-            and coalesce(
-                stages.is_stage_missing or stages.pipeline_id <> deals.pipeline_id, true
-            ) as is_stage_missing,
+            and {{ is_stage_missing("deals") }} as is_stage_missing,
             coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
             decisions.closed_at
         from deals
