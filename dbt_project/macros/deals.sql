@@ -25,3 +25,13 @@
         stages.is_stage_missing or stages.pipeline_id <> {{ rows }}.pipeline_id, true
     )
 {%- endmacro %}
+
+{% macro age_days() -%}
+    {%- set end = "coalesce(closed_at, deleted_at, " ~ as_of() ~ ")" -%}
+    {{ days_between("created_at", end) }}
+{%- endmacro %}
+
+{% macro days_open() -%}
+    {%- set end = "coalesce(deleted_at, " ~ as_of() ~ ")" -%}
+    case when status = 'open' then {{ days_between("created_at", end) }} end
+{%- endmacro %}

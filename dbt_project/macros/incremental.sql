@@ -1,11 +1,15 @@
-{% macro loaded_until(rows, key, identity, loaded_identity, stamp) -%}
+{% macro is_loaded_with(column) -%}
     {%- set names = [] -%}
     {%- if is_incremental() -%}
         {%- set names = adapter.get_columns_in_relation(this) | map(
             attribute="name"
         ) -%}
     {%- endif -%}
-    {%- if stamp in names -%}
+    {{ return(column in names) }}
+{%- endmacro %}
+
+{% macro loaded_until(rows, key, identity, loaded_identity, stamp) -%}
+    {%- if is_loaded_with(stamp) -%}
         {%- set newest = single_value(
             "select epoch_us(max(" ~ stamp ~ ")) from " ~ this
         ) -%}

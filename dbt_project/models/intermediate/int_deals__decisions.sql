@@ -3,16 +3,6 @@ with
 
     -- a deal that was deleted and came back, or moved while it was won, was not decided
     -- again
-    compared as (
-        select
-            *,
-            status is distinct from lag(status) over (
-                partition by account, deal_id order by interval_number
-            ) as is_status_new
-        from intervals
-        where not is_deleted and status is not null
-    ),
-
     latest as (
         select
             account,
@@ -20,8 +10,11 @@ with
             arg_max(status, interval_number) as status,
             arg_max(is_start_known, interval_number) as is_start_known,
             arg_max(starts_at, interval_number) as starts_at
-        from compared
-        where is_status_new
+        from intervals
+        where
+            not is_deleted
+            and status is not null
+            and status is distinct from previous_status
         group by account, deal_id
     ),
 

@@ -11,7 +11,12 @@
 with
     events as (select * from {{ ref("int_deals__events") }}),
 
-    histories as (select distinct account, deal_id, history_version from events),
+    -- the text changes with the columns, so that older tables are built anew
+    histories as (
+        select distinct
+            account, deal_id, hash(history_version, 'with visits') as history_version
+        from events
+    ),
 
     due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
 
@@ -19,7 +24,7 @@ with
     -- decision that was seen stands.
     sighted as (
         select
-            * exclude (is_hidden),
+            * exclude (is_hidden, history_version),
             is_hidden
             and coalesce(status not in ('won', 'lost'), true)
             and event_number > coalesce(
@@ -76,14 +81,36 @@ with
         group by account, deal_id, interval_number
     ),
 
+    judged as (
+        select
+            *,
+            coalesce(
+                status = 'open'
+                and not is_hidden
+                and not is_deleted
+                and stage_id is not null,
+                false
+            ) as is_visit
+        from merged
+    ),
+
     ended as (
         select
             account,
             deal_id,
             interval_number,
+            case
+                when is_visit then count(*) filter (where is_visit) over so_far
+            end as step_number,
+            case
+                when is_visit then count(*) filter (where is_visit) over to_stage_so_far
+            end as visit_number,
             pipeline_id,
             stage_id,
             status,
+            last_value(
+                case when not is_deleted then status end ignore nulls
+            ) over before as previous_status,
             lead(pipeline_id) over in_order as next_pipeline_id,
             lead(stage_id) over in_order as next_stage_id,
             lead(status) over in_order as next_status,
@@ -97,8 +124,16 @@ with
             observed_from,
             starts_at,
             lead(starts_at) over in_order as ends_at
-        from merged
-        window in_order as (partition by account, deal_id order by interval_number)
+        from judged
+        window
+            in_order as (partition by account, deal_id order by interval_number),
+            so_far as (in_order rows unbounded preceding),
+            before as (in_order rows between unbounded preceding and 1 preceding),
+            to_stage_so_far as (
+                partition by account, deal_id, pipeline_id, stage_id
+                order by interval_number
+                rows unbounded preceding
+            )
     )
 
 select account, deal_id, ended.* exclude (account, deal_id), due_deals.history_version

@@ -11,13 +11,6 @@ with
     visits as (
         select
             *,
-            row_number() over (
-                partition by account, deal_id order by interval_number
-            ) as step_number,
-            row_number() over (
-                partition by account, deal_id, pipeline_id, stage_id
-                order by interval_number
-            ) as visit_number,
             case
                 when is_current
                 then null
@@ -38,11 +31,7 @@ with
             -- a hidden deal left at some later time, or has not
             coalesce(is_end_known and not is_next_hidden, true) as is_left_at_known
         from intervals
-        where
-            status = 'open'
-            and not is_hidden
-            and not is_deleted
-            and stage_id is not null
+        where step_number is not null
     ),
 
     described as (

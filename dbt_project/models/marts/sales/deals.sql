@@ -1,3 +1,16 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "deal_id"],
+        on_schema_change="append_new_columns",
+        post_hook=[
+            "{{ delete_vanished('stg_activecampaign__deals', ['account', 'deal_id']) }}",
+            "update {{ this }} set age_days = {{ age_days() }}, days_open = {{ days_open() }} where closed_at is null and deleted_at is null",
+        ],
+    )
+}}
+
 with
     deals as (select * from {{ ref("stg_activecampaign__deals") }}),
 
@@ -51,7 +64,21 @@ with
             and deals.deal_id = decisions.deal_id
     ),
 
-    aged as (
+    -- changes whenever something in the deal's row does, but for its age
+    versioned as (
+        select *, hash(described, '{{ var("reporting_timezone") }}') as row_version
+        from described
+    ),
+
+    due as (
+        select *
+        from versioned
+        {% if is_loaded_with("row_version") %}
+            anti join {{ this }} using (account, deal_id, row_version)
+        {% endif %}
+    ),
+
+    dated as (
         select
             -- ids
             account,
@@ -77,20 +104,8 @@ with
             stage_position,
             win_probability_percent,
             activity_count,
-            {{
-                days_between(
-                    "created_at", "coalesce(closed_at, deleted_at, " ~ as_of() ~ ")"
-                )
-            }} as age_days,
-            case
-                when status = 'open'
-                then
-                    {{
-                        days_between(
-                            "created_at", "coalesce(deleted_at, " ~ as_of() ~ ")"
-                        )
-                    }}
-            end as days_open,
+            {{ age_days() }} as age_days,
+            {{ days_open() }} as days_open,
             {{ days_between("created_at", "closed_at") }} as days_to_close,
 
             -- booleans
@@ -113,9 +128,10 @@ with
             {{ local_date("created_at") }} as created_date,
             {{ local_month("created_at") }} as created_month,
             {{ local_date("closed_at") }} as closed_date,
-            {{ local_month("closed_at") }} as closed_month
-        from described
+            {{ local_month("closed_at") }} as closed_month,
+            row_version
+        from due
     )
 
 select *
-from aged
+from dated
