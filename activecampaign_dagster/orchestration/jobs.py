@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.assets.job.asset_job import (
     build_asset_job,
     get_asset_graph_for_job,
 )
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster_shared.record import as_dict
 
 from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
@@ -59,6 +62,17 @@ def _job(
 def all_streams() -> dg.AssetSelection:
     """The streams of every account."""
     return dg.AssetSelection.kind(KIND)
+
+
+def show_in_ui(run: dg.DagsterRun, instance: dg.DagsterInstance) -> None:
+    """Let the UI's page of a job list a run that `dagster job execute -m` has started.
+
+    The page asks for runs by a label that Dagster gives to those it launches itself only.
+    """
+    code = run.job_code_origin and run.job_code_origin.repository_origin.code_pointer
+    if run.remote_job_origin is None and isinstance(code, ModuleCodePointer):
+        label = f"{SINGLETON_REPOSITORY_NAME}@{code.module}"
+        instance.add_run_tags(run.run_id, {REPOSITORY_LABEL_TAG: label})
 
 
 class _MixedJob(UnresolvedAssetJobDefinition):
