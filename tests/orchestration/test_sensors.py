@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -108,6 +108,21 @@ class TestOnChange:
         sandbox.account.add_contact()
         _, _, cursor = evaluate(changing, "on_change")
         assert not evaluate(changing, "on_change", cursor)[0]
+
+    @pytest.mark.parametrize("many", [1, 150])
+    def test_records_with_stamps_in_the_future_start_one_sync_and_hide_no_change(
+        self, changing: Setup, sandbox: Sandbox, many: int
+    ) -> None:
+        ahead = datetime.now(UTC) + timedelta(hours=5)
+        for minutes in range(many):
+            sandbox.account.add_contact(udate=ahead + timedelta(minutes=minutes))
+        cursor = None
+        for _ in range(2):
+            requests, _, cursor = evaluate(changing, "on_change", cursor)
+            assert len(requests) == 1
+            changing.run("incremental_sync")
+            assert not evaluate(changing, "on_change", cursor)[0]
+            sandbox.account.add_contact()
 
     def test_after_a_permanent_failure_nothing_starts_by_itself(
         self, changing: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
