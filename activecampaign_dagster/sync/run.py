@@ -212,6 +212,8 @@ class _Run:
         outcomes: list[Outcome] = []
         try:
             with self._connect() as db:
+                # while this was read, another first sync may have landed another account
+                claim(db, self._source, self._client.base_url)
                 for each in complete:
                     try:
                         outcomes += self._landed(db, each)
