@@ -52,8 +52,9 @@ def _check_range(context: dg.AssetExecutionContext) -> None:
     keys = definition.get_partition_keys()
     unknown = [tag for tag in tags if tag not in keys]
     if unknown:
-        known = ", ".join([*keys[:2], "…", keys[-1]])
-        raise PartitionError(f"{unknown[0]!r} is no partition: they begin on {known}.")
+        known = ", ".join(keys if len(keys) < 4 else [*keys[:2], "…", keys[-1]])
+        which = "they begin" if len(keys) > 1 else "the only one begins"
+        raise PartitionError(f"{unknown[0]!r} is no partition: {which} on {known}.")
     if keys.index(str(tags[0])) > keys.index(str(tags[1])):
         raise PartitionError(
             f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."

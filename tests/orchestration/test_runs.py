@@ -159,6 +159,30 @@ def test_a_range_that_is_none_is_one_sentence_and_reads_nothing(
         assert len(sandbox.requests) == asked
 
 
+@pytest.mark.parametrize(
+    ("months", "said"),
+    [
+        (1, "the only one begins on {0}"),
+        (2, "they begin on {0}, {1}"),
+        (4, "they begin on {0}, {1}, …, {3}"),
+    ],
+)
+def test_a_partition_that_is_none_names_those_there_are(
+    make: Callable[..., Setup], months: int, said: str
+) -> None:
+    first = datetime.now(UTC).date().replace(day=1)
+    for _ in range(months - 1):
+        first = (first - timedelta(days=1)).replace(day=1)
+    setup = make(start_date=first.isoformat())
+    keys = setup.account.partitions.get_partition_keys()
+    assert len(keys) == months
+    tags = dict.fromkeys(
+        ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), "1999-12-01"
+    )
+    expected = f"'1999-12-01' is no partition: {said.format(*keys)}."
+    assert failure(setup.run(tags=tags, fails=True)) == expected
+
+
 @pytest.mark.parametrize("job", ["incremental_sync", "activecampaign__full_refresh"])
 def test_a_job_takes_a_partition_tag(setup: Setup, job: str) -> None:
     key = setup.account.partitions.get_partition_keys()[-2]
