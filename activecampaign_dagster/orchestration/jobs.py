@@ -19,8 +19,8 @@ from dagster_shared.record import as_dict
 from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
 
 _DESCRIPTIONS = {
-    "incremental": "Reads what changed since the last sync, then builds the dbt models.",
-    "full": "Reads everything, which also finds deletions, then builds the dbt models.",
+    "incremental": "Reads what changed in {} since the last sync, then builds the dbt models.",
+    "full": "Reads all of {}, which also finds deletions, then builds the dbt models.",
 }
 
 
@@ -30,7 +30,8 @@ def account_job(account: Account, mode: str) -> UnresolvedAssetJobDefinition:
     A run with a partition reads that partition's window instead.
     """
     # a process per step would load Dagster and dbt anew for each: 4 s a step
-    return _job(account.job(mode), mode, account.selection, dg.in_process_executor)
+    covers = f"the account {account.name!r}"
+    return _job(account.job(mode), mode, account.selection, covers, dg.in_process_executor)
 
 
 def common_job(mode: str, accounts: Sequence[Account]) -> UnresolvedAssetJobDefinition:
@@ -39,14 +40,19 @@ def common_job(mode: str, accounts: Sequence[Account]) -> UnresolvedAssetJobDefi
     It takes partitions if all accounts have the same.
     """
     executor = dg.multiprocess_executor if len(accounts) > 1 else dg.in_process_executor
-    job = _job(JOBS[mode], mode, all_streams(), executor)
+    names = ", ".join(account.name for account in accounts)
+    job = _job(JOBS[mode], mode, all_streams(), f"every account ({names})", executor)
     if len({account.partitions for account in accounts}) > 1:
         return _MixedJob(**as_dict(job))
     return job
 
 
 def _job(
-    name: str, mode: str, selection: dg.AssetSelection, executor: dg.ExecutorDefinition
+    name: str,
+    mode: str,
+    selection: dg.AssetSelection,
+    covers: str,
+    executor: dg.ExecutorDefinition,
 ) -> UnresolvedAssetJobDefinition:
     models = selection.downstream()
     seeds = models.upstream() - all_streams()
@@ -55,7 +61,7 @@ def _job(
         selection=selection | models | seeds,
         executor_def=executor,
         tags={MODE_TAG: mode},
-        description=_DESCRIPTIONS[mode],
+        description=_DESCRIPTIONS[mode].format(covers),
     )
 
 
