@@ -83,6 +83,38 @@ def test_the_code_location_is_called_the_same_however_dagster_is_started() -> No
     assert dg_names["code_location_name"] == dg_names["code_location_target_module"] == module
 
 
+@pytest.mark.slow
+def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / PROJECT[0], tmp_path / PROJECT[0])
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "60"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    ui = subprocess.Popen(
+        [*demo, "--ui", "--port", port],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with ui:
+        assert ui.stdout
+        assert "Dagster UI" in ui.stdout.readline()
+        database = tmp_path / "data" / "demo.duckdb"
+        database.write_text("in use")
+        done = subprocess.run(
+            demo, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        ui.terminate()
+    assert done.returncode == 2
+    assert "is using" in done.stderr
+    assert "stop it first" in done.stderr.splitlines()[-1]
+    assert database.read_text() == "in use"
+
+
 def test_a_port_that_is_taken_is_said_before_anything_begins() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
