@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import requests
 
 from activecampaign_dagster.orchestration.pipeline_report import report_path
@@ -41,13 +42,14 @@ def main() -> None:
     if options.ui:
         _check_port(parser, options.port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _begin_anew()
     try:
-        with _sandbox(options.contacts, live=options.ui) as url:
-            if options.ui:
-                _serve_ui(options.port)
-            else:
-                _tour(url)
+        with _alone(parser):
+            _begin_anew()
+            with _sandbox(options.contacts, live=options.ui) as url:
+                if options.ui:
+                    _serve_ui(options.port)
+                else:
+                    _tour(url)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -60,12 +62,24 @@ def _check_port(parser: argparse.ArgumentParser, port: int) -> None:
         parser.error(f"port {port} cannot be used ({error}): choose another with --port")
 
 
+@contextmanager
+def _alone(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Hold the demo's database, which whoever begins removes; ends if another process has it."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(_FOLDER / "lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        parser.error(
+            f"a demo or its UI (make dev) is using {_DATABASE}: stop it first, with Ctrl-C there"
+        )
+
+
 def _begin_anew() -> None:
     """Forget the made-up account of an earlier run: this one has other records."""
     for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
         leftover.unlink(missing_ok=True)
     shutil.rmtree(_DATABASE.with_name(f"{_DATABASE.name}.staging"), ignore_errors=True)
-    _FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT_ROOT / "dagster.yaml", _FOLDER)
 
 

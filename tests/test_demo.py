@@ -8,14 +8,28 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.workspace.load_target import WorkspaceFileTarget, get_origins_from_toml
 
 ROOT = Path(__file__).parents[1]
 
 
 PROJECT = ("activecampaign_dagster", "dbt_project", "dagster.yaml", "workspace.yaml")
+
+
+def label(root: Path) -> str:
+    """What the UI, started with the project's workspace, finds the runs of its jobs by."""
+    (origin,) = WorkspaceFileTarget([str(root / "workspace.yaml")]).create_origins()
+    assert isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin)
+    return RemoteRepositoryOrigin(origin, "__repository__").get_label()
 
 
 @pytest.mark.slow
@@ -45,6 +59,11 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     assert "New business" in done.stdout
     assert not real.exists()
 
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for job in ("full_refresh", "incremental_sync"):
+            listed = dg.RunsFilter(job_name=job, tags={".dagster/repository": label(root)})
+            assert len(instance.get_runs(listed)) == 1, "the UI's page of the job lists its run"
+
     readme = (ROOT / "README.md").read_text()
     query = re.search(r'python -c "(import|\n.*?)"\n```', readme, flags=re.DOTALL)
     assert query
@@ -53,6 +72,47 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     )
     assert "Renewals" in shown.stdout
     assert (root / "data" / "demo_report.html").stat().st_size > 1_000_000
+
+
+def test_the_code_location_is_called_the_same_however_dagster_is_started() -> None:
+    module = "activecampaign_dagster.definitions"
+    assert label(ROOT) == f"__repository__@{module}"
+    project = ROOT / "pyproject.toml"
+    assert [origin.location_name for origin in get_origins_from_toml(str(project))] == [module]
+    dg_names = tomllib.loads(project.read_text())["tool"]["dg"]["project"]
+    assert dg_names["code_location_name"] == dg_names["code_location_target_module"] == module
+
+
+@pytest.mark.slow
+def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / PROJECT[0], tmp_path / PROJECT[0])
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "60"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    ui = subprocess.Popen(
+        [*demo, "--ui", "--port", port],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with ui:
+        assert ui.stdout
+        assert "Dagster UI" in ui.stdout.readline()
+        database = tmp_path / "data" / "demo.duckdb"
+        database.write_text("in use")
+        done = subprocess.run(
+            demo, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        ui.terminate()
+    assert done.returncode == 2
+    assert "is using" in done.stderr
+    assert "stop it first" in done.stderr.splitlines()[-1]
+    assert database.read_text() == "in use"
 
 
 def test_a_port_that_is_taken_is_said_before_anything_begins() -> None:

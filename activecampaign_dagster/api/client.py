@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import orjson
@@ -43,10 +45,12 @@ class Page:
     """One page of a collection: its raw records, and the body they came in.
 
     `total` is meta.total where the response has one; it is a hint, never a stop sign.
+    `at`: when it was sent, by the account's clock, where the response says so.
     """
 
     records: list[Any]
     body: dict[str, Any]
+    at: datetime | None = None
 
     @property
     def total(self) -> int | None:
@@ -161,22 +165,23 @@ class Client:
                 found = "null" if collection in body else "missing"
                 raise _UnusableError(Failure.BROKEN, f"the list {collection!r} is {found}", 200)
 
-        body = self.get(path, params, check)
-        return Page(body[collection], body)
+        body, at = self._read(path, params, check)
+        return Page(body[collection], body, at)
 
-    def get(
-        self,
-        path: str,
-        params: Params | None = None,
-        check: Callable[[dict[str, Any]], None] = lambda _: None,
-    ) -> dict[str, Any]:
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
         """The JSON object at `path` (relative to /api/3). Raises the errors of `errors.py`."""
+        return self._read(path, params, lambda _: None)[0]
+
+    def _read(
+        self, path: str, params: Params | None, check: Callable[[dict[str, Any]], None]
+    ) -> tuple[dict[str, Any], datetime | None]:
+        """The JSON object at `path`, and when it was sent."""
         failures: Counter[Failure] = Counter()
         while True:
             if self._stopped.is_set():
                 raise TransientError(f"GET {path} was stopped.", path=path)
             try:
-                body = self._once(path, params)
+                body, at = self._once(path, params)
                 check(body)
             except _UnusableError as unusable:
                 failures[unusable.failure] += 1
@@ -189,9 +194,9 @@ class Client:
                 if self._stopped.wait(delay):
                     raise self._error(path, unusable, tries) from unusable.__cause__
             else:
-                return body
+                return body, at
 
-    def _once(self, path: str, params: Params | None) -> dict[str, Any]:
+    def _once(self, path: str, params: Params | None) -> tuple[dict[str, Any], datetime | None]:
         request = requests.Request("GET", f"{self.base_url}/{path}", params=params)
         try:
             response = self._session.send(
@@ -210,7 +215,7 @@ class Client:
             raise unusable
         limits = (_integer(response.headers.get(f"RateLimit-{x}")) for x in ("Limit", "Remaining"))
         self._budget.accepted(*limits)
-        return _parse(content, response.status_code)
+        return _parse(content, response.status_code), _date(response.headers.get("Date"))
 
     def _count(self, status: int | None) -> None:
         with self._lock:
@@ -356,6 +361,15 @@ def _reason(error: requests.RequestException) -> str:
         if sign in text:
             return meaning
     return type(error).__name__
+
+
+def _date(text: str | None) -> datetime | None:
+    """The moment in a Date header; None if there is none."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _integer(text: str | None) -> int | None:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 import yaml  # type: ignore[import-untyped]
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
@@ -27,14 +29,22 @@ class Mistake:
     text: str
 
 
-class ConfigurationError(click.ClickException):
-    """Source files hold mistakes. Dagster's commands show its message without a stack trace."""
+class ConfigurationError(DagsterUserCodeProcessError, click.ClickException):
+    """Source files hold mistakes. Dagster's commands and UI show it as its message alone.
+
+    Those that load the definitions themselves do so with any error of click's, those that leave it
+    to a code server with one that they believe to have been reported by another process.
+    """
 
     exit_code = 2
 
     def __init__(self, lines: Sequence[str]) -> None:
         count = "a mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
-        super().__init__("\n  ".join([f"The configuration holds {count}:", *lines]))
+        message = "\n  ".join([f"The configuration holds {count}:", *lines])
+        click.ClickException.__init__(self, message)
+        self.user_code_process_error_infos = [
+            SerializableErrorInfo(message, [], type(self).__name__)
+        ]
 
     def __str__(self) -> str:
         return self.message

@@ -198,9 +198,7 @@ class Settings(dg.Model):
     timezone: str = Field(
         default="UTC", description="IANA zone of partitions and times, such as Europe/Berlin."
     )
-    start_date: date = Field(
-        default=date(2020, 1, 1), description="The day on which the partitions begin."
-    )
+    start_date: date = Field(default=date(2020, 1, 1), description="A day of the first partition.")
     partition: Literal["month", "week", "day"] = Field(
         default="month",
         description="The span of a partition. Dagster writes an event for each asset and "

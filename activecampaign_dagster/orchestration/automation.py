@@ -6,6 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from activecampaign_dagster.api.errors import (
+    ActiveCampaignError,
+    AddressError,
+    CredentialsError,
+)
+from activecampaign_dagster.orchestration import probes
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
 
 # An operator has to act on a permanent failure; a change that is tried again sooner costs
@@ -48,12 +54,29 @@ def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> 
 
     A full sync waits in the queue for one under way, an incremental one would only repeat it.
     """
-    if mode == "full":
-        return not_set_up(account)
     if reason := not_set_up(account):
         return reason
-    if run := account.run_under_way(context.instance):
+    if mode != "full" and (run := account.run_under_way(context.instance)):
         return f"The run {run.run_id[:8]} ({run.job_name}) reads the account already."
+    return _still_refused(account, context.instance)
+
+
+def _still_refused(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Why a run would read nothing, as the last one did not; None if it may.
+
+    The account is asked, not the clock, so that runs begin again as soon as key and URL are right.
+    A stream without permission is no reason: its neighbours are landed.
+    """
+    last = account.last_run(instance)
+    if last is None or last.dagster_run.tags.get(FAILURE_TAG) != "permanent":
+        return None
+    try:
+        with account.api.client() as client:
+            probes.whose_key(client)
+    except (AddressError, CredentialsError) as error:
+        return f"The run {last.dagster_run.run_id[:8]} failed, and nothing has changed: {error}"
+    except ActiveCampaignError:
+        return None
     return None
 
 

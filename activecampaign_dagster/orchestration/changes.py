@@ -32,8 +32,9 @@ def watched(source: Source) -> list[Stream]:
 def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDefinition:
     """Requests `job` when the account has records that are newer than the watermarks.
 
-    One request per watched stream and tick. The cursor holds the newest stamps that a run was
-    requested for, so that a record which no sync takes in does not start one after another.
+    One request per watched stream and quiet tick. The cursor holds the stamps that a run was
+    requested for, so that a record which stays newer than the watermark, as one whose stamp lies in
+    the future does, neither starts one run after another nor hides what changes besides it.
     """
 
     @dg.sensor(
@@ -50,32 +51,31 @@ def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDe
             states = stream_states(WarehouseResource().path, account.name)
             if not states:
                 return dg.SkipReason("The account's first sync has not ended yet.")
-            newest = _newest(account, states)
+            found = _changes(account, states)
         except (ActiveCampaignError, WarehouseError) as error:
             return dg.SkipReason(str(error))
-        before: dict[str, str] = json.loads(context.cursor or "{}")
+        before: dict[str, list[str]] = json.loads(context.cursor or "{}")
         last = account.last_run(context.instance)
         failed = last is not None and last.dagster_run.status is dg.DagsterRunStatus.FAILURE
-        fresh = [name for name, stamp in newest.items() if failed or before.get(name) != stamp]
+        fresh = [n for n, stamps in found.items() if failed or stamps - set(before.get(n, ()))]
         if not fresh:
             return dg.SkipReason("Nothing has changed since the last sync.")
         return dg.SensorResult(
             run_requests=[dg.RunRequest(tags={"activecampaign/changed": ", ".join(fresh)})],
-            cursor=json.dumps(before | newest),
+            cursor=json.dumps(before | {name: sorted(stamps) for name, stamps in found.items()}),
         )
 
     return on_change
 
 
-def _newest(account: Account, states: dict[str, StreamState]) -> dict[str, str]:
-    """Watched stream → the stamp of a change that no sync has seen yet, where there is one."""
-    found: dict[str, str] = {}
+def _changes(account: Account, states: dict[str, StreamState]) -> dict[str, set[str]]:
+    """Watched stream → the stamps of changes that are newer than its watermark, where some are."""
+    found: dict[str, set[str]] = {}
     with account.api.client() as client:
         for declared in watched(account.source):
             since = _watermark(account, declared, states)
-            newest = since and probes.newest_change(client, declared, since)
-            if newest:
-                found[declared.name] = newest.isoformat()
+            if since and (stamps := probes.changes(client, declared, since)):
+                found[declared.name] = stamps
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
@@ -17,16 +17,20 @@ class PartitionError(Exception):
 
 
 def partitions(size: str, start_date: str, timezone: str) -> dg.TimeWindowPartitionsDefinition:
-    """The spans from `start_date` (YYYY-MM-DD) on, the running one included.
+    """The spans from the one of `start_date` (YYYY-MM-DD) on, the running one included.
 
     size: month, week or day. Months by default, because Dagster writes one event per asset and
     partition: five years are 60 events an asset in months and 1,826 in days.
     """
+    first = date.fromisoformat(start_date)
+    # Dagster would begin with the first whole span after `start_date`
     match size:
         case "month":
-            return dg.MonthlyPartitionsDefinition(start_date, timezone=timezone, end_offset=1)
+            start = first.replace(day=1).isoformat()
+            return dg.MonthlyPartitionsDefinition(start, timezone=timezone, end_offset=1)
         case "week":
-            return dg.WeeklyPartitionsDefinition(start_date, timezone=timezone, end_offset=1)
+            sunday = (first - timedelta(days=first.isoweekday() % 7)).isoformat()
+            return dg.WeeklyPartitionsDefinition(sunday, timezone=timezone, end_offset=1)
         case _:
             return dg.DailyPartitionsDefinition(start_date, timezone=timezone, end_offset=1)
 
@@ -52,8 +56,9 @@ def _check_range(context: dg.AssetExecutionContext) -> None:
     keys = definition.get_partition_keys()
     unknown = [tag for tag in tags if tag not in keys]
     if unknown:
-        known = ", ".join([*keys[:2], "…", keys[-1]])
-        raise PartitionError(f"{unknown[0]!r} is no partition: they begin on {known}.")
+        known = ", ".join(keys if len(keys) < 4 else [*keys[:2], "…", keys[-1]])
+        which = "they begin" if len(keys) > 1 else "the only one begins"
+        raise PartitionError(f"{unknown[0]!r} is no partition: {which} on {known}.")
     if keys.index(str(tags[0])) > keys.index(str(tags[1])):
         raise PartitionError(
             f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."

@@ -12,6 +12,7 @@ from activecampaign_dagster.orchestration.checks import CHECKS, applicable
 from activecampaign_dagster.orchestration.facts import with_known_overlap
 from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
+from activecampaign_dagster.orchestration.jobs import show_in_ui
 from activecampaign_dagster.orchestration.partitions import window_of
 from activecampaign_dagster.orchestration.report import Report
 from activecampaign_dagster.orchestration.resources import (
@@ -58,6 +59,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
     def streams(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         api: ActiveCampaignResource = getattr(context.resources, account.resource_key)
         warehouse: WarehouseResource = context.resources.warehouse
+        show_in_ui(context.run, context.instance)
         try:
             yield from _sync(account, context, _request(context, config), api, warehouse)
         except EXPECTED as error:

@@ -6,6 +6,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC
+from email.utils import format_datetime
 from random import Random
 from typing import Self
 from urllib.parse import parse_qsl, unquote
@@ -136,7 +139,8 @@ class Sandbox:
         if self.latency:
             self._closing.wait(self.latency)
         request.status = 0 if reply.hang_up is HangUp.BEFORE_ANSWER else reply.status
-        return reply
+        date = format_datetime(self.account.clock().astimezone(UTC), usegmt=True)
+        return replace(reply, headers=tuple(({"Date": date} | dict(reply.headers)).items()))
 
     def _decide(self, call: Call, request: Request, number: int) -> Reply:
         if call.headers.get("api-token") != self.api_key:

@@ -2,8 +2,8 @@
 
 A walk ends with a short page, and a page that is short or empty by mishap looks the same. The total
 beside it says otherwise, but may be missing or wrong, and falls while records are deleted. So where
-rows would be deleted though fewer records came than a page said there are, one more page is asked
-for: what the account has then must have come, but for what was added meanwhile.
+fewer records came than a page said there are, one more page is asked for: what the account has then
+must have come, but for what was added meanwhile.
 """
 
 from __future__ import annotations
@@ -33,24 +33,29 @@ class Census:
 
 
 def doubt(db: duckdb.DuckDBPyConnection, census: Census, came: str, known: str) -> str | None:
-    """Why what did not come may still be in the account, in a sentence; None if it was deleted.
+    """Why records may be in the account that did not come, in a sentence; None if all came.
 
+    A record that nobody knew was added meanwhile, unless nothing is known at all.
     came: SQL, the ids that were read, NULL for each record without a proper one. known: SQL, `id`
     and `live` of what the tables hold.
     """
+    if census.total is None and census.newest is None:
+        return None
     (count,) = db.execute(f"select count(*) from ({came})").fetchone() or (0,)
     fresh = missed = 0
     if census.newest:
         fresh, missed = db.execute(
             f"""
             with known as (select id, bool_or(live) as live from ({known}) group by id)
-            select count(*) filter (known.id is null), count(*) filter (known.live)
+            select
+                count(*) filter (known.id is null and exists (from known)),
+                count(*) filter (known.live or not exists (from known))
             from (select unnest(?::bigint[]) as id except select id from ({came}))
             left join known using (id)
             """,
             [census.newest],
         ).fetchone() or (0, 0)
-    consequence = "what did not come is kept until a full sync reads them all."
+    consequence = "nothing is deleted until a full sync reads them all."
     if census.total is not None and count + fresh < census.total:
         return (
             f"The account says that /{census.path} has {census.total} records, but {count} came: "

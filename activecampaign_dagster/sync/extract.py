@@ -25,6 +25,7 @@ _NEWEST_FIRST: Mapping[WalkKind, Params] = {
     WalkKind.OFFSET: {},
 }
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
+_STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole seconds
 
 
 class SideLoads(StrEnum):
@@ -69,7 +70,8 @@ class Extraction:
         facts.setdefault("total", 0)
         facts.setdefault("pages", 0)
         facts.setdefault("stubs", 0)
-        facts.setdefault("watermark", None)
+        facts.setdefault("newest", None)  # stamp of the record that was changed last
+        facts.setdefault("began", None)  # when the first page was sent, by the account's clock
         facts.setdefault("extras", {})
         facts.setdefault("notes", [])
         facts.setdefault("include", None)  # SideLoads; None: not known yet
@@ -80,6 +82,20 @@ class Extraction:
         """What was learnt about the records, as JSON."""
         return self._staging.facts
 
+    @property
+    def began(self) -> datetime:
+        """When the read began: by the account's clock, which stamps what changes meanwhile."""
+        return _moment(self.facts["began"]) or self._staging.began
+
+    @property
+    def watermark(self) -> datetime | None:
+        """The newest stamp, but none from which on changes may have been missed.
+
+        That is what comes after the read began, where stamps in the future lie as well.
+        """
+        newest = _moment(self.facts["newest"])
+        return newest and min(newest, self.began - _STAMP)
+
     def run(self) -> None:
         """Read to the end, from where an earlier process stopped. Raises the errors of `api`."""
         resumed = self._staging.resumed
@@ -87,7 +103,7 @@ class Extraction:
             self._log.info("%s: going on after %s rows", self.read.name, self.facts["rows"])
         walk = _walk_for(self.read, self._staging.walk, self.note)
         self._walk(walk, walk.state)
-        changed = self.read.changed_since(self._staging.began - self.read.margin - _CLOCK_SKEW)
+        changed = self.read.changed_since(self.began - self.read.margin - _CLOCK_SKEW)
         if resumed and changed:
             # what changed behind the part that was read before the kill
             again = Extraction(
@@ -140,6 +156,9 @@ class Extraction:
     def _take(self, page: Page) -> None:
         # a page behind a cursor may count only what lies behind it
         self.facts["total"] = max(self.facts["total"], page.total or 0)
+        began = self.facts["began"]
+        if page.at and (began is None or page.at < datetime.fromisoformat(began)):
+            self.facts["began"] = page.at.isoformat()
         self.facts["pages"] += 1
         self.facts["rows"] += len(page.records)
         _attach_side_loads(self.read.stream, page)
@@ -155,7 +174,7 @@ class Extraction:
             self.fields.extend(records)
 
     def _counts(self, record: Any) -> bool:
-        """Whether a record is within the read's span; also moves the watermark on."""
+        """Whether a record is within the read's span; also notes the newest stamp."""
         stream = self.read.stream
         if not isinstance(record, dict):
             return True
@@ -174,11 +193,9 @@ class Extraction:
             if (since and stamp < since - slack) or (until and stamp > until + slack):
                 self.note("The API returned records outside the date filter; they were left out.")
             return False
-        # a stamp in the future would keep later changes from being read
-        stamp = min(stamp, self._staging.began)
-        seen = self.facts["watermark"]
+        seen = self.facts["newest"]
         if seen is None or stamp > datetime.fromisoformat(seen):
-            self.facts["watermark"] = stamp.isoformat()
+            self.facts["newest"] = stamp.isoformat()
         return True
 
     def _take_side(self, page: Page, records: list[Any]) -> None:

@@ -34,7 +34,7 @@ _THREADS_IF_SMALL, _THREADS = 2, 1
 
 
 class UnsureError(Exception):
-    """Rows would be deleted, but the account may still have them: it has to be asked again."""
+    """The account may have more than came: it has to be asked again."""
 
 
 class ShiftedError(Exception):
@@ -71,7 +71,8 @@ class Batch:
 class Landed:
     """What became of a batch: row counts, and the columns that it added.
 
-    doubt: why rows that a full read did not bring are kept; None if they are not.
+    doubt: why a full read may not have brought all there is, so that rows that did not come are
+    kept; None if it has.
     """
 
     inserted: int
@@ -97,8 +98,8 @@ def land(
     The newer version by replication key wins (creation stamp where that is null), ties go to the
     one read later, and a stub never replaces a full row, but marks it as hidden. Rows that stay
     as they are are not written. Raises, with nothing changed, ShiftedError if a batch is not what
-    was expected, and UnsureError if rows would be deleted that the account may still have (see
-    `census`), unless it was asked again: then they are kept.
+    was expected, and UnsureError if the account may have more than came (see `census`), unless it
+    was asked again: then nothing is deleted.
 
     batches: of one read. folder: where typed rows may be kept meanwhile. census: of the collection
     that was read.
@@ -138,8 +139,7 @@ def _attempt(
                 _land(db, source, *each, keep=why is not None)
                 for each in zip(batches, columns, added, strict=True)
             ]
-            deletes = any(each.deleted for each in landed)
-            if deletes and not asked and (reason := _doubt(db, batches, census)):
+            if not asked and (reason := _doubt(db, batches, census)):
                 raise UnsureError(reason)
             return [replace(each, doubt=why) for each in landed]
 
@@ -217,9 +217,10 @@ def _land(
     *,
     keep: bool,
 ) -> Landed:
-    """Land one batch; `keep`: it is not all that the account has, so nothing follows from it."""
+    """Land one batch; `keep`: it may not be all that the account has."""
     if keep:
-        batch = replace(batch, is_full=False, watermark=None)
+        watermark = batch.watermark if _was_read_in_vain(db, source, batch.target) else None
+        batch = replace(batch, is_full=False, watermark=watermark)
     table, rows = relation(batch.target.table), _typed(batch)
     rejected = _reject(db, source, batch, rows, columns)
     _merge(db, batch, rows, table, columns)
@@ -240,6 +241,20 @@ def _land(
         deleted_rows=gone,
         new_columns=tuple(column.name for column in added),
     )
+
+
+def _was_read_in_vain(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> bool:
+    """Whether a stream was landed before, but not all of it came then either.
+
+    Without a watermark the next sync reads everything again, which mends a mishap. But an account
+    that always says it has more than it shows must not be read from the start for ever.
+    """
+    found = db.execute(
+        f"select watermark is null and last_synced_at is not null from {SCHEMA}._streams "
+        "where account = ? and stream = ?",
+        [source.name, target.name],
+    ).fetchone()
+    return found == (True,)
 
 
 def _counted(db: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:

@@ -212,6 +212,8 @@ class _Run:
         outcomes: list[Outcome] = []
         try:
             with self._connect() as db:
+                # while this was read, another first sync may have landed another account
+                claim(db, self._source, self._client.base_url)
                 for each in complete:
                     try:
                         outcomes += self._landed(db, each)
@@ -230,7 +232,7 @@ class _Run:
         came = facts["include"] if read.include else SideLoads.WHOLE
         ignored, without_side = came == SideLoads.IGNORED, came not in {None, SideLoads.WHOLE}
         targets = [t for t in read.targets if not (without_side and t is read.side)]
-        watermark = facts["watermark"] and datetime.fromisoformat(facts["watermark"])
+        watermark = complete.extraction.watermark
         lacks = read.include and read.custom_fields and not facts["custom_fields"]
         # a window says nothing about what lies after it; contacts without their custom fields are
         # read again, unless those come with the values or would not come then either

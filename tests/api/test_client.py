@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -287,6 +288,22 @@ def test_a_proxy_of_the_environment_is_used(
         pytest.raises(AddressError, match="404"),  # the sandbox is no proxy, but it was asked
     ):
         client.get("users/me")
+
+
+def test_a_page_tells_when_it_was_sent_by_the_accounts_clock(
+    client: Client, sandbox: Sandbox
+) -> None:
+    moment = datetime(2020, 2, 29, 23, 59, 59, tzinfo=UTC)
+    sandbox.account.clock = lambda: moment
+    assert client.page("users", "users", {}).at == moment
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Fri, 01 Jan 2021 00:00:00 -0000", "1" * 30])
+def test_a_date_that_is_none_leaves_the_page_without(
+    client: Client, sandbox: Sandbox, date: str
+) -> None:
+    sandbox.faults.append(always(Fault(headers=(("Date", date),))))
+    assert client.page("users", "users", {}).at is None
 
 
 def test_compressed_answers_are_asked_for(client: Client, sandbox: Sandbox) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from activecampaign_dagster.components.mistakes import ConfigurationError
-from tests.components.projects import load
+from tests.components.projects import load, project
+
+ROOT = Path(__file__).parents[2]
 
 
 def told(root: Path, **accounts: str) -> list[str]:
@@ -141,3 +147,24 @@ def test_two_accounts_cannot_share_tables(tmp_path: Path) -> None:
     lines = told(tmp_path, a="name: a\nstreams: [deals]", b="name: b")
     assert len(lines) == 1
     assert "with a: give one of them a table_prefix, such as b_" in lines[0]
+
+
+@pytest.mark.slow
+def test_a_code_server_tells_the_mistakes_without_a_stack_trace(tmp_path: Path) -> None:
+    with project(tmp_path, shop="timezone: Nowhere\nstreams: [contcts]") as package:
+        shutil.copy(ROOT / "activecampaign_dagster" / "definitions.py", package)
+        dagster = str(Path(sys.executable).with_name("dagster"))
+        done = subprocess.run(
+            [dagster, "definitions", "validate", "-m", f"{package.name}.definitions"],
+            cwd=package.parent,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(package.parent), str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "The configuration holds 2 mistakes:" in said
+    assert "no stream 'contcts'; did you mean contacts?" in said
+    assert "Stack Trace" not in said
+    assert "Traceback" not in said

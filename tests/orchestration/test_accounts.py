@@ -37,6 +37,12 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
             ),
         ]
         setup = Setup(sources, instance, tmp_path / "warehouse.duckdb")
+        for job, covers in {
+            "full_refresh": "Reads all of every account (activecampaign, shop)",
+            "activecampaign__full_refresh": "Reads all of the account 'activecampaign'",
+            "shop__incremental_sync": "Reads what changed in the account 'shop' since",
+        }.items():
+            assert str(setup.definitions.resolve_job_def(job).description).startswith(covers)
         setup.run("full_refresh")
         assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
         assert setup.query("select count(*) from activecampaign.shop_contacts") == [(30,)]

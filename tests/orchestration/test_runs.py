@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
+from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
@@ -157,6 +159,40 @@ def test_a_range_that_is_none_is_one_sentence_and_reads_nothing(
         assert said in message
         assert len(message.splitlines()) == 1
         assert len(sandbox.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("months", "said"),
+    [
+        (1, "the only one begins on {0}"),
+        (2, "they begin on {0}, {1}"),
+        (4, "they begin on {0}, {1}, …, {3}"),
+    ],
+)
+def test_a_partition_that_is_none_names_those_there_are(
+    make: Callable[..., Setup], months: int, said: str
+) -> None:
+    first = datetime.now(UTC).date().replace(day=1)
+    for _ in range(months - 1):
+        first = (first - timedelta(days=1)).replace(day=1)
+    setup = make(start_date=first.isoformat())
+    keys = setup.account.partitions.get_partition_keys()
+    assert len(keys) == months
+    tags = dict.fromkeys(
+        ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), "1999-12-01"
+    )
+    expected = f"'1999-12-01' is no partition: {said.format(*keys)}."
+    assert failure(setup.run(tags=tags, fails=True)) == expected
+
+
+@pytest.mark.parametrize("size", ["month", "week", "day"])
+def test_the_day_on_which_an_account_begins_lies_in_its_first_partition(size: str) -> None:
+    for days in range(60):
+        start = date(2024, 2, 1) + timedelta(days=days)
+        made = partitions(size, start.isoformat(), "Europe/Berlin")
+        noon = datetime.combine(start, time(12), ZoneInfo("Europe/Berlin"))
+        window = made.time_window_for_partition_key(made.get_partition_keys()[0])
+        assert window.start <= noon < window.end
 
 
 @pytest.mark.parametrize("job", ["incremental_sync", "activecampaign__full_refresh"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +14,7 @@ from dagster._core.test_utils import create_run_for_test
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.alerts import AlertError, send
 from activecampaign_dagster.orchestration.freshness import freshness_policy
+from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.orchestration.setup import Setup
 
@@ -109,6 +111,21 @@ class TestOnChange:
         _, _, cursor = evaluate(changing, "on_change")
         assert not evaluate(changing, "on_change", cursor)[0]
 
+    @pytest.mark.parametrize("many", [1, 150])
+    def test_records_with_stamps_in_the_future_start_one_sync_and_hide_no_change(
+        self, changing: Setup, sandbox: Sandbox, many: int
+    ) -> None:
+        ahead = datetime.now(UTC) + timedelta(hours=5)
+        for minutes in range(many):
+            sandbox.account.add_contact(udate=ahead + timedelta(minutes=minutes))
+        cursor = None
+        for _ in range(2):
+            requests, _, cursor = evaluate(changing, "on_change", cursor)
+            assert len(requests) == 1
+            changing.run("incremental_sync")
+            assert not evaluate(changing, "on_change", cursor)[0]
+            sandbox.account.add_contact()
+
     def test_after_a_permanent_failure_nothing_starts_by_itself(
         self, changing: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -201,6 +218,46 @@ class TestSchedules:
         )
         assert not quick.evaluate_tick(context).run_requests
         assert full.evaluate_tick(context).run_requests
+
+    @pytest.mark.parametrize(
+        ("variable", "wrong", "said"),
+        [
+            ("ACTIVECAMPAIGN_API_KEY", "wrong", "The API key is not accepted by this account"),
+            ("ACTIVECAMPAIGN_URL", "http://127.0.0.1:9/blog", "is not the address of an account"),
+        ],
+    )
+    @pytest.mark.parametrize("job", ["incremental_sync", "full_refresh"])
+    def test_what_would_fail_as_the_last_run_did_is_not_begun_until_it_is_mended(
+        self,
+        setup: Setup,
+        monkeypatch: pytest.MonkeyPatch,
+        job: str,
+        variable: str,
+        wrong: str,
+        said: str,
+    ) -> None:
+        right = os.environ[variable]
+        monkeypatch.setenv(variable, wrong)
+        result = setup.run(fails=True)
+        context = dg.build_schedule_context(instance=setup.instance)
+        schedule = setup.definitions.resolve_schedule_def(f"activecampaign__{job}_schedule")
+        ticked = schedule.evaluate_tick(context)
+        assert not ticked.run_requests
+        assert str(ticked.skip_message).startswith(f"The run {result.run_id[:8]} failed, and")
+        assert said in str(ticked.skip_message)
+        monkeypatch.setenv(variable, right)
+        assert schedule.evaluate_tick(context).run_requests
+
+    def test_a_stream_without_permission_holds_up_no_schedule(
+        self, setup: Setup, sandbox: Sandbox
+    ) -> None:
+        sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+        setup.run(fails=True)
+        context = dg.build_schedule_context(instance=setup.instance)
+        schedule = setup.definitions.resolve_schedule_def(
+            "activecampaign__incremental_sync_schedule"
+        )
+        assert schedule.evaluate_tick(context).run_requests
 
     def test_triggers_become_crons_in_the_accounts_zone(self, make: Callable[..., Setup]) -> None:
         setup = make(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,26 @@ def test_a_wrong_url_that_brought_no_rows_is_forgotten(
         warehouse.sync(sandbox, url=elsewhere(sandbox))
     sandbox.faults.clear()
     warehouse.sync(sandbox, streams=["users"])
+    assert warehouse.query(ADDRESS) == [("activecampaign", "127.0.0.1")]
+
+
+def test_of_two_first_syncs_of_two_accounts_at_once_only_one_lands(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        other: list[Future[object]] = []
+
+        def begin_the_other(*_: object) -> None:
+            if not other:
+                url = elsewhere(sandbox)
+                other.append(threads.submit(warehouse.sync, sandbox, streams=["users"], url=url))
+                while warehouse.query(ADDRESS) != [("activecampaign", "localhost")]:
+                    assert not other[0].done()
+
+        sandbox.faults.append(begin_the_other)
+        warehouse.sync(sandbox, streams=["users"])
+        with pytest.raises(WarehouseError, match="but the URL is that of localhost"):
+            other[0].result()
     assert warehouse.query(ADDRESS) == [("activecampaign", "127.0.0.1")]
 
 

@@ -15,7 +15,7 @@ from activecampaign_dagster.sandbox.faults import always, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sandbox.stamps import DateFilter
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.source import Mode, Window
+from activecampaign_dagster.sync.source import Mode, Source, Window
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences, truth
 
@@ -124,6 +124,36 @@ def test_the_watermark_is_never_in_the_future(plain: Sandbox, warehouse: Warehou
     warehouse.sync(plain, streams=["deals", "contacts"], at=at)
     assert max(watermarks(warehouse).values()) <= at
     assert warehouse.table("deals")[plain.account.deals.live[0]]["mdate"] == ahead
+
+
+@pytest.mark.parametrize("behind", [-30, -2, 0, 2, 30])
+@pytest.mark.parametrize("ahead", [False, True], ids=["stamps of the past", "one of the future"])
+def test_a_change_made_while_a_long_read_goes_on_is_seen_whatever_the_clocks_say(
+    plain: Sandbox, warehouse: Warehouse, behind: int, ahead: bool
+) -> None:
+    warehouse.source = Source(overlap=timedelta(minutes=10))
+    account, clock = plain.account, [NOW - timedelta(hours=behind)]
+    account.clock = lambda: clock[0]
+    first, last = account.contacts.live[0], account.contacts.live[-1]
+    if ahead:
+        account.update_contact(account.contacts.live[1], udate=NOW + timedelta(days=90))
+
+    asked = []
+
+    def change(request: Any, _: int) -> None:
+        asked.append(request.path)
+        if request.path == "contacts" and asked.count("contacts") == 2:
+            account.update_contact(first, phone="1")
+            clock[0] += timedelta(minutes=40)
+            account.update_contact(last, phone="2")
+
+    plain.faults.append(change)
+    warehouse.sync(plain, streams=["contacts"])
+    assert warehouse.table("contacts")[first]["phone"] != "1", "it was read before"
+    assert warehouse.table("contacts")[last]["phone"] == "2"
+    clock[0] += timedelta(minutes=40)
+    warehouse.sync(plain, Mode.INCREMENTAL, streams=["contacts"])
+    assert differences(account, warehouse.live("contacts"), "contacts") == []
 
 
 def test_streams_without_a_replication_key_have_no_watermark(
