@@ -49,6 +49,7 @@ class Collection:
     totals: bool = True
     by_id: bool = False
     descends: bool = True  # whether orders[id]=DESC is honoured
+    shuffles: random.Random | None = None  # rows with one key change places with every request
     gone: set[int] = field(default_factory=set)
     next_id: int = 10_000_000
     served: int = 0
@@ -57,6 +58,8 @@ class Collection:
         self.served += 1
         assert self.served < 5_000, "the walk does not end"
         rows = list(self.rows)
+        if rng := self.shuffles:
+            rows.sort(key=lambda row: (row[0], rng.random()))
         if "id_greater" in params:
             rows = [row for row in rows if row[1] > int(params["id_greater"])]
         if after := params.get("filters[created_after]"):
@@ -180,6 +183,16 @@ def test_a_walk_by_creation_loses_no_live_row_however_the_filter_is_read(
     )
     rng = random.Random(seed)
     collection = Collection(rows, rng, changes, stubs=stubs, shift=shift, totals=totals)
+    walk = CreatedWalk(limit=limit, now=START.timestamp() + SPAN)
+    assert lost(collection, walk, limit, in_flight=in_flight) == set()
+
+
+@given(deals(), seeds, limits, lanes, st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_walk_by_creation_loses_no_row_though_those_of_one_second_change_places(
+    rows: list[tuple[int, int]], seed: int, limit: int, in_flight: int, totals: bool
+) -> None:
+    collection = Collection(rows, shuffles=random.Random(seed), totals=totals)
     walk = CreatedWalk(limit=limit, now=START.timestamp() + SPAN)
     assert lost(collection, walk, limit, in_flight=in_flight) == set()
 
