@@ -314,16 +314,18 @@ class CreatedWalk:
         in_order = all(a[0] <= b[0] + _HOUR for a, b in itertools.pairwise(stamps))
         fresh = lane.cursor is None or lane.parent is not None
         at_cursor = fresh or (bool(stamps) and stamps[0][0] == lane.position)
-        joins = (
-            (at_cursor and not lane.offset) or lane.seen.any_of(found) or lane.level.any_of(found)
-        )
+        joins = at_cursor and not lane.offset
+        if not joins:
+            # a stub proves nothing of the filter, which may not hold for it
+            told = found if lane.offset else _stamped(page)
+            joins = lane.seen.any_of(told) or lane.level.any_of(told)
         if not in_order or not (joins or self._step_back(lane)):
             self._warn(
                 "orders[cdate] with filters[created_after] did not show the record that the "
                 "cursor came from; reading deals by offsets from the start instead."
             )
             self._offsets = OffsetWalk(self._filters, limit=self._limit)
-        elif joins and not (lane.parent and not self._enter(lane, found, stamps)):
+        elif joins and not (lane.parent and not self._enter(lane, page, stamps)):
             self._advance(lane, page, found, stamps)
         else:
             lane.patience.count(new=False)
@@ -339,7 +341,7 @@ class CreatedWalk:
             return False
         return True
 
-    def _enter(self, lane: _CreatedLane, found: list[str], stamps: list[tuple[float, str]]) -> bool:
+    def _enter(self, lane: _CreatedLane, page: Page, stamps: list[tuple[float, str]]) -> bool:
         """The first page of a new half: from here on its parent ends where it begins."""
         parent, lane.parent = lane.parent, None
         assert parent is not None  # noqa: S101
@@ -349,7 +351,7 @@ class CreatedWalk:
             lane.done = True
             return False
         lane.bound, lane.entry, lane.ceiling = parent.bound, parent.entry, parent.ceiling
-        parent.bound, parent.entry, parent.ceiling = first, found[0], 0.0
+        parent.bound, parent.entry, parent.ceiling = first, _stamped(page)[0], 0.0
         return True
 
     def _advance(
@@ -381,6 +383,11 @@ def _stamp(record: Any) -> tuple[float, str] | None:
     except ValueError:
         return None
     return (moment.timestamp(), str(text)) if moment.tzinfo else None
+
+
+def _stamped(page: Page) -> list[str]:
+    """What tells the records of a page apart that have a stamp."""
+    return [key for record, key in zip(page.records, keys(page), strict=True) if _stamp(record)]
 
 
 def _lane_state(lane: _CreatedLane) -> State:
