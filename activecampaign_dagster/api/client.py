@@ -35,6 +35,7 @@ _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account
 _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _LONGEST_INTEGER = 20  # characters, in 64 bits
+_BEYOND_COUNTING = 10**18  # no collection has as many records
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
 
 
@@ -50,13 +51,17 @@ class Page:
 
     @property
     def total(self) -> int | None:
-        """meta.total, sent as a string or an int, missing on some paths and null on others."""
+        """meta.total, sent as a string or an int, missing on some paths and null on others.
+
+        None, too, for what is no number of records.
+        """
         meta = self.body.get("meta")
         total = meta.get("total") if isinstance(meta, dict) else None
         try:
-            return int(total) if total is not None else None
-        except (TypeError, ValueError):
+            number = int(total) if total is not None else -1
+        except (TypeError, ValueError, OverflowError):
             return None
+        return number if 0 <= number < _BEYOND_COUNTING else None
 
 
 class _UnusableError(Exception):
@@ -321,7 +326,7 @@ def _parse(content: bytes, status: int) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         try:  # lone surrogates are valid JSON escapes, but orjson refuses them
             body = json.loads(content, parse_int=_number)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
             raise _UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from error
         body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))

@@ -80,6 +80,9 @@ ODD = {
     "total too small": faults.total(3),
     "total too large": faults.total("100000"),
     "total a word": faults.total("many"),
+    "total of no collection": faults.total("1" + "0" * 20),
+    "total infinite": faults.total(float("inf")),
+    "total negative": faults.total(-5),
     "record twice": faults.changed(
         lambda body: {k: v[:1] + v if isinstance(v, list) else v for k, v in body.items()}
     ),
