@@ -61,6 +61,23 @@ def test_the_next_reader_begins_when_the_last_ones_requests_no_longer_count(
     assert held(limited=False) < 0.5
 
 
+def test_an_account_has_one_reader_under_all_of_its_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    log = logging.getLogger("sync")
+    for address in (
+        "https://acme.api-us1.com/api/3",
+        "https://acme.activehosted.com/api/3",
+        "https://other.api-us1.com/api/3",
+        "http://127.0.0.1:8001/api/3",
+        "http://127.0.0.1:8002/api/3",
+    ):
+        with account_lock(address, log, limited=False):
+            pass
+    assert len(list(tmp_path.iterdir())) == 4, "of the two addresses of acme there is one lock"
+
+
 def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
