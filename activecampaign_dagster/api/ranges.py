@@ -346,7 +346,7 @@ class CreatedWalk:
         parent, lane.parent = lane.parent, None
         assert parent is not None  # noqa: S101
         first = stamps[0][0] if stamps else None
-        if parent.done or first is None or first > self._end(parent):
+        if parent.done or first is None or first == parent.bound or first > self._end(parent):
             parent.ceiling = lane.position
             lane.done = True
             return False

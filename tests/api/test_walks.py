@@ -287,6 +287,17 @@ def test_a_dense_id_range_is_shared_by_all_lanes() -> None:
     assert unused / (6 * collection.served) < 0.25  # six ranges are read together but at both ends
 
 
+def test_an_import_within_minutes_costs_few_requests_more_than_its_pages() -> None:
+    rng = random.Random(1)
+    stamps = [rng.randrange(SPAN) for _ in range(500)]
+    stamps += [SPAN // 2 + rng.randrange(600) for _ in range(4_000)]
+    collection = Collection([(stamp, i) for i, stamp in enumerate(sorted(stamps))])
+    walk = CreatedWalk(now=START.timestamp() + SPAN)
+    assert len(walked(collection, walk, in_flight=8)) == 4_500
+    served = collection.served
+    assert served <= 70  # 46 pages; where ranges meet there is half a page more
+
+
 def test_a_server_that_ignores_offsets_is_called_a_loop() -> None:
     page = Page([{"id": str(i)} for i in range(1, 101)], {})
     with pytest.raises(LoopError, match="Loop detected"):
