@@ -228,6 +228,13 @@ class Client:
         what = f"GET {path} on {host} {unusable.failure.value} ({detail}"
         what += f", {tries} tries)." if tries > 1 else ")."
         match unusable.failure:
+            case Failure.REFUSED if status == 404 and self._is_account(path):
+                return RequestError(
+                    f"{what} The account has no {path}, perhaps since its plan has none: leave the "
+                    "stream out.",
+                    path=path,
+                    status=status,
+                )
             case Failure.REFUSED if status is not None and (status < 400 or status == 404):
                 return AddressError(
                     f"{what} Check that the URL is the one under Settings → Developer.",
@@ -251,6 +258,16 @@ class Client:
             case Failure.SERVER:
                 advice = "Run again later; status.activecampaign.com shows known outages."
         return TransientError(f"{what} {advice}", path=path, status=status)
+
+    def _is_account(self, path: str) -> bool:
+        """Whether the URL is right though there is nothing at `path`: /users/me tells."""
+        if path == "users/me":
+            return False
+        try:
+            self.get("users/me")
+        except ActiveCampaignError:
+            return False
+        return True
 
     def _denied(self, what: str, path: str) -> ActiveCampaignError:
         """403 stands for a bad key and for a missing permission: /users/me tells which."""

@@ -236,6 +236,7 @@ def targets_keeping(fields: frozenset[str]) -> tuple[Target, ...]:
 PERMANENT = [
     (error(403, b'{"message":"Forbidden"}'), PermissionDeniedError, "may not read"),
     (error(422), RequestError, "422"),
+    (error(404, b'{"message":"No Result found"}'), RequestError, "The account has no deals"),
     (html(502), TransientError, "status.activecampaign.com"),
     (faults.null("deals"), TransientError, "the list 'deals' is null"),
     (faults.RESET, TransientError, "Check the URL and the network"),
