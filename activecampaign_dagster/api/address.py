@@ -29,28 +29,32 @@ def base_url(url: str | None) -> str:
 
     Accepts the host with or without scheme, `/api/3` and trailing slashes.
     Raises AddressError for anything that cannot be an account's address; http is accepted on
-    loopback only, since the key would travel in the clear.
+    loopback only, since the key would travel in the clear. No message shows more of `url` than its
+    host: what was pasted may hold the key, or be the key.
     """
     text = (url or "").strip()
     if not text:
         raise AddressError(f"No ActiveCampaign URL is set. {_HINT}.")
     if "://" not in text:
         text = f"https://{text}"
+    what = "The ActiveCampaign URL"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise AddressError(f"{url!r} is not a URL ({error}). {_HINT}.") from error
-    if parts.scheme not in ("http", "https"):
-        raise AddressError(f"{url!r} is not an http(s) URL. {_HINT}.")
+    except ValueError:
+        raise AddressError(f"{what} is not a URL. {_HINT}.") from None
     if parts.username or parts.password:
-        raise AddressError(f"The ActiveCampaign URL must not hold a user or password. {_HINT}.")
+        raise AddressError(f"{what} must not hold a user or password. {_HINT}.")
+    if "." in host:
+        what += f" ({host})"
+    if parts.scheme not in ("http", "https"):
+        raise AddressError(f"{what} is not an http(s) URL. {_HINT}.")
     if not (is_loopback(host) or re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", host)):
-        raise AddressError(f"{host!r} in {url!r} is not an ActiveCampaign host. {_HINT}.")
+        raise AddressError(f"{what} is not an ActiveCampaign host. {_HINT}.")
     if parts.query or parts.fragment or not re.fullmatch(r"(/api(/3)?)?/*", parts.path):
-        raise AddressError(f"{url!r} is not the address of an account. {_HINT}.")
+        raise AddressError(f"{what} is not the address of an account. {_HINT}.")
     if parts.scheme == "http" and not is_loopback(host):
-        raise AddressError(f"{url!r} would send the API key unencrypted: use https. {_HINT}.")
+        raise AddressError(f"{what} would send the API key unencrypted: use https. {_HINT}.")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}{f':{port}' if port else ''}/api/3"
 

@@ -37,6 +37,7 @@ _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account
 _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _LONGEST_INTEGER = 20  # characters, in 64 bits
+_BEYOND_COUNTING = 10**18  # no collection has as many records
 _CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
 
 
@@ -54,13 +55,17 @@ class Page:
 
     @property
     def total(self) -> int | None:
-        """meta.total, sent as a string or an int, missing on some paths and null on others."""
+        """meta.total, sent as a string or an int, missing on some paths and null on others.
+
+        None, too, for what is no number of records.
+        """
         meta = self.body.get("meta")
         total = meta.get("total") if isinstance(meta, dict) else None
         try:
-            return int(total) if total is not None else None
-        except (TypeError, ValueError):
+            number = int(total) if total is not None else -1
+        except (TypeError, ValueError, OverflowError):
             return None
+        return number if 0 <= number < _BEYOND_COUNTING else None
 
 
 class _UnusableError(Exception):
@@ -228,6 +233,13 @@ class Client:
         what = f"GET {path} on {host} {unusable.failure.value} ({detail}"
         what += f", {tries} tries)." if tries > 1 else ")."
         match unusable.failure:
+            case Failure.REFUSED if status == 404 and self._is_account(path):
+                return RequestError(
+                    f"{what} The account has no {path}, perhaps since its plan has none: leave the "
+                    "stream out.",
+                    path=path,
+                    status=status,
+                )
             case Failure.REFUSED if status is not None and (status < 400 or status == 404):
                 return AddressError(
                     f"{what} Check that the URL is the one under Settings → Developer.",
@@ -251,6 +263,16 @@ class Client:
             case Failure.SERVER:
                 advice = "Run again later; status.activecampaign.com shows known outages."
         return TransientError(f"{what} {advice}", path=path, status=status)
+
+    def _is_account(self, path: str) -> bool:
+        """Whether the URL is right though there is nothing at `path`: /users/me tells."""
+        if path == "users/me":
+            return False
+        try:
+            self.get("users/me")
+        except ActiveCampaignError:
+            return False
+        return True
 
     def _denied(self, what: str, path: str) -> ActiveCampaignError:
         """403 stands for a bad key and for a missing permission: /users/me tells which."""
@@ -326,7 +348,7 @@ def _parse(content: bytes, status: int) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         try:  # lone surrogates are valid JSON escapes, but orjson refuses them
             body = json.loads(content, parse_int=_number)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
             raise _UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from error
         body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -166,6 +166,43 @@ def _between(page: Page, position: float, bound: float) -> Page:
     return replace(page, records=records)
 
 
+class _Level:
+    """What came of the records at one cursor, up to its stamp, which are passed by offsets.
+
+    Nobody promises their order, so that they may change places from one page to the next: as many
+    as there are offsets must have come, else they are to be passed once more.
+    """
+
+    def __init__(self) -> None:
+        self._round: set[str] = set()  # since the offset was 0
+        self._ever: set[str] = set()  # but for stubs that may lie beyond the stamp
+
+    def knows(self, found: Iterable[str]) -> bool:
+        """Whether all of `found` have come before."""
+        return all(key in self._round or key in self._ever for key in found)
+
+    def any_of(self, found: Iterable[str]) -> bool:
+        """Whether one of `found` has come before."""
+        return any(key in self._round or key in self._ever for key in found)
+
+    def add(self, found: list[str], page: Page, position: float) -> None:
+        """A page that does not lead beyond `position`."""
+        stamps = enumerate(map(_stamp, page.records), start=1)
+        self._ever.update(found[: max((i for i, s in stamps if s and s[0] <= position), default=0)])
+        self._round.update(found)
+
+    def is_whole(self, found: list[str], page: Page, position: float, offset: int) -> bool:
+        """Whether with a page that does, all have come; if not, the next round begins."""
+        stamps = enumerate(map(_stamp, page.records))
+        beyond = next((i for i, s in stamps if s and s[0] > position), len(found))
+        here = set(found[:beyond])
+        if offset + len(here) <= len(here | self._round | self._ever):
+            return True
+        self.add(found[:beyond], page, position)
+        self._round.clear()
+        return False
+
+
 @dataclass(slots=True, eq=False)
 class _CreatedLane(_Lane):
     """A range of creation time: the position in seconds, and how to ask for what follows it."""
@@ -177,6 +214,7 @@ class _CreatedLane(_Lane):
     ceiling: float = 0.0  # no records between here and the bound
     parent: _CreatedLane | None = None
     seen: Seen = field(default_factory=Seen)
+    level: _Level = field(default_factory=_Level)
     patience: Patience = field(default_factory=Patience)
 
 
@@ -185,8 +223,8 @@ class CreatedWalk:
 
     The page at a cursor must show a record that was read before it, else the filter does not read
     stamps as they are written, and the walk starts again with overlapping offset pages (records
-    created in one second, and stubs without a stamp, are passed by offsets in any case). A range
-    ends at the record that the next one began with.
+    created in one second, and stubs without a stamp, are passed by offsets in any case, until all
+    have come). A range ends at the record that the next one began with.
 
     filters: further parameters of every request. now: seconds since 1970, where records end.
     warn: told when the filter cannot be trusted.
@@ -275,14 +313,19 @@ class CreatedWalk:
         stamps = [s for s in map(_stamp, page.records) if s]
         in_order = all(a[0] <= b[0] + _HOUR for a, b in itertools.pairwise(stamps))
         fresh = lane.cursor is None or lane.parent is not None
-        joins = (fresh and not lane.offset) or lane.seen.any_of(found)
+        at_cursor = fresh or (bool(stamps) and stamps[0][0] == lane.position)
+        joins = at_cursor and not lane.offset
+        if not joins:
+            # a stub proves nothing of the filter, which may not hold for it
+            told = found if lane.offset else _stamped(page)
+            joins = lane.seen.any_of(told) or lane.level.any_of(told)
         if not in_order or not (joins or self._step_back(lane)):
             self._warn(
                 "orders[cdate] with filters[created_after] did not show the record that the "
                 "cursor came from; reading deals by offsets from the start instead."
             )
             self._offsets = OffsetWalk(self._filters, limit=self._limit)
-        elif joins and not (lane.parent and not self._enter(lane, found, stamps)):
+        elif joins and not (lane.parent and not self._enter(lane, page, stamps)):
             self._advance(lane, page, found, stamps)
         else:
             lane.patience.count(new=False)
@@ -293,38 +336,43 @@ class CreatedWalk:
         if lane.offset:
             lane.offset = max(0, lane.offset - self._limit)
         elif lane.before:
-            lane.cursor, lane.before = lane.before, None
+            lane.cursor, lane.before, lane.level = lane.before, None, _Level()
         else:
             return False
         return True
 
-    def _enter(self, lane: _CreatedLane, found: list[str], stamps: list[tuple[float, str]]) -> bool:
+    def _enter(self, lane: _CreatedLane, page: Page, stamps: list[tuple[float, str]]) -> bool:
         """The first page of a new half: from here on its parent ends where it begins."""
         parent, lane.parent = lane.parent, None
         assert parent is not None  # noqa: S101
         first = stamps[0][0] if stamps else None
-        if parent.done or first is None or first > self._end(parent):
+        if parent.done or first is None or first == parent.bound or first > self._end(parent):
             parent.ceiling = lane.position
             lane.done = True
             return False
         lane.bound, lane.entry, lane.ceiling = parent.bound, parent.entry, parent.ceiling
-        parent.bound, parent.entry, parent.ceiling = first, found[0], 0.0
+        parent.bound, parent.entry, parent.ceiling = first, _stamped(page)[0], 0.0
         return True
 
     def _advance(
         self, lane: _CreatedLane, page: Page, found: list[str], stamps: list[tuple[float, str]]
     ) -> None:
-        lane.patience.count(new=lane.seen.add(found))
+        lane.patience.count(new=lane.seen.add(found) or not lane.level.knows(found))
         position, cursor = stamps[-1] if stamps else (lane.position, None)
         # a page of stubs says nothing, and the lane may begin after its own first record
         past = lane.bound is not None and bool(stamps) and position > lane.bound + _HOUR
-        if len(page.records) < self._limit or past or lane.entry in found:
-            lane.done = True
-        elif cursor and (lane.position < position or lane.cursor is None):
-            lane.before, lane.cursor, lane.offset = lane.cursor, cursor, 0
-            lane.passed(position, len(found))
-        else:
+        ends = len(page.records) < self._limit or past or lane.entry in found
+        if not ends and (cursor is None or (lane.position >= position and lane.cursor is not None)):
+            lane.level.add(found, page, lane.position)
             lane.offset += len(page.records) - 1
+        elif lane.offset and not lane.level.is_whole(found, page, lane.position, lane.offset):
+            lane.offset = 0
+        elif ends:
+            lane.done = True
+        else:
+            lane.before, lane.cursor, lane.offset = lane.cursor, cursor, 0
+            lane.level = _Level()
+            lane.passed(position, len(found))
 
 
 def _stamp(record: Any) -> tuple[float, str] | None:
@@ -335,6 +383,11 @@ def _stamp(record: Any) -> tuple[float, str] | None:
     except ValueError:
         return None
     return (moment.timestamp(), str(text)) if moment.tzinfo else None
+
+
+def _stamped(page: Page) -> list[str]:
+    """What tells the records of a page apart that have a stamp."""
+    return [key for record, key in zip(page.records, keys(page), strict=True) if _stamp(record)]
 
 
 def _lane_state(lane: _CreatedLane) -> State:

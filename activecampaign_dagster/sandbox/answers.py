@@ -168,7 +168,8 @@ def _list_contacts(account: Account, collection: str, query: Query) -> bytes:
 def _list_deals(account: Account, collection: str, query: Query) -> bytes:
     """ActiveCampaign API: stubs count in `meta.total` and in `meta.currencies`."""
     selected = selection.deals(account, query)
-    page = _body(deals=map(account.render_deal, selected.page(query)))
+    ids = selection.page_of_deals(account, query, selected)
+    page = _body(deals=map(account.render_deal, ids))
     currencies: Record | list[object] = {
         CURRENCIES[currency].upper(): {
             "currency": CURRENCIES[currency].upper(),

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
@@ -49,6 +50,7 @@ class Books:
     - `include_honoured`: whether `include=` on contacts does anything;
     - `field_values_touch_contact`: whether a changed field value moves its contact's `udate`;
     - `meta`: collection → `"absent"` or `"null"`, for responses without a usable `meta`;
+    - `ties`: what puts deals that were created in one second into another order with every request;
     - `newest_first`: the collections without `orders` that are listed by descending id.
 
     `clock` gives the instant of a change and is read at every change.
@@ -66,6 +68,7 @@ class Books:
         self.include_honoured = True
         self.field_values_touch_contact = True
         self.meta: dict[str, str] = {}
+        self.ties: Random | None = None
         self.newest_first: set[str] = {"campaigns"}
         self.lock = threading.RLock()
         self.hidden = {pipeline.id for pipeline in PIPELINES if not pipeline.accessible}

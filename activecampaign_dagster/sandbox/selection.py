@@ -187,6 +187,17 @@ def deals(account: Account, query: Query) -> Selection:
     )
 
 
+def page_of_deals(account: Account, query: Query, selected: Selection) -> list[int]:
+    """The ids of one page of deals; those created in one second may change places."""
+    order, rows = dict(query.orders[:1]), account.deals
+    if account.ties is None or "cdate" not in order:
+        return selected.page(query)
+    ids = list(selected.ids())
+    account.ties.shuffle(ids)
+    ids.sort(key=lambda deal: rows.created[rows.slot(deal)], reverse=order["cdate"])
+    return ids[query.offset : query.offset + query.limit]
+
+
 def _deal_tests(account: Account, query: Query) -> list[Test]:
     rows = account.deals
     tests: list[Test] = []

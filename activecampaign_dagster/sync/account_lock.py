@@ -15,9 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import filelock
 
+from activecampaign_dagster.api.address import account_label, is_loopback
 from activecampaign_dagster.sync.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
@@ -31,7 +33,10 @@ def account_lock(base_url: str, log: logging.Logger, *, limited: bool = True) ->
     """
     # a container's user need not have a name
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-    name = hashlib.sha256(f"{user} {base_url}".encode()).hexdigest()[:16]
+    # on loopback a port is an account of its own
+    is_sandbox = is_loopback(urlsplit(base_url).hostname or "")
+    account = base_url if is_sandbox else account_label(base_url)
+    name = hashlib.sha256(f"{user} {account}".encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"activecampaign-{name}.lock"
     with _held(path, log, "that reads the same account"):
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from activecampaign_dagster.api.address import account_label, api_key, base_url
@@ -76,6 +78,27 @@ def test_what_cannot_be_an_address_is_refused_with_a_hint(url: str | None, reaso
         base_url(url)
     assert "Settings → Developer" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "{key}",
+        "https://{key}",
+        "https://acme.api-us1.com/admin/api.php?api_key={key}",
+        "acme.api-us1.com/{key}",
+        "http://acme.api-us1.com/#{key}",
+        "ftp://user:{key}@acme.api-us1.com",
+        "https://acme.api-us1.com:{key}",
+        "https://user:{key}@[half",
+        "https://acme℀{key}",
+    ],
+)
+def test_a_key_in_place_of_the_url_or_in_it_is_not_shown(url: str) -> None:
+    key = "9f8e7d6c5b4a3928" * 4
+    with pytest.raises(AddressError, match="Settings → Developer") as caught:
+        base_url(url.format(key=key))
+    assert key not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("key", [None, "", "  ", "two words", "schlüssel", "a\x00b", "line\nbreak"])

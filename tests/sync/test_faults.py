@@ -80,6 +80,9 @@ ODD = {
     "total too small": faults.total(3),
     "total too large": faults.total("100000"),
     "total a word": faults.total("many"),
+    "total of no collection": faults.total("1" + "0" * 20),
+    "total infinite": faults.total(float("inf")),
+    "total negative": faults.total(-5),
     "record twice": faults.changed(
         lambda body: {k: v[:1] + v if isinstance(v, list) else v for k, v in body.items()}
     ),
@@ -233,6 +236,7 @@ def targets_keeping(fields: frozenset[str]) -> tuple[Target, ...]:
 PERMANENT = [
     (error(403, b'{"message":"Forbidden"}'), PermissionDeniedError, "may not read"),
     (error(422), RequestError, "422"),
+    (error(404, b'{"message":"No Result found"}'), RequestError, "The account has no deals"),
     (html(502), TransientError, "status.activecampaign.com"),
     (faults.null("deals"), TransientError, "the list 'deals' is null"),
     (faults.RESET, TransientError, "Check the URL and the network"),

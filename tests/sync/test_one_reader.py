@@ -7,6 +7,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.account_lock import account_lock
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 
@@ -39,6 +41,41 @@ def test_two_processes_on_one_account_never_exceed_its_limit_together(tmp_path: 
         for warehouse in warehouses:
             for name in STREAMS:
                 assert differences(sandbox.account, warehouse.live(name), name) == []
+
+
+def test_the_next_reader_begins_when_the_last_ones_requests_no_longer_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    log = logging.getLogger("sync")
+
+    def held(*, limited: bool) -> float:
+        """Seconds until the lock is held; an earlier holder has just let it go."""
+        with account_lock("https://acme.api-us1.com/api/3", log):
+            pass
+        began = time.monotonic()
+        with account_lock("https://acme.api-us1.com/api/3", log, limited=limited):
+            return time.monotonic() - began
+
+    assert held(limited=True) >= 0.9
+    assert held(limited=False) < 0.5
+
+
+def test_an_account_has_one_reader_under_all_of_its_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    log = logging.getLogger("sync")
+    for address in (
+        "https://acme.api-us1.com/api/3",
+        "https://acme.activehosted.com/api/3",
+        "https://other.api-us1.com/api/3",
+        "http://127.0.0.1:8001/api/3",
+        "http://127.0.0.1:8002/api/3",
+    ):
+        with account_lock(address, log, limited=False):
+            pass
+    assert len(list(tmp_path.iterdir())) == 4, "of the two addresses of acme there is one lock"
 
 
 def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
