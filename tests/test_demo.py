@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from activecampaign_dagster import demo
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -36,9 +38,9 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     shutil.copy(ROOT / "dagster.yaml", home)
     own = {key: value for key, value in os.environ.items() if "ACTIVECAMPAIGN" not in key}
     environment = {**own, "DAGSTER_HOME": str(home), "PYTHONPATH": str(root)}
-    demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "300"]
+    command = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "300"]
     done = subprocess.run(
-        demo, cwd=root, env=environment, capture_output=True, text=True, check=False
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"custom_field_values\s*│ INCREMENTAL │\s+\d{3}", done.stdout)
@@ -55,10 +57,13 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     assert (root / "data" / "demo_report.html").stat().st_size > 1_000_000
 
 
-def test_a_port_that_is_taken_is_said_before_anything_begins() -> None:
+def test_a_port_that_is_taken_is_said_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "activecampaign_dagster.demo", "--ui", "--port", port]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"port {port} cannot be used" in done.stderr
+        monkeypatch.setattr(sys, "argv", ["demo", "--ui", "--port", port])
+        with pytest.raises(SystemExit) as ended:
+            demo.main()
+    assert ended.value.code == 2
+    assert f"port {port} cannot be used" in capsys.readouterr().err

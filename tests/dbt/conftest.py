@@ -73,19 +73,23 @@ class Dbt:
         return result
 
     def build(
-        self, *select: str, tests: bool = False, variables: dict[str, Any] | None = None
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        tests: bool = False,
+        variables: dict[str, Any] | None = None,
     ) -> dbtRunnerResult:
         """Build seeds, snapshots and models; with the tests of their rows if asked for."""
         without = ["--exclude-resource-type=unit_test"]
         without += [] if tests else ["--exclude-resource-type=test"]
+        without += ["--exclude", *exclude] if exclude else []
         chosen = ("--select", *select) if select else ()
         return self.run("build", *chosen, *without, variables=variables)
 
     def build_rows(self, *select: str) -> dbtRunnerResult:
-        """Build anew what holds rows of its own; views and seeds stay as an earlier build left
-        them, which is all that building them again would do."""
-        static = ("config.materialized:view", "config.materialized:seed")
-        return self.build(*select, "--exclude", *static)
+        """Build anew what may have other rows; views and seeds stay as an earlier build made them,
+        which is all that building them again would do."""
+        return self.build(*select, exclude=["config.materialized:view", "config.materialized:seed"])
 
     @property
     def target(self) -> Path:

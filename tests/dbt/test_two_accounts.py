@@ -45,10 +45,12 @@ def databases(make_observed):
             sync(observed, observed.dbt, name, number)
             sync(observed, both.dbt, name, number)
         for dbt in (both.dbt, *(observed.dbt for observed in alone.values())):
-            if number < LAST:
-                dbt.build(*REMEMBERING)
-            else:
+            if number == LAST:
                 dbt.build(tests=dbt is both.dbt)
+            elif number:
+                dbt.build_rows(*REMEMBERING)
+            else:
+                dbt.build(*REMEMBERING)
     return both.dbt, {name: observed.dbt for name, observed in alone.items()}
 
 

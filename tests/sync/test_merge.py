@@ -208,9 +208,7 @@ def test_a_stub_that_changes_is_hidden_since_it_was_first_read(
 
 
 @pytest.mark.usefixtures("synced")
-def test_only_tables_of_streams_with_stubs_say_what_is_hidden(
-    sandbox: Sandbox, warehouse: Warehouse
-) -> None:
+def test_only_tables_of_streams_with_stubs_say_what_is_hidden(warehouse: Warehouse) -> None:
     assert warehouse.query(
         "select table_name from duckdb_columns() where column_name = '_hidden_at'"
     ) == [("deals",)]

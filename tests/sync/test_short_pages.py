@@ -111,12 +111,12 @@ def test_what_was_deleted_is_deleted_whatever_is_known_of_the_total(
         assert_right(sandbox, warehouse)
 
 
+@pytest.mark.usefixtures("synced")
 def test_what_is_deleted_while_it_is_read_is_deleted_at_once(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with serving() as sandbox:
-        warehouse.sync(sandbox)
         account, asked = sandbox.account, set[str]()
 
         def change(request: Request, _: int) -> None:

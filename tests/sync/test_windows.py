@@ -121,9 +121,7 @@ def test_the_watermark_is_never_in_the_future(plain: Sandbox, warehouse: Warehou
 
 
 @pytest.mark.usefixtures("synced")
-def test_streams_without_a_replication_key_have_no_watermark(
-    plain: Sandbox, warehouse: Warehouse
-) -> None:
+def test_streams_without_a_replication_key_have_no_watermark(warehouse: Warehouse) -> None:
     assert set(watermarks(warehouse)) == {"deals", "contacts", "custom_field_values"}
 
 
