@@ -24,6 +24,7 @@ from activecampaign_dagster.sync.warehouse import connect
 
 Table = dict[int, dict[str, Any]]
 
+_NOW = datetime.now(UTC)
 _syncs = count(1)
 
 
@@ -103,8 +104,13 @@ def _rows(result: duckdb.DuckDBPyConnection) -> Table:
 
 @contextmanager
 def serving(account: Account | None = None, **options: Any) -> Iterator[Sandbox]:
-    """A small made-up account on loopback, without a rate limit unless one is given."""
-    account = account or Account.generate(seed=1, contacts=230, deals=150, field_values=500)
+    """An account on loopback, without a rate limit unless one is given.
+
+    If none is given, it is a small made-up one: always the same.
+    """
+    sizes = {"contacts": 230, "deals": 150, "field_values": 500}
+    clock = partial(datetime.now, UTC)
+    account = account or Account.generate(seed=1, now=_NOW, clock=clock, **sizes)
     options = {"requests_per_second": None, **options}
     with Sandbox(account, **options) as sandbox:
         yield sandbox

@@ -19,6 +19,8 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.workspace.load_target import WorkspaceFileTarget, get_origins_from_toml
 
+from activecampaign_dagster import demo
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -50,9 +52,9 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     shutil.copy(ROOT / "dagster.yaml", home)
     own = {key: value for key, value in os.environ.items() if "ACTIVECAMPAIGN" not in key}
     environment = {**own, "DAGSTER_HOME": str(home), "PYTHONPATH": str(root)}
-    demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "300"]
+    command = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "300"]
     done = subprocess.run(
-        demo, cwd=root, env=environment, capture_output=True, text=True, check=False
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"custom_field_values\s*│ INCREMENTAL │\s+\d{3}", done.stdout)
@@ -115,10 +117,13 @@ def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -
     assert database.read_text() == "in use"
 
 
-def test_a_port_that_is_taken_is_said_before_anything_begins() -> None:
+def test_a_port_that_is_taken_is_said_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "activecampaign_dagster.demo", "--ui", "--port", port]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert f"port {port} cannot be used" in done.stderr
+        monkeypatch.setattr(sys, "argv", ["demo", "--ui", "--port", port])
+        with pytest.raises(SystemExit) as ended:
+            demo.main()
+    assert ended.value.code == 2
+    assert f"port {port} cannot be used" in capsys.readouterr().err

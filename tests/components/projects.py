@@ -18,6 +18,7 @@ DBT = """
 type: activecampaign_dagster.components.dbt_models.DbtModels
 attributes:
   project: {}
+  cli_args: [build, --exclude-resource-type, unit_test]
 """
 _JOBS = """
 from activecampaign_dagster.defs.jobs import warehouse

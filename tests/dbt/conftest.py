@@ -25,6 +25,8 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AS_OF = NOW + timedelta(days=60)
 VARS = {"as_of": AS_OF.isoformat()}
+# the variables that name the sources; all others are read when a node runs, not when it is parsed
+NAMING = {"activecampaign_schema", "activecampaign_tables"}
 
 
 @dataclass
@@ -39,15 +41,16 @@ class Dbt:
 
     def run(self, *args: str, variables: dict[str, Any] | None = None) -> dbtRunnerResult:
         """The result of a dbt command; fails the test if dbt fails."""
-        chosen = json.dumps(VARS | (variables or {}))
-        return self._invoke(dbtRunner(manifest=self.parsed(chosen)), *args, "--vars", chosen)
+        variables = variables or {}
+        naming = {name: value for name, value in variables.items() if name in NAMING}
+        runner = dbtRunner(manifest=self.parsed(json.dumps(naming)))
+        return self._invoke(runner, *args, "--vars", json.dumps(VARS | variables))
 
-    def parsed(self, variables: str = json.dumps(VARS)) -> Manifest:
-        """The project."""
-        if variables not in self.manifests:
-            parsed = self._invoke(dbtRunner(), "parse", "--vars", variables)
-            self.manifests[variables] = parsed.result
-        return self.manifests[variables]
+    def parsed(self, naming: str = "{}") -> Manifest:
+        """The project, with the variables that name its sources."""
+        if naming not in self.manifests:
+            self.manifests[naming] = self._invoke(dbtRunner(), "parse", "--vars", naming).result
+        return self.manifests[naming]
 
     def _invoke(self, runner: dbtRunner, *args: str) -> dbtRunnerResult:
         self.patch.setenv("ACTIVECAMPAIGN_DATABASE", str(self.database))
@@ -57,7 +60,7 @@ class Dbt:
         if args[0] != "docs":
             options.append("--no-write-json")
         try:
-            result = runner.invoke([*args, *options, "--quiet", "--log-level-file=none"])
+            result = runner.invoke([*args, *options, "--log-level=none", "--log-level-file=none"])
         finally:
             DuckDBConnectionManager.close_all_connections()
         if not result.success:
@@ -70,13 +73,23 @@ class Dbt:
         return result
 
     def build(
-        self, *select: str, tests: bool = False, variables: dict[str, Any] | None = None
+        self,
+        *select: str,
+        exclude: Sequence[str] = (),
+        tests: bool = False,
+        variables: dict[str, Any] | None = None,
     ) -> dbtRunnerResult:
         """Build seeds, snapshots and models; with the tests of their rows if asked for."""
         without = ["--exclude-resource-type=unit_test"]
         without += [] if tests else ["--exclude-resource-type=test"]
+        without += ["--exclude", *exclude] if exclude else []
         chosen = ("--select", *select) if select else ()
         return self.run("build", *chosen, *without, variables=variables)
+
+    def build_rows(self, *select: str) -> dbtRunnerResult:
+        """Build anew what may have other rows; views and seeds stay as an earlier build made them,
+        which is all that building them again would do."""
+        return self.build(*select, exclude=["config.materialized:view", "config.materialized:seed"])
 
     @property
     def target(self) -> Path:
@@ -146,7 +159,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def manifests() -> dict[str, Manifest]:
-    """Parsed projects by their variables."""
+    """Parsed projects by the variables that name their sources."""
     return {}
 
 

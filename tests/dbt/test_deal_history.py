@@ -177,8 +177,10 @@ def lived_through(seed: int, make_observed) -> Log:
         observed.clock.now = synced
         observed.sync(at=synced, streams=DEALS_ONLY)
         log.synced(day, synced)
-        observed.dbt.build("+deal_stage_history", *(["+deals"] if day == HIDDEN_ON else []))
-        if day == HIDDEN_ON:
+        if day != HIDDEN_ON:
+            observed.dbt.build_rows("+deal_stage_history")
+        else:
+            observed.dbt.build("+deal_stage_history", "+deals")
             log.while_hidden = {
                 "visits": observed.dbt.rows(VISITS),
                 "deals": observed.dbt.rows("from marts.deals"),

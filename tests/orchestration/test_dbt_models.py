@@ -3,6 +3,7 @@ what a run says that fails."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -216,11 +217,15 @@ def failed(definitions: dg.Definitions, asset: str) -> str:
 
 
 def test_a_model_that_fails_is_named_with_the_reason_and_no_stack_trace(
-    ran: Ran, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ran: Ran, tmp_path: Path
 ) -> None:
-    # a database without streams
-    monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / "warehouse.duckdb"))
-    said = failed(ran[0], "staging/stg_activecampaign__deals")
+    # a database without streams; at another path dbt would parse the whole project anew
+    database = Path(os.environ["ACTIVECAMPAIGN_DATABASE"])
+    database.rename(tmp_path / "put aside")
+    try:
+        said = failed(ran[0], "staging/stg_activecampaign__deals")
+    finally:
+        (tmp_path / "put aside").rename(database)
     assert said.startswith("dbt failed; all it said is in ")
     log = Path(said.split(" is in ")[1].split("\n")[0].rstrip("."))
     assert "stg_activecampaign__deals" in log.read_text()
@@ -233,7 +238,9 @@ def test_a_project_that_dbt_cannot_read_is_a_mistake_with_its_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     models = tmp_path / "dbt_project"
-    shutil.copytree(ROOT / "dbt_project", models, ignore=shutil.ignore_patterns("target", "logs"))
+    # what dbt would read before it gets there
+    others = ("target", "logs", "staging", "intermediate", "semantics", "snapshots", "tests")
+    shutil.copytree(ROOT / "dbt_project", models, ignore=shutil.ignore_patterns(*others))
     (models / "models" / "marts" / "sales" / "deals.sql").write_text("select {% if %}")
     with environment(monkeypatch, tmp_path), pytest.raises(ConfigurationError) as raised:
         load(tmp_path, {"dbt": DBT.format(models)}, activecampaign="streams: [deals]")

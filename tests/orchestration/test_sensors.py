@@ -83,7 +83,7 @@ class TestOnChange:
         _ = account.add_contact() if stream == "contacts" else account.add_deal()
         requests, _, cursor = evaluate(changing, "on_change")
         assert [r.tags["activecampaign/changed"] for r in requests] == [stream]
-        changing.run("incremental_sync")
+        changing.run("incremental_sync", streams=["contacts", "deals"])
         requests, _, _ = evaluate(changing, "on_change", cursor)
         assert not requests
 
@@ -131,12 +131,12 @@ class TestOnChange:
     ) -> None:
         sandbox.account.add_contact()
         monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
-        changing.run("incremental_sync", fails=True)
+        changing.run("incremental_sync", streams=["contacts"], fails=True)
         monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", sandbox.api_key)
         requests, reason, _ = evaluate(changing, "on_change")
         assert not requests
         assert "failed for a permanent reason" in reason
-        changing.run("incremental_sync")
+        changing.run("incremental_sync", streams=["contacts"])
         assert "Nothing has changed" in evaluate(changing, "on_change")[1]
 
     def test_an_account_that_does_not_answer_is_no_failed_tick(

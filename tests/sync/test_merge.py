@@ -59,10 +59,10 @@ def visible_deal(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.parametrize("mode", [FULL, INCREMENTAL])
+@pytest.mark.usefixtures("synced")
 def test_a_stub_never_overwrites_a_full_deal(
     sandbox: Sandbox, warehouse: Warehouse, mode: Mode
 ) -> None:
-    deals(sandbox, warehouse)
     before = warehouse.live("deals")
     deal = visible_deal(sandbox)
     sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
@@ -109,10 +109,10 @@ def test_a_deal_is_marked_as_hidden_by_any_read_that_brings_its_stub_and_only_on
     assert warehouse.table("deals") == hidden
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_hidden_deal_that_no_incremental_read_brings_stays_unmarked(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     before = warehouse.table("deals")
     full = {i: row for i, row in before.items() if not row["isDisabled"]}
     oldest = min(full, key=lambda i: full[i]["mdate"])
@@ -146,10 +146,10 @@ def test_a_deal_that_is_visible_again_is_as_in_the_account_and_not_marked(
     assert (row["title"] == "changed in secret") == bool(changes)
 
 
+@pytest.mark.usefixtures("synced")
 def test_an_older_version_in_full_says_that_the_deal_is_visible_and_no_more(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     deal = visible_deal(sandbox)
     before = warehouse.live("deals")
     sandbox.account.hide_pipeline(sandbox.account.pipeline_of(deal))
@@ -181,10 +181,10 @@ def test_a_hidden_deal_that_is_deleted_is_both(
     assert row == hidden | {"_deleted_at": now, "_synced_at": now, "_sync_id": row["_sync_id"]}
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_deal_of_a_deleted_pipeline_is_hidden_and_stays_as_it_was(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     before = warehouse.live("deals")
     deal = visible_deal(sandbox)
     sandbox.account.delete_pipeline(sandbox.account.pipeline_of(deal))
@@ -207,19 +207,17 @@ def test_a_stub_that_changes_is_hidden_since_it_was_first_read(
     assert after["_hidden_at"] == before["_hidden_at"]
 
 
-def test_only_tables_of_streams_with_stubs_say_what_is_hidden(
-    sandbox: Sandbox, warehouse: Warehouse
-) -> None:
-    warehouse.sync(sandbox)
+@pytest.mark.usefixtures("synced")
+def test_only_tables_of_streams_with_stubs_say_what_is_hidden(warehouse: Warehouse) -> None:
     assert warehouse.query(
         "select table_name from duckdb_columns() where column_name = '_hidden_at'"
     ) == [("deals",)]
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_table_from_before_the_mark_gains_it_and_its_stubs_are_marked(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     before = warehouse.table("deals")
     warehouse.query("alter table activecampaign.deals drop column _hidden_at")
     sandbox.account.hide_pipeline(sandbox.account.pipeline_of(visible_deal(sandbox)))
@@ -246,10 +244,10 @@ def test_a_full_deal_overwrites_its_stub(sandbox: Sandbox, warehouse: Warehouse)
     assert not warehouse.live("deals")[deal]["isDisabled"]
 
 
+@pytest.mark.usefixtures("synced")
 def test_an_older_version_does_not_replace_a_newer_one(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     deal = visible_deal(sandbox)
     before = warehouse.table("deals")[deal]
     sandbox.account.update_deal(deal, title="from a lagging replica", mdate="2020-01-01T00:00:00Z")
@@ -257,10 +255,10 @@ def test_an_older_version_does_not_replace_a_newer_one(
     assert warehouse.table("deals")[deal] == before
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_version_of_the_same_age_goes_to_the_later_read(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    deals(sandbox, warehouse)
     deal = visible_deal(sandbox)
     stamp = warehouse.table("deals")[deal]["mdate"]
     sandbox.account.update_deal(deal, title="renamed", mdate=stamp)
@@ -291,8 +289,8 @@ def test_a_full_sync_marks_what_is_gone_and_revives_what_comes_back(warehouse: W
         assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_deleted_row_that_comes_back_is_revived(sandbox: Sandbox, warehouse: Warehouse) -> None:
-    deals(sandbox, warehouse)
     warehouse.query("update activecampaign.deals set _deleted_at = now() where id % 10 = 0")
     before = warehouse.query("select count(*) from activecampaign.deals where _deleted_at is null")
     landed = deals(sandbox, warehouse)
@@ -301,10 +299,10 @@ def test_a_deleted_row_that_comes_back_is_revived(sandbox: Sandbox, warehouse: W
     assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_full_table_loses_deleted_rows_in_every_mode(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    warehouse.sync(sandbox, streams=["users"])
     sandbox.account.delete_user(3)
     landed = warehouse.sync(sandbox, INCREMENTAL, streams=["users"])["users"].landed
     assert (landed.deleted, landed.live_rows, landed.deleted_rows) == (1, 7, 0)
@@ -371,8 +369,8 @@ def test_the_ways_to_say_no_date_are_null_and_not_rejected(
     assert warehouse.table("deals")[deal]["nextdate"] is None
 
 
+@pytest.mark.usefixtures("synced")
 def test_fields_that_nobody_declared_become_columns(sandbox: Sandbox, warehouse: Warehouse) -> None:
-    deals(sandbox, warehouse)
     odd = {
         "brandNew": "text",
         "nested_new": {"a": [1, 2]},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,11 +30,6 @@ pytestmark = pytest.mark.usefixtures("no_waits")
 BOOKS = "select * exclude (last_synced_at, last_sync_id) from activecampaign._streams order by all"
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "a.duckdb")
-
-
 def cut(path: str, *, to: slice) -> Rule:
     """The first page of a path lacks records, and nothing else says so."""
 
@@ -50,6 +44,7 @@ def assert_right(sandbox: Sandbox, warehouse: Warehouse, *names: str) -> None:
         assert differences(sandbox.account, live(table), name) == []
 
 
+@pytest.mark.usefixtures("synced")
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("to", [slice(0), slice(-1)], ids=["empty", "one record short"])
 def test_a_short_first_page_deletes_nothing_and_the_next_full_sync_is_right(
@@ -57,7 +52,6 @@ def test_a_short_first_page_deletes_nothing_and_the_next_full_sync_is_right(
 ) -> None:
     streams, path, warehouse.source, size = READS[read]
     with serving() as sandbox:
-        warehouse.sync(sandbox)
         before, books = warehouse.tables(streams), warehouse.query(BOOKS)
         first = sandbox.account.contacts.live[0]
         sandbox.account.update_contact(first, phone="0123")
@@ -145,12 +139,12 @@ def test_what_was_deleted_is_deleted_whatever_is_known_of_the_total(
         assert_right(sandbox, warehouse)
 
 
+@pytest.mark.usefixtures("synced")
 def test_what_is_deleted_while_it_is_read_is_deleted_at_once(
     warehouse: Warehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with serving() as sandbox:
-        warehouse.sync(sandbox)
         account, asked = sandbox.account, set[str]()
 
         def change(request: Request, _: int) -> None:
@@ -188,9 +182,9 @@ def assert_deleted(outcomes: dict[str, Outcome]) -> None:
         assert outcomes[name].notes == ()
 
 
+@pytest.mark.usefixtures("synced")
 def test_while_the_total_is_too_large_nothing_is_deleted(warehouse: Warehouse) -> None:
     with serving() as sandbox:
-        warehouse.sync(sandbox)
         delete_some(sandbox.account)
         sandbox.faults.append(always(faults.total("1000")))
         outcomes = warehouse.sync(sandbox)
@@ -203,11 +197,11 @@ def test_while_the_total_is_too_large_nothing_is_deleted(warehouse: Warehouse) -
 
 
 @pytest.mark.parametrize("total", ["present", "absent"])
+@pytest.mark.usefixtures("synced")
 def test_a_record_that_is_there_when_asked_again_is_kept_even_if_the_number_is_right(
     warehouse: Warehouse, total: str
 ) -> None:
     with serving() as sandbox:
-        warehouse.sync(sandbox, streams=["users"])
 
         def shorten(body: dict[str, Any]) -> None:
             body["users"].pop()
@@ -223,9 +217,9 @@ def test_a_record_that_is_there_when_asked_again_is_kept_even_if_the_number_is_r
         assert_right(sandbox, warehouse, "users")
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_record_without_a_usable_id_counts_as_read(warehouse: Warehouse) -> None:
     with serving() as sandbox:
-        warehouse.sync(sandbox, streams=["users"])
         sandbox.account.delete_user(8)
         sandbox.faults.append(always(faults.record("users", id="abc"), "users"))
         outcome = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["users"])["users"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +29,6 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     )
     with serving(account) as server:
         yield server
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "a.duckdb")
 
 
 def watermarks(warehouse: Warehouse) -> dict[str, Any]:
@@ -106,8 +100,8 @@ def plain() -> Iterator[Sandbox]:
         yield server
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_window_leaves_the_watermark_alone(plain: Sandbox, warehouse: Warehouse) -> None:
-    warehouse.sync(plain, streams=["deals", "contacts"])
     before = watermarks(warehouse)
     plain.account.update_deal(plain.account.deals.live[0], title="new")
     window = Window(NOW - timedelta(days=1), NOW + timedelta(days=1))
@@ -156,17 +150,15 @@ def test_a_change_made_while_a_long_read_goes_on_is_seen_whatever_the_clocks_say
     assert differences(account, warehouse.live("contacts"), "contacts") == []
 
 
-def test_streams_without_a_replication_key_have_no_watermark(
-    plain: Sandbox, warehouse: Warehouse
-) -> None:
-    warehouse.sync(plain)
+@pytest.mark.usefixtures("synced")
+def test_streams_without_a_replication_key_have_no_watermark(warehouse: Warehouse) -> None:
     assert set(watermarks(warehouse)) == {"deals", "contacts", "custom_field_values"}
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_failed_read_leaves_the_watermark_and_deletes_nothing(
     plain: Sandbox, warehouse: Warehouse
 ) -> None:
-    warehouse.sync(plain, streams=["deals"])
     before, mark = warehouse.table("deals"), watermarks(warehouse)
     plain.account.delete_deal(plain.account.deals.live[0])
     plain.account.add_deal()
@@ -178,10 +170,10 @@ def test_a_failed_read_leaves_the_watermark_and_deletes_nothing(
     assert watermarks(warehouse) == mark
 
 
+@pytest.mark.usefixtures("synced")
 def test_an_incremental_run_without_changes_takes_a_request_per_stream(
     plain: Sandbox, warehouse: Warehouse
 ) -> None:
-    warehouse.sync(plain)
     plain.reset_stats()
     outcomes = warehouse.sync(plain, Mode.INCREMENTAL)
     assert len(plain.requests) <= 8
@@ -204,10 +196,10 @@ def test_a_filter_that_is_ignored_is_made_up_for_here(plain: Sandbox, warehouse:
     assert "outside the date filter" in outcome.notes[0]
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_table_of_another_name_is_read_from_the_start(
     plain: Sandbox, warehouse: Warehouse
 ) -> None:
-    warehouse.sync(plain, streams=["deals"])
     warehouse.query("drop table activecampaign.deals")
     landed = warehouse.sync(plain, Mode.INCREMENTAL, streams=["deals"])["deals"].landed
     assert landed.live_rows == len(plain.account.deals)
