@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
+from dagster._core.definitions.utils import is_valid_owner
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from activecampaign_dagster.components import targets, timing
@@ -14,6 +15,7 @@ from activecampaign_dagster.components.mistakes import (
     Mistake,
     Place,
     parsed,
+    resolved,
 )
 from activecampaign_dagster.components.settings import Settings
 from activecampaign_dagster.orchestration.account import Account
@@ -58,8 +60,10 @@ class ActiveCampaignSource(dg.Component, Settings):
         """The account in a YAML file. Mistakes are kept, to be told with those of other files."""
         written = attributes._attributes if isinstance(attributes, _AsWritten) else {}
         resolution = context.resolution_context
-        component, mistakes = parsed(cls, resolution.resolve_value(written))
-        component._mistakes = mistakes
+        attributes_, unresolved = resolved(written, resolution)
+        component, mistakes = parsed(cls, attributes_)
+        empty = {mistake.path for mistake in unresolved}
+        component._mistakes = [*unresolved, *(m for m in mistakes if m.path not in empty)]
         component._place = Place(resolution.source_position_tree)
         return component
 
@@ -131,7 +135,7 @@ class ActiveCampaignSource(dg.Component, Settings):
         """What is wrong with this account by itself."""
         parts = (targets.targets, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
-        made += timing.zone_mistakes(self)
+        made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
         # a setting that was left out as wrong can look as if it were missing
         found = [
             *self._mistakes,
@@ -145,6 +149,13 @@ class ActiveCampaignSource(dg.Component, Settings):
     def lines(self, mistakes: Iterable[Mistake]) -> list[str]:
         """Mistakes with their places."""
         return self._place.lines(self.name, mistakes)
+
+
+def _owner_mistakes(owners: Sequence[str]) -> Iterator[Mistake]:
+    for index, owner in enumerate(owners):
+        if not is_valid_owner(owner):
+            text = f"{owner!r} is no owner: write an e-mail address, or a team as team:name"
+            yield Mistake(("owners", index), text)
 
 
 def _holds(outer: Mistake, inner: Mistake) -> bool:
