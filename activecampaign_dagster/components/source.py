@@ -17,6 +17,7 @@ from activecampaign_dagster.components.mistakes import (
     parsed,
     resolved,
 )
+from activecampaign_dagster.components.scaffold import SourceScaffolder
 from activecampaign_dagster.components.settings import Settings
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.alerts import Alerts, failure_sensor
@@ -44,6 +45,7 @@ class _AsWritten(Settings):
         return written
 
 
+@dg.scaffold_with(SourceScaffolder)
 class ActiveCampaignSource(dg.Component, Settings):
     """One ActiveCampaign account: its streams as assets, with jobs, schedules and sensors."""
 
