@@ -31,6 +31,8 @@ from activecampaign_dagster.orchestration.resources import ActiveCampaignResourc
 from activecampaign_dagster.orchestration.streams import stream_assets
 from activecampaign_dagster.sync.source import Source
 
+_TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
+
 
 class _AsWritten(Settings):
     """The settings' schema over attributes that nobody has looked at yet."""
@@ -138,6 +140,9 @@ class ActiveCampaignSource(dg.Component, Settings):
         parts = (targets.targets, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
         made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
+        if self.name in _TAKEN:
+            text = f"{self.name!r} begins the keys of dbt's assets: choose another name"
+            made.append(Mistake(("name",), text))
         # a setting that was left out as wrong can look as if it were missing
         found = [
             *self._mistakes,

@@ -92,6 +92,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("start_date: 2999-01-01", 3, "lies in the future"),
         ("partition: year", 3, "'year' is none of 'month', 'week' or 'day'"),
         ("name: My Shop", 3, "'My Shop' is no name"),
+        ("name: marts", 3, "begins the keys of dbt's assets: choose another name"),
         ("checks: {orphans: warn}", 3, "no setting 'orphans'; there are rejected_values"),
         ("checks: {hidden_deals: loud}", 3, "'loud' is none of 'warn', 'error' or 'ignore'"),
         ("drift: {every: sometimes}", 3, "'sometimes' is no span of time"),
