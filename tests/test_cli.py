@@ -99,6 +99,17 @@ def test_a_wrong_key_is_one_sentence_and_exit_code_1(
     assert "Traceback" not in result.output
 
 
+def test_a_wrong_key_of_a_second_account_is_not_said_to_be_the_first_ones(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "wrong")
+    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+    use(monkeypatch, name="shop", api_key_variable="SHOP_API_KEY")
+    result = run("check")
+    assert "The API key is not accepted by this account" in result.output
+    assert "ACTIVECAMPAIGN_API_KEY" not in result.output
+
+
 def test_a_stream_that_may_not_be_read_is_named(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

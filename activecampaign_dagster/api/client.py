@@ -299,7 +299,7 @@ class Client:
                 )
         return CredentialsError(
             f"{what} The API key is not accepted by this account: copy it again from "
-            "Settings → Developer into ACTIVECAMPAIGN_API_KEY.",
+            "Settings → Developer.",
             path=path,
             status=403,
         )

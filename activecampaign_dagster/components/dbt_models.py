@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -135,11 +136,14 @@ class DbtModels(DbtProjectComponent):
 
     def _relations(self, nodes: Mapping[str, Any]) -> dict[Relation, dg.AssetKey]:
         """The tables that are assets: dbt's and the streams'."""
-        made = {
-            (node["schema"], node["alias"]): self.asset_key_for_model(node["name"])
-            for node in nodes.values()
-            if node["resource_type"] in {"model", "seed", "snapshot"}
-        }
+        with warnings.catch_warnings():
+            # dagster-dbt gives two for each model: that it uses what is in beta
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            made = {
+                (node["schema"], node["alias"]): self.asset_key_for_model(node["name"])
+                for node in nodes.values()
+                if node["resource_type"] in {"model", "seed", "snapshot"}
+            }
         landed = {
             (SCHEMA, target.table): account.key(target.name)
             for account in self._streams

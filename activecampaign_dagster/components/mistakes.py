@@ -11,13 +11,42 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+import dagster as dg
 import yaml  # type: ignore[import-untyped]
 from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_shared.error import SerializableErrorInfo
+from dagster.components.core.defs_module import ComponentFileModel
+from dagster.components.resolved.errors import ResolutionException
+from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
 Path = tuple[str | int, ...]
+_DATE = "is no date: write it as 2024-01-31"
+_SETTINGS = "is not possible here: write settings, indented below"
+_TRUTH = "is neither true nor false"
+_WHOLE = "is no whole number"
+_NUMBER = "is no number: write it as 0.01"
+# pydantic's type of error → what is said of the value
+_IS_NO = {
+    "bool_parsing": _TRUTH,
+    "bool_type": _TRUTH,
+    "date_from_datetime_inexact": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_parsing": _DATE,
+    "date_type": _DATE,
+    "dict_type": _SETTINGS,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "int_from_float": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "list_type": "is no list: write it in brackets, as [one, another], or each entry on a line of "
+    "its own after a dash",
+    "model_attributes_type": _SETTINGS,
+    "model_type": _SETTINGS,
+    "string_type": "is no text: put it in quotes, without which YAML takes words like 17:30, 5 and "
+    "yes for numbers and the like",
+}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -57,17 +86,37 @@ def plainly() -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(
-            cause, (ConfigurationError, yaml.MarkedYAMLError)
-        ):
+        while cause is not None:
+            if isinstance(cause, ConfigurationError):
+                raise cause from None
+            if lines := _about_file(cause):
+                raise ConfigurationError(lines) from None
             cause = cause.__cause__
-        if cause is None:
-            raise
-        if isinstance(cause, yaml.MarkedYAMLError):
-            mark = cause.problem_mark
+        raise
+
+
+def _about_file(error: BaseException) -> list[str]:
+    """What is wrong with a file as a whole, so that no component can be made of it."""
+    match error:
+        case yaml.MarkedYAMLError():
+            mark = error.problem_mark
             place = f"{mark.name}:{mark.line + 1}" if mark else "a file"
-            cause = ConfigurationError([f"{place}: no YAML: {cause.problem}"])
-        raise cause from None
+            return [f"{place}: no YAML: {error.problem}"]
+        case ValidationError() if error.title == ComponentFileModel.__name__:
+            return [_about_setting(detail) for detail in error.errors()]
+        case DagsterUnresolvableSymbolError():
+            return [f"a file's type is wrong: {error} `dg check yaml` shows the file."]
+    return []
+
+
+def _about_setting(detail: Mapping[str, Any]) -> str:
+    # Dagster writes setting and place in one: `attribute at /defs/shop/defs.yaml:3`
+    setting, _, place = str(detail["loc"][-1]).strip("`").rpartition("at ")
+    setting = setting.strip() or "file"
+    mistake = _mistake(
+        ComponentFileModel, {setting: detail["input"]}, {**detail, "loc": (setting,)}
+    )
+    return f"{place}: {setting}: {mistake.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +152,30 @@ class Place:
         return f"{shown}:{number}"
 
 
+def resolved(
+    value: Any, context: dg.ResolutionContext, path: Path = ()
+) -> tuple[Any, list[Mistake]]:
+    """Attributes with their templates filled in, None for those that are wrong, and the mistakes.
+
+    Other texts stay as they are: Dagster would read a quoted "5" as a number.
+    """
+    if isinstance(value, Mapping | list):
+        keys = list(value) if isinstance(value, Mapping) else range(len(value))
+        made = {key: resolved(value[key], context, (*path, key)) for key in keys}
+        whole = {key: part for key, (part, _) in made.items()}
+        return (
+            whole if isinstance(value, Mapping) else list(whole.values()),
+            [mistake for _, found in made.values() for mistake in found],
+        )
+    if not (isinstance(value, str) and ("{{" in value or "{%" in value)):
+        return value, []
+    try:
+        return context.resolve_value(value), []
+    except ResolutionException as error:
+        reason = str(error).strip().splitlines()[-1].rstrip(".")
+        return None, [Mistake(path, f"{value!r} cannot be filled in: {reason}")]
+
+
 def parsed(model: type[M], data: Mapping[str, Any]) -> tuple[M, list[Mistake]]:
     """The settings in `data`, those that are wrong left at their defaults, and the mistakes."""
     rest = deepcopy(dict(data))
@@ -113,7 +186,9 @@ def parsed(model: type[M], data: Mapping[str, Any]) -> tuple[M, list[Mistake]]:
         except ValidationError as error:
             for detail in error.errors():
                 mistake = _mistake(model, rest, detail)
-                found.setdefault(mistake.path, mistake)
+                # what was left out as wrong is not missing
+                if (*mistake.path, detail["loc"][-1]) not in found:
+                    found.setdefault(mistake.path, mistake)
             for detail in error.errors():
                 _remove(rest, _path(rest, detail["loc"]))
     raise AssertionError("leaving settings out does not make them valid")
@@ -151,11 +226,13 @@ def _mistake(model: type[BaseModel], data: Mapping[str, Any], detail: Mapping[st
     context = detail.get("ctx", {})
     name = str(path[-1]) if path else ""
     match detail["type"]:
+        case "missing":
+            text = f"the setting {detail['loc'][-1]!r} is missing"
+        case _ if detail["input"] is None:
+            text = "is empty: give it a value, or leave the line out"
         case "extra_forbidden":
             known = _known(model, path)
             text = f"there is no setting {name!r}{suggestion(name, known)}"
-        case "missing":
-            text = f"the setting {detail['loc'][-1]!r} is missing"
         case "string_too_long":
             length, most = len(str(detail["input"])), context["max_length"]
             text = f"is {length} characters long: shorten it to at most {most}"
@@ -172,10 +249,11 @@ def _mistake(model: type[BaseModel], data: Mapping[str, Any], detail: Mapping[st
             )
         case "literal_error":
             text = f"{detail['input']!r} is none of {context['expected']}"
-        case "date_from_datetime_parsing" | "date_parsing" | "date_type":
-            text = f"{detail['input']!r} is no date: write it as 2024-01-31"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            text = f"{detail['input']!r} is not possible here: write settings, indented below"
+            if detail["loc"][-1] == "word":
+                other = "a list" if name == "streams" else "settings, indented below"
+                text = f"{text}: write that, or {other}"
+        case kind if kind in _IS_NO:
+            text = f"{detail['input']!r} {_IS_NO[kind]}"
         case _:
             text = detail["msg"][:1].lower() + detail["msg"][1:]
     return Mistake(path, text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
+from dagster._core.definitions.utils import is_valid_owner
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from activecampaign_dagster.components import targets, timing
@@ -14,7 +15,9 @@ from activecampaign_dagster.components.mistakes import (
     Mistake,
     Place,
     parsed,
+    resolved,
 )
+from activecampaign_dagster.components.scaffold import SourceScaffolder
 from activecampaign_dagster.components.settings import Settings
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.alerts import Alerts, failure_sensor
@@ -27,6 +30,8 @@ from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.orchestration.streams import stream_assets
 from activecampaign_dagster.sync.source import Source
+
+_TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
 
 
 class _AsWritten(Settings):
@@ -42,6 +47,7 @@ class _AsWritten(Settings):
         return written
 
 
+@dg.scaffold_with(SourceScaffolder)
 class ActiveCampaignSource(dg.Component, Settings):
     """One ActiveCampaign account: its streams as assets, with jobs, schedules and sensors."""
 
@@ -58,8 +64,10 @@ class ActiveCampaignSource(dg.Component, Settings):
         """The account in a YAML file. Mistakes are kept, to be told with those of other files."""
         written = attributes._attributes if isinstance(attributes, _AsWritten) else {}
         resolution = context.resolution_context
-        component, mistakes = parsed(cls, resolution.resolve_value(written))
-        component._mistakes = mistakes
+        attributes_, unresolved = resolved(written, resolution)
+        component, mistakes = parsed(cls, attributes_)
+        empty = {mistake.path for mistake in unresolved}
+        component._mistakes = [*unresolved, *(m for m in mistakes if m.path not in empty)]
         component._place = Place(resolution.source_position_tree)
         return component
 
@@ -131,7 +139,10 @@ class ActiveCampaignSource(dg.Component, Settings):
         """What is wrong with this account by itself."""
         parts = (targets.targets, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
-        made += timing.zone_mistakes(self)
+        made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
+        if self.name in _TAKEN:
+            text = f"{self.name!r} begins the keys of dbt's assets: choose another name"
+            made.append(Mistake(("name",), text))
         # a setting that was left out as wrong can look as if it were missing
         found = [
             *self._mistakes,
@@ -145,6 +156,13 @@ class ActiveCampaignSource(dg.Component, Settings):
     def lines(self, mistakes: Iterable[Mistake]) -> list[str]:
         """Mistakes with their places."""
         return self._place.lines(self.name, mistakes)
+
+
+def _owner_mistakes(owners: Sequence[str]) -> Iterator[Mistake]:
+    for index, owner in enumerate(owners):
+        if not is_valid_owner(owner):
+            text = f"{owner!r} is no owner: write an e-mail address, or a team as team:name"
+            yield Mistake(("owners", index), text)
 
 
 def _holds(outer: Mistake, inner: Mistake) -> bool:

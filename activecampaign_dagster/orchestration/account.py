@@ -15,7 +15,7 @@ from activecampaign_dagster.sync.source import Source, Target
 
 KIND = "activecampaign"
 MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
-FAILURE_TAG = "activecampaign/failure"  # on failed runs: permanent or transient
+FAILURE_TAG = "activecampaign/failure"  # on failed runs: permanent, transient or request
 JOBS = {"incremental": "incremental_sync", "full": "full_refresh"}
 _UNDER_WAY = [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
 _RECENT = 100  # runs looked through for the last one that read an account

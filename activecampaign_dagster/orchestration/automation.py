@@ -15,8 +15,13 @@ from activecampaign_dagster.orchestration import probes
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
 
 # An operator has to act on a permanent failure; a change that is tried again sooner costs
-# nothing but noise. Transient ones have been retried by the run itself.
-_REST = {"permanent": timedelta(hours=6), "transient": timedelta(minutes=10)}
+# nothing but noise. Transient ones have been retried by the run itself. A run that was asked for
+# what does not exist says nothing about the account.
+_REST = {
+    "permanent": timedelta(hours=6),
+    "transient": timedelta(minutes=10),
+    "request": timedelta(0),
+}
 
 
 def not_set_up(account: Account) -> str | None:

@@ -47,6 +47,8 @@ def failure(
     """
     permanent = _is_permanent(error)
     kind = "permanent" if permanent else "transient"
+    if isinstance(error, PartitionError):
+        kind = "request"
     if not permanent and context.op_execution_context.retry_number < _RETRIES:
         context.log.warning("%s The sync begins again soon.", error)
         return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))

@@ -10,6 +10,7 @@ import dagster as dg
 from activecampaign_dagster.sync.source import Window
 
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_KEY_TAG = "dagster/partition"
 
 
 class PartitionError(Exception):
@@ -39,18 +40,20 @@ def window_of(context: dg.AssetExecutionContext) -> Window | None:
     """The span of time that a run was asked for; None if it was started without a partition."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return None
-    _check_range(context)
+    _check(context)
     span = context.partition_time_window
     return Window(span.start, span.end)
 
 
-def _check_range(context: dg.AssetExecutionContext) -> None:
-    """Raise PartitionError if a range of partitions was asked for that does not exist.
+def _check(context: dg.AssetExecutionContext) -> None:
+    """Raise PartitionError if a partition or a range was asked for that does not exist.
 
-    Dagster reads another partition, or none, if the tags of a run hold anything but keys.
+    Dagster reads another partition, or none, if the tags of a run hold anything but keys. One of
+    another account's, in a run over several, is none here.
     """
     definition = context.assets_def.partitions_def
-    tags = [context.run.tags.get(name) for name in _RANGE_TAGS]
+    named = [context.run.tags.get(name) for name in _RANGE_TAGS]
+    tags = [context.run.tags.get(_KEY_TAG)] * 2 if None in named else named
     if definition is None or None in tags:
         return
     keys = definition.get_partition_keys()

@@ -78,17 +78,29 @@ class Report:
     def checks(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks on all streams that landed, once no more will."""
         for outcome in self.landed:
-            target = outcome.target
-            wanted = applicable(self.account, target)
-            facts = Facts(
-                sync_id=self.request.sync_id,
-                total=self._total(target) if "row_count_drift" in wanted else None,
-                hidden=self._hidden(outcome) if "hidden_deals" in wanted else None,
-                since=self.since.get(target.name),
-                is_full=outcome.is_full,
-            )
-            with self.connect() as db:
-                yield from evaluate(self.account, target, facts, db)
+            yield from self._checked(outcome.target, is_full=outcome.is_full)
+
+    def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
+        """The results of the checks that a run is asked for without their streams."""
+        for target in self.account.enabled:
+            key, asked = self.account.key(target.name), self.context.selected_asset_check_keys
+            names = {check.name for check in asked if check.asset_key == key}
+            if names:
+                found = self._checked(target, is_full=False)
+                yield from (result for result in found if result.check_name in names)
+
+    def _checked(self, target: Target, *, is_full: bool) -> Iterator[dg.AssetCheckResult]:
+        wanted = applicable(self.account, target)
+        facts = Facts(
+            sync_id=self.request.sync_id,
+            total=self._total(target) if "row_count_drift" in wanted else None,
+            # asked after full reads only, as they seldom change
+            hidden=self._hidden(target) if is_full and "hidden_deals" in wanted else None,
+            since=self.since.get(target.name),
+            is_full=is_full,
+        )
+        with self.connect() as db:
+            yield from evaluate(self.account, target, facts, db)
 
     def _total(self, target: Target) -> int | None:
         """The account's own count, None if it cannot be had."""
@@ -98,13 +110,11 @@ class Report:
             self.context.log.warning("%s: its total is not known: %s", target.name, error)
             return None
 
-    def _hidden(self, outcome: Outcome) -> Sequence[str] | None:
-        """Names of hidden pipelines; asked after full reads only, as they seldom change."""
-        if not outcome.is_full:
-            return None
+    def _hidden(self, target: Target) -> Sequence[str] | None:
+        """Names of hidden pipelines, None if there are none or the API does not tell."""
         with self.connect() as db:
             rows = db.execute(
-                f"select id from {tables.relation(outcome.target.table)} "
+                f"select id from {tables.relation(target.table)} "
                 "where _hidden_at is not null and _deleted_at is null order by id desc limit 50"
             ).fetchall()
         if not rows:

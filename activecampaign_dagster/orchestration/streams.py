@@ -132,6 +132,9 @@ def _sync(
             client=client,
             since=since,
         )
+        if not request.streams:
+            yield from report.checks_alone()
+            return
         outcomes = sync(
             source,
             request,

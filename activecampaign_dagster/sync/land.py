@@ -415,6 +415,9 @@ def _account_for(
     watermark, full_at = before or (None, None)
     if batch.watermark is not None and (watermark is None or batch.watermark > watermark):
         watermark = batch.watermark
+    if not batch.target.stream.replication_key:
+        # deals with partial access: in full again, they are to be read from the start
+        watermark = None
     db.execute(f"delete from {SCHEMA}._streams where {where}", owner)
     db.execute(
         f"insert into {SCHEMA}._streams values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.components.mistakes import ConfigurationError
-from tests.components.projects import load, project
+from tests.components.projects import TYPE, load, project
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,11 +92,26 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("start_date: 2999-01-01", 3, "lies in the future"),
         ("partition: year", 3, "'year' is none of 'month', 'week' or 'day'"),
         ("name: My Shop", 3, "'My Shop' is no name"),
+        ("name: marts", 3, "begins the keys of dbt's assets: choose another name"),
         ("checks: {orphans: warn}", 3, "no setting 'orphans'; there are rejected_values"),
         ("checks: {hidden_deals: loud}", 3, "'loud' is none of 'warn', 'error' or 'ignore'"),
         ("drift: {every: sometimes}", 3, "'sometimes' is no span of time"),
         ("drift: {tolerance: 5}", 3, "less than or equal to 1"),
         ("alerts: {ui_url: http://x}", 3, "the setting 'urls_variable' is missing"),
+        ("alerts: {urls_variable: 'json://x'}", 3, "must be the name of an environment variable"),
+        ("full_sync: weekly", 3, "none of 'never': write that, or settings, indented below"),
+        ("streams: ALL", 3, "'ALL' is none of 'all': write that, or a list"),
+        ("streams:", 3, "is empty: give it a value, or leave the line out"),
+        ("trigger: {at: [17:30]}", 3, "1050 is no text: put it in quotes"),
+        ("trigger: {at: '17:30'}", 3, "'17:30' is no list: write it in brackets"),
+        ("start_date: 2020", 3, "2020 is no date: write it as 2024-01-31"),
+        ("extract_contact_custom_fields: maybe", 3, "'maybe' is neither true nor false"),
+        ("requests_per_second: fast", 3, "'fast' is no whole number"),
+        ("drift: {tolerance: 1%}", 3, "'1%' is no number: write it as 0.01"),
+        ("owners: [team:data, me]", 3, "'me' is no owner: write an e-mail address, or a team"),
+        ("timezone: '{{ env.NO_SUCH_VARIABLE }}'", 3, "timezone: is empty"),
+        ("description: '{{ nothing }}'", 3, "cannot be filled in: UndefinedError: 'nothing'"),
+        ("description: '{{ broken'", 3, "cannot be filled in"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_the_remedy(
@@ -112,6 +127,30 @@ def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> N
     (line,) = told(tmp_path, shop="name: [shop")
     assert line.startswith("shop/defs.yaml:")
     assert ": no YAML: " in line
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"),
+    [
+        (
+            f"type: {TYPE}\nattribute:\n  name: shop",
+            ":2: attribute: there is no setting 'attribute'",
+        ),
+        (f"type: {TYPE}\nattributes: []", ":2: attributes: [] is not possible here"),
+        ("attributes: {}", ":1: type: the setting 'type' is missing"),
+        (f"type: {TYPE}s", "has no attribute `ActiveCampaignSources`. `dg check yaml` shows"),
+    ],
+)
+def test_a_file_that_no_account_can_be_made_of_is_a_mistake(
+    tmp_path: Path, whole: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, {"shop": whole})
+    assert said in str(raised.value)
+
+
+def test_a_text_in_quotes_stays_a_text(tmp_path: Path) -> None:
+    load(tmp_path, shop="description: '5'")
 
 
 def test_the_value_of_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.orchestration.setup import QUICK, Setup, environment, small
+from tests.orchestration.setup import QUICK, Setup, environment, failure, small
 
 
 def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
@@ -62,6 +62,12 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
         }
         setup.run("shop__incremental_sync")
         assert len(instance.get_runs()) == 2
+        months, weeks = (one.partitions.get_partition_keys() for one in setup.accounts)
+        month = next(key for key in months if key not in weeks)
+        before = len(second.requests)
+        result = setup.run(tags={"dagster/partition": month}, fails=True)
+        assert f"'{month}' is no partition: they begin on {weeks[0]}, " in failure(result)
+        assert len(second.requests) == before
 
 
 def test_an_account_whose_run_is_under_way_does_not_hold_up_the_other(

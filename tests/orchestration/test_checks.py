@@ -117,6 +117,28 @@ def test_a_total_that_cannot_be_had_fails_nothing(setup: Setup, sandbox: Sandbox
     assert found["deals", "row_count_drift"].passed
 
 
+@pytest.mark.usefixtures("synced")
+def test_checks_that_are_run_alone_look_at_the_tables_as_they_are(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    asked = [
+        dg.AssetCheckKey(setup.account.key("deals"), "hidden_deals"),
+        dg.AssetCheckKey(setup.account.key("contacts"), "row_count_drift"),
+    ]
+    for contact in list(sandbox.account.contacts.live)[:6]:
+        sandbox.account.delete_contact(contact)
+    result = dg.materialize(
+        setup.definitions.resolve_asset_graph().assets_defs,
+        selection=dg.AssetSelection.checks(*asked),
+        instance=setup.instance,
+    )
+    found = checks(result)
+    assert set(found) == {("deals", "hidden_deals"), ("contacts", "row_count_drift")}
+    assert not found["deals", "hidden_deals"].passed
+    assert not found["contacts", "row_count_drift"].passed
+    assert not result.get_asset_materialization_events()
+
+
 def test_partial_access_stores_stubs_and_reads_everything(make: Callable[..., Setup]) -> None:
     setup = make(streams=[{"name": "deals", "access": "partial"}])
     setup.run()

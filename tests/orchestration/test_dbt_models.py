@@ -36,8 +36,12 @@ api_key_variable: SHOP_API_KEY
 """
 
 Ran = tuple[dg.Definitions, dg.ExecuteInProcessResult]
-# dagster-dbt itself calls what Dagster has deprecated
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster")
+pytestmark = [
+    # dagster-dbt itself calls what Dagster has deprecated
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster"),
+    # and could fill pages with what it uses that is in beta
+    pytest.mark.filterwarnings("error::dagster.BetaWarning:dagster_dbt.dagster_dbt_translator"),
+]
 
 
 @pytest.fixture(scope="module")

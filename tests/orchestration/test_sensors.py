@@ -139,6 +139,14 @@ class TestOnChange:
         changing.run("incremental_sync", streams=["contacts"])
         assert "Nothing has changed" in evaluate(changing, "on_change")[1]
 
+    def test_after_a_run_for_a_partition_that_is_none_syncs_begin_by_themselves_as_before(
+        self, changing: Setup, sandbox: Sandbox
+    ) -> None:
+        ends = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+        changing.run("incremental_sync", tags=dict.fromkeys(ends, "1999-12-01"), fails=True)
+        sandbox.account.add_contact()
+        assert evaluate(changing, "on_change")[0]
+
     def test_an_account_that_does_not_answer_is_no_failed_tick(
         self, changing: Setup, monkeypatch: pytest.MonkeyPatch
     ) -> None:
