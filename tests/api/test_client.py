@@ -187,7 +187,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_no_failure(
 
 def test_a_bad_key_is_told_apart_from_a_missing_permission(sandbox: Sandbox) -> None:
     with Client(sandbox.url, "wrong-key", per_second=None) as client:
-        with pytest.raises(CredentialsError, match="ACTIVECAMPAIGN_API_KEY"):
+        with pytest.raises(CredentialsError, match="not accepted"):
             client.get("deals")
         with pytest.raises(CredentialsError):
             client.get("users/me")
