@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -194,6 +195,14 @@ class TestDrift:
         assert names == {"activecampaign__first_sync"}
 
 
+def tick(setup: Setup, job: str) -> Any:
+    """What a job's schedule decides."""
+    schedule = setup.definitions.resolve_schedule_def(f"activecampaign__{job}_schedule")
+    # a context that is not left leaves its instance behind for later tests
+    with dg.build_schedule_context(instance=setup.instance) as context:
+        return schedule.evaluate_tick(context)
+
+
 class TestSchedules:
     @pytest.fixture
     def setup(self, setup: Setup, tmp_path: Path) -> Iterator[Setup]:
@@ -207,25 +216,16 @@ class TestSchedules:
     def test_each_job_has_its_own_and_skips_without_an_account(
         self, setup: Setup, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        schedule = setup.definitions.resolve_schedule_def(
-            "activecampaign__incremental_sync_schedule"
-        )
-        context = dg.build_schedule_context(instance=setup.instance)
-        assert schedule.evaluate_tick(context).run_requests
+        assert tick(setup, "incremental_sync").run_requests
         monkeypatch.delenv("ACTIVECAMPAIGN_URL")
-        assert "is not set" in str(schedule.evaluate_tick(context).skip_message)
+        assert "is not set" in str(tick(setup, "incremental_sync").skip_message)
 
     def test_an_incremental_one_skips_while_a_run_reads_and_a_full_one_queues(
         self, setup: Setup
     ) -> None:
         under_way(setup, "activecampaign__full_refresh")
-        context = dg.build_schedule_context(instance=setup.instance)
-        quick, full = (
-            setup.definitions.resolve_schedule_def(f"activecampaign__{job}_schedule")
-            for job in ("incremental_sync", "full_refresh")
-        )
-        assert not quick.evaluate_tick(context).run_requests
-        assert full.evaluate_tick(context).run_requests
+        assert not tick(setup, "incremental_sync").run_requests
+        assert tick(setup, "full_refresh").run_requests
 
     @pytest.mark.parametrize(
         ("variable", "wrong", "said"),
@@ -247,25 +247,19 @@ class TestSchedules:
         right = os.environ[variable]
         monkeypatch.setenv(variable, wrong)
         result = setup.run(fails=True)
-        context = dg.build_schedule_context(instance=setup.instance)
-        schedule = setup.definitions.resolve_schedule_def(f"activecampaign__{job}_schedule")
-        ticked = schedule.evaluate_tick(context)
+        ticked = tick(setup, job)
         assert not ticked.run_requests
         assert str(ticked.skip_message).startswith(f"The run {result.run_id[:8]} failed, and")
         assert said in str(ticked.skip_message)
         monkeypatch.setenv(variable, right)
-        assert schedule.evaluate_tick(context).run_requests
+        assert tick(setup, job).run_requests
 
     def test_a_stream_without_permission_holds_up_no_schedule(
         self, setup: Setup, sandbox: Sandbox
     ) -> None:
         sandbox.faults = [faults.always(faults.error(403), "campaigns")]
         setup.run(fails=True)
-        context = dg.build_schedule_context(instance=setup.instance)
-        schedule = setup.definitions.resolve_schedule_def(
-            "activecampaign__incremental_sync_schedule"
-        )
-        assert schedule.evaluate_tick(context).run_requests
+        assert tick(setup, "incremental_sync").run_requests
 
     def test_triggers_become_crons_in_the_accounts_zone(self, make: Callable[..., Setup]) -> None:
         setup = make(
