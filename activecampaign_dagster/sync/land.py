@@ -133,14 +133,13 @@ def _attempt(
         for batch, of_batch in zip(batches, columns, strict=True):
             load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
         with transaction(db):
-            asked = census.newest is not None
-            why = _doubt(db, batches, census) if asked else None
+            why = _doubt(db, batches, census)
+            if why and census.newest is None:
+                raise UnsureError(why)
             landed = [
                 _land(db, source, *each, keep=why is not None)
                 for each in zip(batches, columns, added, strict=True)
             ]
-            if not asked and (reason := _doubt(db, batches, census)):
-                raise UnsureError(reason)
             return [replace(each, doubt=why) for each in landed]
 
 
