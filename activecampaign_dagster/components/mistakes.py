@@ -16,6 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster.components.core.defs_module import ComponentFileModel
 from dagster.components.resolved.errors import ResolutionException
+from dagster_shared.check import CheckError
 from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
@@ -106,6 +107,10 @@ def _about_file(error: BaseException) -> list[str]:
             return [_about_setting(detail) for detail in error.errors()]
         case DagsterUnresolvableSymbolError():
             return [f"a file's type is wrong: {error} `dg check yaml` shows the file."]
+        case dg.DagsterInvalidDefinitionError() if str(error).startswith("Component type "):
+            return [f"a file's type is wrong: {error}. `dg check yaml` shows the file."]
+        case CheckError() if "No components found in YAML file" in str(error):
+            return ["a defs.yaml is empty: write an account's settings into it, or remove it."]
     return []
 
 

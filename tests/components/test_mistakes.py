@@ -139,6 +139,8 @@ def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> N
         (f"type: {TYPE}\nattributes: []", ":2: attributes: [] is not possible here"),
         ("attributes: {}", ":1: type: the setting 'type' is missing"),
         (f"type: {TYPE}s", "has no attribute `ActiveCampaignSources`. `dg check yaml` shows"),
+        (f"type: {TYPE.rpartition('.')[0]}", "must be a subclass of dagster.Component. `dg check"),
+        ("", "a defs.yaml is empty"),
     ],
 )
 def test_a_file_that_no_account_can_be_made_of_is_a_mistake(
