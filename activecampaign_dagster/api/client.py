@@ -29,7 +29,6 @@ from activecampaign_dagster.api.paced import PacedAdapter
 from activecampaign_dagster.api.retry import Failure
 
 Params = Mapping[str, str | int]
-Record = dict[str, Any]
 
 PAGE_SIZE = 100  # the API's maximum; more is an error or capped, depending on the path
 _MOST_IN_FLIGHT = 16
@@ -145,11 +144,6 @@ class Client:
     def requests(self) -> int:
         """Requests sent so far, retries included."""
         return sum(self.statuses.values())
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether requests are paced."""
-        return self._budget.per_second is not None
 
     @property
     def per_second(self) -> int | None:

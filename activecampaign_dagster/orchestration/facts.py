@@ -28,7 +28,6 @@ class StreamState:
 
     watermark: datetime | None
     last_synced_at: datetime | None
-    last_full_sync_at: datetime | None
     live_rows: int
 
 
@@ -44,8 +43,8 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
         if not exists:
             return {}
         rows = db.execute(
-            "select stream, watermark, last_synced_at, last_full_sync_at, live_rows "
-            f"from {SCHEMA}._streams where account = ?",
+            f"select stream, watermark, last_synced_at, live_rows from {SCHEMA}._streams "
+            "where account = ?",
             [account],
         ).fetchall()
     states = {name: StreamState(*state) for name, *state in rows}

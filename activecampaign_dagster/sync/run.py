@@ -96,7 +96,7 @@ def sync(
         has_values = "custom_field_values" in source.enabled & tables.read_in_full(db, source)
     with (
         staging_lock(staging, log),
-        account_lock(client.base_url, log, limited=client.is_limited),
+        account_lock(client.base_url, log, limited=client.per_second is not None),
     ):
         reads = plan(source, request, known)
         run = _Run(source, request, client, connect, staging, log, tags, has_values=has_values)
