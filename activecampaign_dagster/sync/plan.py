@@ -94,13 +94,11 @@ def plan(
         and contacts is not None
         and (contacts.keep is None or "customFields" in contacts.keep)
     )
-    reads: list[Read] = []
-    for target in wanted.values():
-        if target.stream.parent is None:
-            reads.append(_read(target, source, request, watermarks))
-    for target in wanted.values():
-        if target.stream.parent is not None:
-            reads = _with_side(target, reads, source, request, watermarks)
+    own = [_read(target, source, request, watermarks) for target in wanted.values()]
+    reads = [read for read in own if read.stream.parent is None]
+    for read in own:
+        if read.stream.parent is not None:
+            reads = _with_side(read, reads, source)
     if custom_fields:
         reads = [
             replace(read, include="fieldValues", custom_fields=True)
@@ -116,57 +114,30 @@ def plan(
 def _read(
     target: Target, source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
 ) -> Read:
-    span = _span(target, source, request, watermarks)
-    if span is None:
-        return Read(stream=target.stream, main=target)
-    since, until, margin = span
-    return Read(stream=target.stream, main=target, since=since, until=until, margin=margin)
-
-
-def _span(
-    target: Target, source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
-) -> tuple[datetime, datetime | None, timedelta] | None:
-    """(since, until, margin for the server's filter), or None to read everything."""
+    """A read of the stream's own collection, of the span that is asked for."""
+    whole = Read(stream=target.stream, main=target)
     if target.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
-        return None
+        return whole
     if request.mode is Mode.WINDOW:
         window = request.window
         assert isinstance(window, Window)  # noqa: S101
-        return window.start, window.end, source.overlap
+        return replace(whole, since=window.start, until=window.end, margin=source.overlap)
     watermark = watermarks.get(target.name)
-    return None if watermark is None else (watermark - source.overlap, None, timedelta(0))
+    return whole if watermark is None else replace(whole, since=watermark - source.overlap)
 
 
-def _with_side(
-    target: Target,
-    reads: list[Read],
-    source: Source,
-    request: SyncRequest,
-    watermarks: Mapping[str, datetime],
-) -> list[Read]:
-    """Feed `target` from its parent's pages where that costs less than a read of its own."""
-    span = _span(target, source, request, watermarks)
-    parent = next((r for r in reads if r.main and r.main.name == target.stream.parent), None)
-    if span is None and not source.extract_contact_custom_fields:
-        return [*reads, Read(stream=target.stream, main=target)]
-    include = target.stream.collection
-    since, until, margin = span if span else (None, None, timedelta(0))
-    if parent is None:
-        own = Read(
-            stream=stream(str(target.stream.parent)),
-            side=target,
-            since=since,
-            until=until,
-            margin=margin,
-            include=include,
-        )
+def _with_side(own: Read, reads: list[Read], source: Source) -> list[Read]:
+    """Feed a target from its parent's pages where that costs less than `own`, its own read."""
+    if own.is_full and not source.extract_contact_custom_fields:
         return [*reads, own]
+    side, include = own.main, own.stream.collection
+    parent = next((r for r in reads if r.main and r.main.name == own.stream.parent), None)
+    if parent is None:
+        of_parent = stream(str(own.stream.parent))
+        return [*reads, replace(own, stream=of_parent, main=None, side=side, include=include)]
+    joined = replace(parent, side=side, include=include)
     if not parent.is_full:  # the wider of the two spans serves both
-        since = min(since, parent.since) if since and parent.since else None
-        parent_until = parent.until if since else None
-        joined = replace(
-            parent, side=target, include=include, since=since, until=parent_until, margin=margin
-        )
-    else:
-        joined = replace(parent, side=target, include=include)
+        since = min(own.since, parent.since) if own.since and parent.since else None
+        until = parent.until if since else None
+        joined = replace(joined, since=since, until=until, margin=own.margin)
     return [joined if read is parent else read for read in reads]
