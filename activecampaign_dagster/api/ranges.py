@@ -6,12 +6,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
 from activecampaign_dagster.api.errors import LoopError, OrderError
+from activecampaign_dagster.api.stamps import parse_stamp, write_stamp
 from activecampaign_dagster.api.walks import (
     OffsetWalk,
     Patience,
@@ -26,9 +26,6 @@ from activecampaign_dagster.api.walks import (
 # takes and the longer a range that is left over would be read alone.
 _PAGES_WORTH_A_LANE, _FEWEST_UNDER_WAY = 4, 4
 _HOUR = 3600.0
-# Every recorded stamp carries Chicago's offset, so its digits are right even for a reader that
-# drops the offset.
-_CHICAGO = ZoneInfo("America/Chicago")
 
 
 @dataclass(slots=True, eq=False)
@@ -291,7 +288,7 @@ class CreatedWalk:
             middle,
             rows=fullest.rows,
             span=fullest.span,
-            cursor=datetime.fromtimestamp(int(middle), _CHICAGO).isoformat(),
+            cursor=write_stamp(datetime.fromtimestamp(int(middle), UTC)),
             parent=fullest,
         )
         self._lanes.append(lane)
@@ -378,11 +375,8 @@ class CreatedWalk:
 def _stamp(record: Any) -> tuple[float, str] | None:
     """A record's cdate in seconds since 1970, and as it was written; None for stubs."""
     text = record.get("cdate") if isinstance(record, dict) else None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return (moment.timestamp(), str(text)) if moment.tzinfo else None
+    moment = parse_stamp(text)
+    return (moment.timestamp(), str(text)) if moment else None
 
 
 def _stamped(page: Page) -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone, tzinfo
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
+from activecampaign_dagster.api.stamps import CHICAGO, parse_stamp, write_stamp
 from activecampaign_dagster.streams.declaration import Stream, Walk
 
-# The digits of every stamp that the API sends are Chicago's, so a filter written the same way is
-# right whether its offset is honoured or dropped.
-_CHICAGO = ZoneInfo("America/Chicago")
 _FAR_EAST = timezone(timedelta(hours=14))  # 19 to 20 hours ahead of Chicago
 _AROUND = timedelta(minutes=1)
 _MOST_PAGES = 5  # of changed records looked at; stubs come with every answer
@@ -36,7 +33,7 @@ def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
     stamps: set[str] = set()
     for page in range(_MOST_PAGES):
         params: dict[str, str | int] = {
-            "filters[updated_after]": _written(since, _CHICAGO),
+            "filters[updated_after]": write_stamp(since),
             "limit": PAGE_SIZE,
         }
         if page:
@@ -68,24 +65,25 @@ def honours_offsets(client: Client, stream: Stream, page: Page) -> str:
     page: records of the stream, one of which is looked for: through a filter that is right only
     if its offset counts, and through one that is right only if its offset is dropped.
     """
-    sample = next(
-        ((r, s) for r in page.records if (s := _stamp(r, stream, strict=True)) is not None), None
-    )
-    if sample is None:
+    records = (record for record in page.records if isinstance(record, dict))
+    stamped = ((record, parse_stamp(record.get(stream.replication_key))) for record in records)
+    record, stamp = next(((r, s) for r, s in stamped if s), (None, None))
+    if record is None or stamp is None:
         return "unknown"
-    record, stamp = sample
-    by_offset = _finds(client, stream, record, _window(stamp, _FAR_EAST))
-    digits = stamp.astimezone(_CHICAGO).replace(tzinfo=_FAR_EAST)
-    by_digits = _finds(client, stream, record, _window(digits, _FAR_EAST))
+    by_offset = _finds(client, stream, record, _window(stamp))
+    digits = stamp.astimezone(CHICAGO).replace(tzinfo=_FAR_EAST)
+    by_digits = _finds(client, stream, record, _window(digits))
     if by_offset and not by_digits:
         return "yes"
     return "no" if by_digits and not by_offset else "unknown"
 
 
-def _window(middle: datetime, zone: tzinfo) -> Params:
+def _window(middle: datetime) -> Params:
+    """A filter for what was changed around a moment, its digits far from those of Chicago."""
+    start, end = (moment.astimezone(_FAR_EAST) for moment in (middle - _AROUND, middle + _AROUND))
     return {
-        "filters[updated_after]": _written(middle - _AROUND, zone),
-        "filters[updated_before]": _written(middle + _AROUND, zone),
+        "filters[updated_after]": start.isoformat(timespec="seconds"),
+        "filters[updated_before]": end.isoformat(timespec="seconds"),
     }
 
 
@@ -105,22 +103,9 @@ def includes(page: Page, collection: str) -> str:
     return "yes" if isinstance(page.body.get(collection), list) else "no"
 
 
-def _written(moment: datetime, zone: tzinfo) -> str:
-    return moment.astimezone(zone).isoformat(timespec="seconds")
-
-
-def _stamp(record: Any, stream: Stream, *, strict: bool = False) -> datetime | None:
-    """When a record was last changed, or created where that is null unless `strict`."""
+def _stamp(record: Any, stream: Stream) -> datetime | None:
+    """When a record was last changed, or created where that is null."""
     if not isinstance(record, dict):
         return None
-    return next((s for s in _stamps(record, stream, strict=strict) if s is not None), None)
-
-
-def _stamps(record: dict[str, Any], stream: Stream, *, strict: bool) -> Iterator[datetime | None]:
-    keys = (stream.replication_key, None if strict else stream.created_key)
-    for key in filter(None, keys):
-        try:
-            moment = datetime.fromisoformat(str(record.get(key)))
-        except ValueError:
-            continue
-        yield moment if moment.tzinfo else None
+    changed, created = record.get(stream.replication_key), record.get(stream.created_key)
+    return parse_stamp(changed) or parse_stamp(created)

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.api.client import Params
+from activecampaign_dagster.api.stamps import write_stamp
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Target, Window
-
-# The digits of every stamp that the API sends are Chicago's, so a filter written the same way is
-# right whether its offset is honoured or dropped.
-_CHICAGO = ZoneInfo("America/Chicago")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +56,9 @@ class Read:
         """The query parameters that every page is asked with."""
         params: dict[str, str | int] = {}
         if self.since:
-            params["filters[updated_after]"] = _stamp(self.since - self.margin)
+            params["filters[updated_after]"] = write_stamp(self.since - self.margin)
         if self.until:
-            params["filters[updated_before]"] = _stamp(self.until + self.margin)
+            params["filters[updated_before]"] = write_stamp(self.until + self.margin)
         if self.include:
             params["include"] = self.include
         return params
@@ -76,10 +72,6 @@ class Read:
             return None
         parent, include = stream(self.stream.parent), self.stream.collection
         return Read(stream=parent, side=self.main, since=since, include=include)
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(_CHICAGO).isoformat(timespec="seconds")
 
 
 def plan(
