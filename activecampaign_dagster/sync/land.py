@@ -66,6 +66,16 @@ class Batch:
     absent: frozenset[str] = frozenset()
     tags: Mapping[str, str] | None = None
 
+    @property
+    def table(self) -> str:
+        """The table that they land in."""
+        return relation(self.target.table)
+
+    @property
+    def typed(self) -> str:
+        """The table of the records as typed rows, on their way."""
+        return f"{_SCRATCH}.{quoted(self.target.name)}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
@@ -131,7 +141,7 @@ def _attempt(
     ]
     with _scratch(db, batches, folder):
         for batch, of_batch in zip(batches, columns, strict=True):
-            load(db, _typed(batch), batch.target, of_batch, batch.files, batch.longest)
+            load(db, batch.typed, batch.target, of_batch, batch.files, batch.longest)
         with transaction(db):
             why = _doubt(db, batches, census)
             if why and census.newest is None:
@@ -153,17 +163,15 @@ def _doubt(
         return None
     came, known = ids_in(census.segments), []
     for batch in batches:
-        table = relation(batch.target.table)
         if batch.target.stream.path != census.path:
             known.append(
-                f"select contact as id, true as live from {table} where _deleted_at is null"
+                f"select contact as id, true as live from {batch.table} where _deleted_at is null"
             )
             continue
-        known.append(f"select id, _deleted_at is null as live from {table}")
-        rows = _typed(batch)
+        known.append(f"select id, _deleted_at is null as live from {batch.table}")
         came = (
-            f"select id from {rows} where id is not null union all "
-            f"select null from (select distinct _record::varchar from {rows} where id is null)"
+            f"select id from {batch.typed} where id is not null union all select null from "
+            f"(select distinct _record::varchar from {batch.typed} where id is null)"
         )
     return doubt(db, census, came, " union all ".join(known))
 
@@ -186,11 +194,6 @@ def _scratch(
 
 def _are_small(batches: Sequence[Batch]) -> bool:
     return sum(batch.size for batch in batches) < _SMALL_BYTES
-
-
-def _typed(batch: Batch) -> str:
-    """The table of a batch's typed rows."""
-    return f"{_SCRATCH}.{quoted(batch.target.name)}"
 
 
 def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
@@ -220,16 +223,15 @@ def _land(
     if keep:
         watermark = batch.watermark if _was_read_in_vain(db, source, batch.target) else None
         batch = replace(batch, is_full=False, watermark=watermark)
-    table, rows = relation(batch.target.table), _typed(batch)
-    rejected = _reject(db, source, batch, rows, columns)
-    _merge(db, batch, rows, table, columns)
+    rejected = _reject(db, source, batch, columns)
+    _merge(db, batch, columns)
     seen, inserted, updated, unchanged = _counted(db)
     if batch.expected is not None and seen != batch.expected:
         raise ShiftedError
-    deleted = _delete(db, batch, table) if batch.is_full else 0
+    deleted = _delete(db, batch) if batch.is_full else 0
     if batch.tags is not None:
         fill_custom_fields(db, source, batch.tags, [batch.at, batch.sync_id])
-    live, gone = _account_for(db, source, batch, table)
+    live, gone = _account_for(db, source, batch)
     return Landed(
         inserted=inserted,
         updated=updated,
@@ -265,14 +267,11 @@ def _counted(db: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:
     return seen, inserted, seen - inserted - kept, kept
 
 
-def _merge(
-    db: duckdb.DuckDBPyConnection, batch: Batch, rows: str, table: str, columns: Sequence[Column]
-) -> None:
+def _merge(db: duckdb.DuckDBPyConnection, batch: Batch, columns: Sequence[Column]) -> None:
     """Merge typed rows into the table; temp.verdict tells what became of each id."""
+    table, rows = batch.table, batch.typed
     db.execute(
-        "create or replace temp table verdict as "
-        + _verdict_sql(batch.target, rows, table, columns),
-        [batch.at],
+        f"create or replace temp table verdict as {_verdict_sql(batch, columns)}", [batch.at]
     )
     stamp = [batch.at, batch.sync_id]
     names = ", ".join(quoted(column.name) for column in columns)
@@ -303,11 +302,12 @@ def _merge(
     )
 
 
-def _verdict_sql(target: Target, rows: str, table: str, columns: Sequence[Column]) -> str:
-    """SQL: what becomes of each id of `rows`, and since when it is hidden; ? is the time now.
+def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
+    """SQL: what becomes of each id of a batch, and since when it is hidden; ? is the time now.
 
     Only a hash of each row takes part in the join.
     """
+    target = batch.target
     row = f"hash({', '.join(quoted(column.name) for column in columns)})"
     hidden = "_hidden_at" if target.stream.stub_flag else "null::timestamptz"
     better = "true"
@@ -323,26 +323,26 @@ def _verdict_sql(target: Target, rows: str, table: str, columns: Sequence[Column
         case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at
         from (
             select id, {row} as hash, {version(target, "r")} as version, _stub as is_stub
-            from {rows} as r where id is not null
+            from {batch.typed} as r where id is not null
         ) as b
         left join (
             select
                 id, {row} as hash, {version(target, "r")} as version,
                 {stub_sql(target, "r")} as is_stub, _deleted_at is not null as is_gone,
                 {hidden} as hidden_at
-            from {table} as r
+            from {batch.table} as r
         ) as t on t.id = b.id
     """
 
 
-def _delete(db: duckdb.DuckDBPyConnection, batch: Batch, table: str) -> int:
+def _delete(db: duckdb.DuckDBPyConnection, batch: Batch) -> int:
     """Rows that a complete read did not return: marked, or gone from a FULL_TABLE table."""
     gone = "not exists (from temp.verdict as v where v.id = t.id)"
     if batch.target.sync_type is SyncType.FULL_TABLE:
-        result = db.execute(f"delete from {table} as t where {gone}").fetchone()
+        result = db.execute(f"delete from {batch.table} as t where {gone}").fetchone()
     else:
         result = db.execute(
-            f"update {table} as t set _deleted_at = ?, _synced_at = ?, _sync_id = ? "
+            f"update {batch.table} as t set _deleted_at = ?, _synced_at = ?, _sync_id = ? "
             f"where _deleted_at is null and {gone}",
             [batch.at, batch.at, batch.sync_id],
         ).fetchone()
@@ -350,14 +350,10 @@ def _delete(db: duckdb.DuckDBPyConnection, batch: Batch, table: str) -> int:
 
 
 def _reject(
-    db: duckdb.DuckDBPyConnection,
-    source: Source,
-    batch: Batch,
-    rows: str,
-    columns: Sequence[Column],
+    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, columns: Sequence[Column]
 ) -> int:
     """Keep what did not fit verbatim in `_rejected_values`; returns how many values there are."""
-    where = "account = ? and stream = ?"
+    rows, where = batch.typed, "account = ? and stream = ?"
     owner = [source.name, batch.target.name]
     concerned = db.execute(
         f"select exists (from {rows} where _raw is not null) or "
@@ -398,12 +394,10 @@ def _reject(
     return int(found[0]) if found else 0
 
 
-def _account_for(
-    db: duckdb.DuckDBPyConnection, source: Source, batch: Batch, table: str
-) -> tuple[int, int]:
+def _account_for(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) -> tuple[int, int]:
     """Write the stream's row of `_streams`; returns its live and its deleted rows."""
     counted = db.execute(
-        f"select count(*) filter (_deleted_at is null), count(_deleted_at) from {table}"
+        f"select count(*) filter (_deleted_at is null), count(_deleted_at) from {batch.table}"
     ).fetchone()
     live, gone = counted or (0, 0)
     where = "account = ? and stream = ?"
