@@ -46,8 +46,8 @@ class Facts:
     """What the checks of one landed stream go by, besides the tables.
 
     total: the account's own count, None if it does not say. hidden: names of hidden pipelines,
-    None if nobody asked. since: where an incremental sync would have begun; None: not known, or
-    no full sync. read_in_full: streams that this run has read to the end.
+    None if nobody asked. since: where an incremental sync would have begun; None: not known.
+    is_full: whether the stream was read in full.
     """
 
     sync_id: str
