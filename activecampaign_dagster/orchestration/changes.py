@@ -12,7 +12,7 @@ from activecampaign_dagster.orchestration import probes
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.automation import not_now
 from activecampaign_dagster.orchestration.facts import StreamState, stream_states
-from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.sync.source import Source
@@ -48,7 +48,7 @@ def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDe
         if reason := not_now(account, context.instance):
             return dg.SkipReason(reason)
         try:
-            states = stream_states(WarehouseResource().path, account.name)
+            states = stream_states(database_path(), account.name)
             if not states:
                 return dg.SkipReason("The account's first sync has not ended yet.")
             found = _changes(account, states)

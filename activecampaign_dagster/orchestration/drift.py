@@ -13,7 +13,7 @@ from activecampaign_dagster.orchestration.account import Account, Drift
 from activecampaign_dagster.orchestration.automation import not_now
 from activecampaign_dagster.orchestration.checks import drifted
 from activecampaign_dagster.orchestration.facts import StreamState, stream_states
-from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.sync.source import Target
 from activecampaign_dagster.sync.warehouse import WarehouseError
@@ -50,7 +50,7 @@ def drift_sensor(
             and not _is_recent(requested.get(target.name), now, drift)
         ]
         try:
-            states = stream_states(WarehouseResource().path, account.name)
+            states = stream_states(database_path(), account.name)
             found = _drifted(account, drift, due, states)
         except (ActiveCampaignError, WarehouseError) as error:
             return dg.SkipReason(str(error))

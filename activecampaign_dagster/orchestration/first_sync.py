@@ -9,7 +9,7 @@ import dagster as dg
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.automation import not_now
 from activecampaign_dagster.orchestration.facts import stream_states
-from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.sync.warehouse import WarehouseError
 
 
@@ -24,7 +24,7 @@ def first_sync_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.Sens
         description="Starts the first full refresh of an account that has never been synced.",
     )
     def first_sync(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        path = WarehouseResource().path
+        path = database_path()
         try:
             if stream_states(path, account.name):
                 return dg.SkipReason("The account has been synced before.")
