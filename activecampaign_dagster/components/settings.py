@@ -15,6 +15,8 @@ from pydantic import Discriminator, Field, Tag
 Severity = Literal["warn", "error", "ignore"]
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
+_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
+
 
 class Clock(dg.Model):
     """When, by the clock: one of `cron`, `every` and `at`."""
@@ -115,7 +117,7 @@ class AlertSettings(dg.Model):
     """Where messages about failed runs go."""
 
     urls_variable: str = Field(
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        pattern=_VARIABLE,
         description="Environment variable that holds where to send them, as Apprise URLs separated "
         "by spaces: webhooks, e-mail, chat.",
     )
@@ -150,7 +152,6 @@ Drift = Annotated[
     Annotated[Literal["never"], Tag("word")] | Annotated[DriftSettings, Tag("settings")],
     Discriminator(_kind),
 ]
-_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class Settings(dg.Model):

@@ -89,7 +89,7 @@ class ActiveCampaignSource(dg.Component, Settings):
             assets=[stream_assets(account)],
             jobs=[incremental, full],
             schedules=schedules,
-            sensors=list(self._sensors(account, incremental, full)),
+            sensors=self._sensors(account, incremental, full),
             resources={account.resource_key: account.api},
         )
 
