@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,7 +21,7 @@ from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErr
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _DATE = "is no date: write it as 2024-01-31"
 _SETTINGS = "is not possible here: write settings, indented below"
 _TRUTH = "is neither true nor false"
@@ -55,7 +55,7 @@ M = TypeVar("M", bound=BaseModel)
 class Mistake:
     """What is wrong with the setting at a path of the file's attributes, and the remedy."""
 
-    path: Path
+    path: KeyPath
     text: str
 
 
@@ -148,17 +148,13 @@ class Place:
     def _name(self, account: str, number: int) -> str:
         if self.tree is None:
             return f"account {account}"
-        file = pathlib.Path(self.tree.position.filename)
-        shown = (
-            file.relative_to(pathlib.Path.cwd())
-            if file.is_relative_to(pathlib.Path.cwd())
-            else file
-        )
+        file = Path(self.tree.position.filename)
+        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
         return f"{shown}:{number}"
 
 
 def resolved(
-    value: Any, context: dg.ResolutionContext, path: Path = ()
+    value: Any, context: dg.ResolutionContext, path: KeyPath = ()
 ) -> tuple[Any, list[Mistake]]:
     """Attributes with their templates filled in, None for those that are wrong, and the mistakes.
 
@@ -184,7 +180,7 @@ def resolved(
 def parsed(model: type[M], data: Mapping[str, Any]) -> tuple[M, list[Mistake]]:
     """The settings in `data`, those that are wrong left at their defaults, and the mistakes."""
     rest = deepcopy(dict(data))
-    found: dict[Path, Mistake] = {}
+    found: dict[KeyPath, Mistake] = {}
     for _ in range(100):
         try:
             return model.model_validate(rest), list(found.values())
@@ -199,7 +195,7 @@ def parsed(model: type[M], data: Mapping[str, Any]) -> tuple[M, list[Mistake]]:
     raise AssertionError("leaving settings out does not make them valid")
 
 
-def _path(data: Any, loc: Iterable[str | int]) -> Path:
+def _path(data: Any, loc: Iterable[str | int]) -> KeyPath:
     """The part of pydantic's location that is a path in the data; the rest tells of unions."""
     path: list[str | int] = []
     for part in loc:
@@ -211,7 +207,7 @@ def _path(data: Any, loc: Iterable[str | int]) -> Path:
     return tuple(path)
 
 
-def _remove(data: Any, path: Path) -> None:
+def _remove(data: Any, path: KeyPath) -> None:
     parents = [data]
     for part in path[:-1]:
         parents.append(parents[-1][part])
@@ -264,7 +260,7 @@ def _mistake(model: type[BaseModel], data: Mapping[str, Any], detail: Mapping[st
     return Mistake(path, text)
 
 
-def _known(model: type[BaseModel], path: Path) -> list[str]:
+def _known(model: type[BaseModel], path: KeyPath) -> list[str]:
     """The settings that can stand next to the one at `path`."""
     schema = model.model_json_schema()
     if len(path) == 1:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from activecampaign_dagster.components.mistakes import Mistake, Path, suggestion
+from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
 from activecampaign_dagster.components.settings import Settings, StreamSettings
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
@@ -21,7 +21,7 @@ class Chosen:
     """A stream as it was asked for, and where in the file."""
 
     settings: StreamSettings
-    path: Path
+    path: KeyPath
 
 
 def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
@@ -31,7 +31,7 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
     found: dict[str, Chosen] = {}
     mistakes: list[Mistake] = []
     for index, entry in enumerate(settings.streams):
-        path: Path = ("streams", index)
+        path: KeyPath = ("streams", index)
         wanted = StreamSettings(name=entry) if isinstance(entry, str) else entry
         where = path if isinstance(entry, str) else (*path, "name")
         if wanted.name == "all":
@@ -154,7 +154,7 @@ def _table_mistakes(
     tables: dict[str, str] = {}
     for target in made:
         choice = asked.get(target.name)
-        path: Path = (*choice.path, "table") if choice else ("streams",)
+        path: KeyPath = (*choice.path, "table") if choice else ("streams",)
         table = choice.settings.table if choice else None
         if table is not None and not re.fullmatch(_SQL_NAME, table):
             yield Mistake(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import available_timezones
 
-from activecampaign_dagster.components.mistakes import Mistake, Path, suggestion
+from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
 from activecampaign_dagster.components.settings import Clock, DriftSettings, Settings
 from activecampaign_dagster.orchestration import triggers
 from activecampaign_dagster.orchestration.account import Drift
@@ -75,7 +75,7 @@ def zone_mistakes(settings: Settings) -> Iterator[Mistake]:
         )
 
 
-def _read(wanted: Clock, path: Path, zone: str) -> tuple[Trigger, list[Mistake]]:
+def _read(wanted: Clock, path: KeyPath, zone: str) -> tuple[Trigger, list[Mistake]]:
     ways = ("cron", "every", "at", "on_change")
     given = [way for way in ways if getattr(wanted, way, None) is not None]
     if len(given) != 1:
@@ -104,14 +104,14 @@ def _read(wanted: Clock, path: Path, zone: str) -> tuple[Trigger, list[Mistake]]
 
 
 def _crons(
-    wanted: Clock, path: Path, zone: str, mistakes: list[Mistake]
+    wanted: Clock, path: KeyPath, zone: str, mistakes: list[Mistake]
 ) -> tuple[Trigger, list[Mistake]]:
     crons = [wanted.cron] if isinstance(wanted.cron, str) else wanted.cron or []
     if not crons:
         mistakes.append(Mistake((*path, "cron"), "no cron expression is listed"))
     for index, cron in enumerate(crons):
         if text := triggers.cron_mistake(cron):
-            where: Path = (
+            where: KeyPath = (
                 (*path, "cron") if isinstance(wanted.cron, str) else (*path, "cron", index)
             )
             mistakes.append(Mistake(where, text))
