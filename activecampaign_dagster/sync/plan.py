@@ -18,7 +18,9 @@ class Read:
     """One walk over one collection, and the targets that it feeds.
 
     `since`, `until`: only records last changed in [since, until) count; None: no limit.
+    `margin`: how much more the account is asked for at either end of that span.
     `include`: the side-load that feeds `side`, the target whose records come with their parents.
+    `custom_fields`: whether contacts are given their `customFields`.
     """
 
     stream: Stream
@@ -30,12 +32,6 @@ class Read:
     include: str | None = None
     custom_fields: bool = False
 
-    def __str__(self) -> str:
-        """What tells this read from another: the same text means the same staged records."""
-        span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
-        keeps = [None if t.keep is None else sorted(t.keep) for t in self.targets]
-        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields} {keeps}"
-
     @property
     def targets(self) -> tuple[Target, ...]:
         """The targets this read feeds."""
@@ -45,6 +41,13 @@ class Read:
     def name(self) -> str:
         """What it reads, in the log: the streams it feeds."""
         return "+".join(t.name for t in self.targets) or self.stream.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this read from another: the same text means the same staged records."""
+        span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
+        keeps = [None if t.keep is None else sorted(t.keep) for t in self.targets]
+        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields} {keeps}"
 
     @property
     def is_full(self) -> bool:

@@ -186,7 +186,7 @@ class _Run:
         is_fields = read.stream.name == "custom_fields"
         staged = Staging(
             self._staging / read.name / mode,
-            f"{self._client.base_url} {read}",
+            f"{self._client.base_url} {read.fingerprint}",
             self._request.at,
             resumable=read.stream.replication_key is not None,
         )
