@@ -18,6 +18,8 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import project
 from tests.helpers import Warehouse
 
+pytestmark = pytest.mark.usefixtures("no_waits")
+
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
@@ -92,7 +94,6 @@ def test_a_wrong_key_is_one_sentence_and_exit_code_1(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
     result = run("check")
     assert result.exit_code == 1
     assert "The API key is not accepted by this account" in result.output
@@ -103,17 +104,13 @@ def test_a_wrong_key_of_a_second_account_is_not_said_to_be_the_first_ones(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_API_KEY", "wrong")
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
     use(monkeypatch, name="shop", api_key_variable="SHOP_API_KEY")
     result = run("check")
     assert "The API key is not accepted by this account" in result.output
     assert "ACTIVECAMPAIGN_API_KEY" not in result.output
 
 
-def test_a_stream_that_may_not_be_read_is_named(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
+def test_a_stream_that_may_not_be_read_is_named(sandbox: Sandbox) -> None:
     sandbox.faults = [faults.always(faults.error(403), "campaigns")]
     result = run("check")
     assert result.exit_code == 1
@@ -124,7 +121,6 @@ def test_a_stream_that_may_not_be_read_is_named(
 def test_a_stream_that_is_not_enabled_may_be_out_of_reach(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
     use(monkeypatch, streams=["deals", "users"])
     sandbox.faults = [faults.always(faults.error(403), "campaigns")]
     assert run("check").exit_code == 0

@@ -274,10 +274,10 @@ def test_a_long_read_tells_how_far_it_is_while_it_runs(
     assert re.fullmatch(line, told[-1])
 
 
+@pytest.mark.usefixtures("no_waits")
 def test_an_outage_is_tried_again_by_the_op(
     setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
     monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
     sandbox.faults = [faults.times(6, faults.error(503), "users")]
     result = setup.run(streams=["users"])
@@ -286,10 +286,10 @@ def test_an_outage_is_tried_again_by_the_op(
     ]
 
 
+@pytest.mark.usefixtures("no_waits")
 def test_an_outage_that_lasts_is_one_sentence_in_the_end(
     setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.api.retry.wait", lambda *_: 0.0)
     monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
     sandbox.faults = [faults.always(faults.error(503), "users")]
     result = setup.run(streams=["users"], fails=True)

@@ -1,4 +1,4 @@
-"""A made-up account and a database to sync it into; retries without their waits."""
+"""A made-up account and a database to sync it into."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.api.conftest import no_waits
 from tests.helpers import Warehouse, serving
-
-__all__ = ["no_waits"]
 
 
 @pytest.fixture
