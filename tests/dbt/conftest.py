@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
@@ -101,14 +100,12 @@ class Dbt:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query as dictionaries."""
         with connect(self.database) as db:
-            db.execute("set timezone = 'UTC'")
             result = db.execute(sql, values)
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def execute(self, sql: str) -> None:
-        with duckdb.connect(str(self.database)) as db:
-            db.execute("set timezone = 'UTC'")
+        with connect(self.database) as db:
             db.execute(sql)
 
 
@@ -139,16 +136,7 @@ class Observed:
     @cached_property
     def tables(self) -> dict[str, dict[int, dict[str, Any]]]:
         """The account's own records now, by the API's names of the collections."""
-        names = [
-            "deals",
-            "contacts",
-            "dealGroups",
-            "dealStages",
-            "campaigns",
-            "fields",
-            "fieldValues",
-            "users",
-        ]
+        names = [stream.collection for stream in STREAMS.values()]
         return {name: self.account.truth(name) for name in names}
 
 
