@@ -194,7 +194,7 @@ class Contacts(Rows):
         return shapes.merged(raw, self.changes.get(contact))
 
 
-def generate(seed: int, count: int, start: int, end: int, bulk_import: int = 300) -> Contacts:
+def generate(seed: int, count: int, start: int, end: int, bulk_import: int) -> Contacts:
     """`count` contacts created in [start, end); an import gave a stretch of them one stamp."""
     random = Random(words.salted(seed, "contacts"))
     tied = min(bulk_import, count // 3)

@@ -183,8 +183,8 @@ def generate(
     end: int,
     *,
     users: int,
-    bulk_import: int = 300,
-    stub_share: float = 0.02,
+    bulk_import: int,
+    stub_share: float,
 ) -> Deals:
     """`count` deals created in [start, end), each after its contact.
 

@@ -308,8 +308,6 @@ class FieldValues:
 
 def width(values: int, contacts: int) -> tuple[int, int]:
     """How many fields an account needs, and by how much a contact may differ from the mean."""
-    if values and not contacts:
-        raise ValueError("field values need contacts")
     mean = values // contacts if contacts else 0
     spare = min(2, mean)
     return max(len(SPECS), mean + spare + 1), spare

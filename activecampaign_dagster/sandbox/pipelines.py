@@ -67,7 +67,7 @@ _COLORS = ("32B0FC", "9BD6F9", "18E0A8", "F9C46B", "E4718B", "8C7AE6")
 _ZONES = ("America/Chicago", "Europe/Berlin", "Europe/London", "America/New_York")
 
 
-def users(seed: int, start: int, count: int = 8) -> Table:
+def users(seed: int, start: int, count: int) -> Table:
     """The account's users; the first is the owner, whose `cdate` is null (ActiveCampaign API)."""
     random = Random(words.salted(seed, "users"))
     names = random.sample(words.FIRST, count)

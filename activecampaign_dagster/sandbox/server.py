@@ -20,8 +20,6 @@ from activecampaign_dagster.sandbox.faults import Fault, HangUp, Request, Rule
 from activecampaign_dagster.sandbox.limits import WINDOW, RateLimit
 from activecampaign_dagster.sandbox.wire import Call, Listener, Reply
 
-__all__ = ["Fault", "Request", "Sandbox"]
-
 _API = "/api/3/"
 _JSON = "application/json"
 _FORBIDDEN = b'{"message":"Forbidden"}'
@@ -29,7 +27,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Sandbox:
-    """Serves an account until closed; a context manager.
+    """Serves an account until the end of a block; a context manager.
 
     `requests_per_second` None: no limit. `latency` is in seconds and comes before every answer;
     a request arrives up to `jitter` seconds after it was sent, as through a network.
@@ -79,14 +77,6 @@ class Sandbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def start(self) -> None:
-        """Serve in background threads."""
-        self._listener.start()
-
-    def close(self) -> None:
-        """Stop serving and close every connection."""
         self._closing.set()
         self._listener.close()
 
