@@ -39,8 +39,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro due(versions, key, version) -%}
-    {%- if is_incremental() -%}
+{% macro due(versions, key, version, newest_column=version) -%}
+    {%- if is_loaded_with(newest_column) -%}
         {%- set key = key | join(", ") -%}
         select distinct {{ key }}, {{ versions }}.* exclude ({{ key }})
         from {{ versions }}

@@ -144,6 +144,18 @@ def test_a_table_of_an_older_model_that_lacks_a_column_is_compared_row_by_row(
     assert grown == observed.dbt.rows(query)
 
 
+def test_stage_intervals_of_an_older_model_are_given_their_visits(make_observed):
+    observed = make_observed(7, contacts=12, deals=5, field_values=0)
+    table = "intermediate.int_deals__stage_intervals"
+    query = f"select deal_id, interval_number, visit_number from {table} order by all"
+    observed.sync(at=NOW)
+    observed.dbt.build(f"+{table.split('.')[1]}")
+    built = observed.dbt.rows(query)
+    observed.dbt.execute(f"alter table {table} drop column visit_number")
+    observed.dbt.build_rows(table.split(".")[1])
+    assert built == observed.dbt.rows(query)
+
+
 def test_these_are_all_incremental_models(manifest):
     incremental = {
         node["name"]

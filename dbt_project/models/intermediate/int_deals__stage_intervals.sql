@@ -11,14 +11,16 @@
 with
     events as (select * from {{ ref("int_deals__events") }}),
 
-    -- the text changes with the columns, so that older tables are built anew
-    histories as (
-        select distinct
-            account, deal_id, hash(history_version, 'with visits') as history_version
-        from events
-    ),
+    histories as (select distinct account, deal_id, history_version from events),
 
-    due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
+    -- tables that were made before visits were counted lack their number
+    due_deals as (
+        {{
+            due(
+                "histories", ["account", "deal_id"], "history_version", "visit_number"
+            )
+        }}
+    ),
 
     -- What a deal was while it was hidden is known once it is seen again, and a
     -- decision that was seen stands.
