@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
@@ -16,6 +15,7 @@ from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, reco
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
 from activecampaign_dagster.sync.plan import Read
+from activecampaign_dagster.sync.progress import SideLoads
 from activecampaign_dagster.sync.source import Target
 from activecampaign_dagster.sync.stage import Staging
 
@@ -29,21 +29,12 @@ _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of
 _STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole seconds
 
 
-class SideLoads(StrEnum):
-    """How the records came that were asked for with `include`."""
-
-    WHOLE = "whole"
-    IGNORED = "ignored"  # no page had any
-    INCOMPLETE = "incomplete"  # some pages had none, or not all that their parents list
-
-
 class Extraction:
     """One read under way: takes pages and stages what they hold.
 
     `tags` maps the ids of custom fields to personalisation tags, for `customFields`; None if
     they could not be read, now or ever. `has_values`: whether earlier syncs landed all custom
     field values.
-    The facts that outlive a kill are kept in `staging.facts`.
     """
 
     def __init__(
@@ -66,27 +57,13 @@ class Extraction:
         self._began = self._reported = time.monotonic()
         self.requests = 0
         self.fields: list[Any] = []  # records kept in memory, of /fields only
-        facts = staging.facts
-        self._rows_before: int = facts.setdefault("rows", 0)
-        facts.setdefault("total", 0)
-        facts.setdefault("pages", 0)
-        facts.setdefault("stubs", 0)
-        facts.setdefault("newest", None)  # stamp of the record that was changed last
-        facts.setdefault("began", None)  # when the first page was sent, by the account's clock
-        facts.setdefault("extras", {})
-        facts.setdefault("notes", [])
-        facts.setdefault("include", None)  # SideLoads; None: not known yet
-        facts.setdefault("custom_fields", read.custom_fields)  # whether records have them
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What was learnt about the records, as JSON."""
-        return self._staging.facts
+        self.progress = staging.progress
+        self._rows_before = staging.progress.rows
 
     @property
     def began(self) -> datetime:
         """When the read began: by the account's clock, which stamps what changes meanwhile."""
-        return parse_stamp(self.facts["began"]) or self._staging.began
+        return self.progress.began or self._staging.began
 
     @property
     def watermark(self) -> datetime | None:
@@ -94,14 +71,14 @@ class Extraction:
 
         That is what comes after the read began, where stamps in the future lie as well.
         """
-        newest = parse_stamp(self.facts["newest"])
+        newest = self.progress.newest
         return newest and min(newest, self.began - _STAMP)
 
     def run(self) -> None:
         """Read to the end, from where an earlier process stopped. Raises the errors of `api`."""
         resumed = self._staging.resumed
         if resumed:
-            self._log.info("%s: going on after %s rows", self.read.name, self.facts["rows"])
+            self._log.info("%s: going on after %s rows", self.read.name, self.progress.rows)
         walk = _walk_for(self.read, self._staging.walk, self.note)
         self._walk(walk, walk.state)
         changed = self.read.changed_since(self.began - self.read.margin - _CLOCK_SKEW)
@@ -150,18 +127,17 @@ class Extraction:
 
     def note(self, text: str) -> None:
         """Say something about this read in the log and in its outcome, once."""
-        if text not in self.facts["notes"]:
-            self.facts["notes"].append(text)
+        if text not in self.progress.notes:
+            self.progress.notes.append(text)
             self._log.warning("%s: %s", self.read.name, text)
 
     def _take(self, page: Page) -> None:
         # a page behind a cursor may count only what lies behind it
-        self.facts["total"] = max(self.facts["total"], page.total or 0)
-        began = self.facts["began"]
-        if page.at and (began is None or page.at < datetime.fromisoformat(began)):
-            self.facts["began"] = page.at.isoformat()
-        self.facts["pages"] += 1
-        self.facts["rows"] += len(page.records)
+        self.progress.total = max(self.progress.total, page.total or 0)
+        if page.at:
+            self.progress.began = min(page.at, self.progress.began or page.at)
+        self.progress.pages += 1
+        self.progress.rows += len(page.records)
         _attach_side_loads(self.read.stream, page)
         records = [record for record in page.records if self._counts(record)]
         if self.read.include and page.records:
@@ -185,7 +161,7 @@ class Extraction:
                 record.get(stream.created_key or "")
             )
         if stamp is None:
-            self.facts["stubs"] += bool(stream.stub_flag and record.get(stream.stub_flag))
+            self.progress.stubs += bool(stream.stub_flag and record.get(stream.stub_flag))
             return True
         since, until = self.read.since, self.read.until
         if (since and stamp < since) or (until and stamp >= until):
@@ -194,9 +170,7 @@ class Extraction:
             if (since and stamp < since - slack) or (until and stamp > until + slack):
                 self.note("The API returned records outside the date filter; they were left out.")
             return False
-        seen = self.facts["newest"]
-        if seen is None or stamp > datetime.fromisoformat(seen):
-            self.facts["newest"] = stamp.isoformat()
+        self.progress.newest = max(stamp, self.progress.newest or stamp)
         return True
 
     def _take_side(self, page: Page, records: list[Any]) -> None:
@@ -216,15 +190,15 @@ class Extraction:
             came = SideLoads.IGNORED
         elif not listed <= {str(value.get("id")) for value in of_parents}:
             came = SideLoads.INCOMPLETE
-        if self.facts["include"] not in {None, came}:
+        if self.progress.side_loads not in {None, came}:
             came = SideLoads.INCOMPLETE
-        self.facts["include"] = came
+        self.progress.side_loads = came
         if came is not SideLoads.WHOLE:
-            self.facts["custom_fields"] = False
+            self.progress.has_custom_fields = False
             return
         if self.read.side:
             self._stage(self.read.side, of_parents)
-        if self.facts["custom_fields"]:
+        if self.read.custom_fields and self.progress.has_custom_fields:
             self._fill_custom_fields(parents, of_parents)
 
     def _fill_custom_fields(
@@ -233,7 +207,7 @@ class Extraction:
         """Give each contact its values under their personalisation tags."""
         tags = self._tags()
         if tags is None:
-            self.facts["custom_fields"] = False
+            self.progress.has_custom_fields = False
             self.note(
                 "The custom fields could not be read: customFields stay as they are until they can."
             )
@@ -248,9 +222,9 @@ class Extraction:
     def _note_side_loads(self) -> None:
         """Say what comes of side-loads that did not come as they should."""
         include = self.read.include
-        if not include or self.facts["include"] in {None, SideLoads.WHOLE}:
+        if not include or self.progress.side_loads in {None, SideLoads.WHOLE}:
             return
-        ignored = self.facts["include"] == SideLoads.IGNORED
+        ignored = self.progress.side_loads == SideLoads.IGNORED
         if self.read.side:
             remedy = f"custom field values are taken from /{include} instead."
         elif not ignored:
@@ -281,7 +255,7 @@ class Extraction:
         for record in records:
             if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
                 shapes.add(shape)
-                extras = self.facts["extras"].setdefault(target.name, [])
+                extras = self.progress.extras.setdefault(target.name, [])
                 declared = {field.name for field in target.stream.fields}
                 extras += [key for key in shape if key not in declared and key not in extras]
         self._staging.add(target.name, records)
@@ -290,7 +264,7 @@ class Extraction:
         """One line on how far the read is."""
         self._reported = time.monotonic()
         seconds = self._reported - self._began
-        rows, total = self.facts["rows"], self.facts["total"]
+        rows, total = self.progress.rows, self.progress.total
         read_now = rows - self._rows_before
         share = left = ""
         if 0 < rows <= total:
@@ -302,7 +276,7 @@ class Extraction:
             self.read.name,
             rows,
             share,
-            self.facts["pages"],
+            self.progress.pages,
             self.requests / seconds if seconds else 0.0,
             seconds,
             left,

@@ -25,10 +25,11 @@ from activecampaign_dagster.sync import migrate, tables
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.census import Census
 from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
-from activecampaign_dagster.sync.extract import Extraction, SideLoads
+from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, UnsureError, land
 from activecampaign_dagster.sync.origin import claim
 from activecampaign_dagster.sync.plan import Read, plan
+from activecampaign_dagster.sync.progress import SideLoads
 from activecampaign_dagster.sync.source import Source, SyncRequest, Target
 from activecampaign_dagster.sync.stage import Staging, forget
 from activecampaign_dagster.sync.warehouse import Connect
@@ -228,12 +229,12 @@ class _Run:
 
     def _landed(self, db: duckdb.DuckDBPyConnection, complete: _Complete) -> list[Outcome]:
         """Land one read, all that it feeds in one transaction, and forget what was staged."""
-        read, staged, facts = complete.read, complete.staged, complete.extraction.facts
-        came = facts["include"] if read.include else SideLoads.WHOLE
+        read, staged, progress = complete.read, complete.staged, complete.staged.progress
+        came = progress.side_loads if read.include else SideLoads.WHOLE
         ignored, without_side = came == SideLoads.IGNORED, came not in {None, SideLoads.WHOLE}
         targets = [t for t in read.targets if not (without_side and t is read.side)]
         watermark = complete.extraction.watermark
-        lacks = read.include and read.custom_fields and not facts["custom_fields"]
+        lacks = read.include and read.custom_fields and not progress.has_custom_fields
         # a window says nothing about what lies after it; contacts without their custom fields are
         # read again, unless those come with the values or would not come then either
         moves_on = read.until is None and (not lacks or ignored or (without_side and read.side))
@@ -244,7 +245,7 @@ class _Run:
                 files=staged.files(target.name),
                 size=staged.sizes[target.name],
                 longest=staged.longest,
-                extras=facts["extras"].get(target.name, ()),
+                extras=progress.extras.get(target.name, ()),
                 is_full=read.is_full,
                 watermark=watermark if moves_on and target.stream.replication_key else None,
                 sync_id=self._request.sync_id,
@@ -268,13 +269,13 @@ class _Run:
                 is_full=read.is_full,
                 since=read.since,
                 until=read.until,
-                rows_read=facts["rows"],
-                stubs=facts["stubs"] if target is read.main else 0,
-                pages=facts["pages"],
+                rows_read=progress.rows,
+                stubs=progress.stubs if target is read.main else 0,
+                pages=progress.pages,
                 requests=complete.extraction.requests,
                 seconds=complete.seconds,
                 resumed=staged.resumed,
-                notes=tuple(facts["notes"]),
+                notes=tuple(progress.notes),
             )
             for target, counts in zip(targets, landed, strict=True)
         ]
@@ -286,7 +287,7 @@ class _Run:
         stream, staged, newest = complete.read.stream, complete.staged, complete.newest
         census = Census(
             path=stream.path,
-            total=newest.total if newest else complete.extraction.facts["total"] or None,
+            total=newest.total if newest else staged.progress.total or None,
             newest=[i for r in newest.records if (i := record_id(r))] if newest else None,
             segments=() if complete.read.main else staged.files(stream.name),
         )

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from activecampaign_dagster.api.walks import record_id
+from activecampaign_dagster.sync.progress import Progress
 from activecampaign_dagster.sync.warehouse import WarehouseError
 
 if sys.version_info >= (3, 14):
@@ -33,14 +34,14 @@ _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
 _STATE, _SUFFIX = "state.json", "ndjson.zst"
-_VERSION = 2  # of the folder's layout
+_VERSION = 3  # of the folder's layout
 
 
 class Staging:
     """The staged records of one read, resumed if an earlier process left them unfinished.
 
     fingerprint: what is read and how; only a folder with the same one is resumed.
-    facts: what was learnt on the way, JSON; saved with every segment.
+    progress: what was learnt on the way; saved with every segment.
     """
 
     def __init__(
@@ -53,10 +54,10 @@ class Staging:
         if saved is None:
             shutil.rmtree(folder, ignore_errors=True)
             saved = {"began": now.isoformat(), "walk": None, "segments": 0, "rows": 0}
-            saved |= {"longest": 0, "sizes": {}, "facts": {}}
+            saved |= {"longest": 0, "sizes": {}, "progress": {}}
         self.began = datetime.fromisoformat(saved["began"])
         self.walk: dict[str, Any] | None = saved["walk"]
-        self.facts: dict[str, Any] = saved["facts"]
+        self.progress = Progress.load(saved["progress"])
         self._segments: int = saved["segments"]
         self._rows: int = saved["rows"]
         self.longest: int = saved["longest"]  # bytes of the longest line
@@ -108,7 +109,7 @@ class Staging:
             "rows": self._rows,
             "longest": self.longest,
             "sizes": self.sizes,
-            "facts": self.facts,
+            "progress": self.progress,
         }
         self._write(_STATE, orjson.dumps(state))
 
