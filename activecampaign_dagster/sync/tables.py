@@ -75,7 +75,7 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
         for target in source.targets:
             declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
             wanted = (*declared, *bookkeeping(target.stream))
-            present = {name.casefold() for name, _ in tables.get(target.table.casefold(), ())}
+            present = tables.get(target.table.casefold(), set())
             if not present:
                 body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
                 db.execute(f"create table {relation(target.table)} ({body})")
@@ -161,17 +161,16 @@ def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
     return found
 
 
-def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, str]]]:
-    """Table, in lower case → the names and types of its columns, in order."""
+def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table → its columns, all in lower case."""
     rows = db.execute(
-        "select table_name, column_name, data_type from duckdb_columns() "
-        "where database_name = current_database() and schema_name = ? "
-        "order by table_name, column_index",
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and schema_name = ?",
         [SCHEMA],
     ).fetchall()
-    tables: dict[str, list[tuple[str, str]]] = {}
-    for table, name, data_type in rows:
-        tables.setdefault(table.casefold(), []).append((name, data_type))
+    tables: dict[str, set[str]] = {}
+    for table, name in rows:
+        tables.setdefault(table.casefold(), set()).add(name.casefold())
     return tables
 
 

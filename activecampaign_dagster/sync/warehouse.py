@@ -32,7 +32,7 @@ class WarehouseBusyError(WarehouseError):
 
 @contextmanager
 def connect(
-    database: str | Path, *, patience: float = 300.0, read_only: bool = False
+    path: Path, *, patience: float = 300.0, read_only: bool = False
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection, closed at the end of the block whatever happens in it.
 
@@ -41,7 +41,6 @@ def connect(
     no database or is damaged, a database made by a newer DuckDB; and for what is not written for
     want of room. Metadata that a kill has torn are mended first (see `mend`).
     """
-    path = Path(database).expanduser()
     connection = _open(path, patience, read_only)
     try:
         connection.execute("set TimeZone = 'UTC'")
