@@ -395,36 +395,32 @@ def _reject(
 
 
 def _account_for(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) -> tuple[int, int]:
-    """Write the stream's row of `_streams`; returns its live and its deleted rows."""
+    """Bring the stream's row of `_streams` up to date; returns its live and its deleted rows."""
     counted = db.execute(
         f"select count(*) filter (_deleted_at is null), count(_deleted_at) from {batch.table}"
     ).fetchone()
     live, gone = counted or (0, 0)
-    where = "account = ? and stream = ?"
-    owner = [source.name, batch.target.name]
-    before = db.execute(
-        f"select watermark, last_full_sync_at from {SCHEMA}._streams where {where}", owner
-    ).fetchone()
-    watermark, full_at = before or (None, None)
-    if batch.watermark is not None and (watermark is None or batch.watermark > watermark):
-        watermark = batch.watermark
-    if not batch.target.stream.replication_key:
-        # deals with partial access: in full again, they are to be read from the start
-        watermark = None
-    db.execute(f"delete from {SCHEMA}._streams where {where}", owner)
+    # deals with partial access have no key: in full again, they are to be read from the start
     db.execute(
-        f"insert into {SCHEMA}._streams values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            *owner,
-            batch.target.table,
-            str(batch.target.sync_type),
-            watermark,
-            batch.at,
-            batch.at if batch.is_full else full_at,
-            batch.sync_id,
-            live + gone,
-            live,
-            gone,
-        ],
+        f"""
+        update {SCHEMA}._streams set
+            sync_type = $sync_type, last_synced_at = $at, last_sync_id = $sync_id,
+            watermark = case when $has_key then greatest(watermark, $watermark) end,
+            last_full_sync_at = case when $is_full then $at else last_full_sync_at end,
+            "rows" = $live + $gone, live_rows = $live, deleted_rows = $gone
+        where account = $account and stream = $stream
+        """,
+        {
+            "account": source.name,
+            "stream": batch.target.name,
+            "sync_type": str(batch.target.sync_type),
+            "has_key": batch.target.stream.replication_key is not None,
+            "watermark": batch.watermark,
+            "at": batch.at,
+            "is_full": batch.is_full,
+            "sync_id": batch.sync_id,
+            "live": live,
+            "gone": gone,
+        },
     )
     return live, gone

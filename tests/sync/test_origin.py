@@ -12,8 +12,9 @@ import pytest
 from activecampaign_dagster.api.errors import AddressError
 from activecampaign_dagster.sandbox.faults import always, error
 from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.sync import tables
 from activecampaign_dagster.sync.source import Mode, Source
-from activecampaign_dagster.sync.warehouse import WarehouseError
+from activecampaign_dagster.sync.warehouse import WarehouseError, connect
 from tests.helpers import Warehouse
 from tests.sync.truth import differences
 
@@ -104,6 +105,19 @@ def test_of_two_first_syncs_of_two_accounts_at_once_only_one_lands(
         with pytest.raises(WarehouseError, match="but the URL is that of localhost"):
             other[0].result()
     assert warehouse.query(ADDRESS) == [("activecampaign", "127.0.0.1")]
+
+
+def test_an_account_that_is_given_another_name_while_it_is_read_is_listed_once(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    def rename(*_: object) -> None:
+        with connect(warehouse.path) as db:
+            tables.create(db, Source(name="renamed"))
+
+    sandbox.faults.append(rename)
+    warehouse.sync(sandbox, streams=["users"])
+    listed = "select account from activecampaign._streams where table_name = 'users'"
+    assert warehouse.query(listed) == [("renamed",)]
 
 
 def test_tables_from_before_addresses_were_noted_are_of_the_account_at_hand(
