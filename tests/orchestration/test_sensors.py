@@ -12,7 +12,6 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.alerts import AlertError, send
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.sandbox import faults
@@ -326,10 +325,6 @@ class TestAlerts:
 
 
 class TestFreshness:
-    @staticmethod
-    def policy(account: Account) -> dg.FreshnessPolicy | None:
-        return freshness_policy(account)
-
     def test_it_follows_the_more_frequent_trigger(self, setup: Setup) -> None:
         specs = setup.definitions.resolve_all_asset_specs()
         assert {spec.freshness_policy for spec in specs} == {
@@ -340,9 +335,9 @@ class TestFreshness:
 
     def test_on_change_counts_on_the_full_syncs(self, make: Callable[..., Setup]) -> None:
         setup = make(trigger="on_change", full_sync={"every": "1 day"})
-        assert self.policy(setup.account) == dg.FreshnessPolicy.time_window(
+        assert freshness_policy(setup.account) == dg.FreshnessPolicy.time_window(
             warn_window=timedelta(hours=25), fail_window=timedelta(hours=49)
         )
 
     def test_a_manual_source_promises_nothing(self, make: Callable[..., Setup]) -> None:
-        assert self.policy(make(trigger="manual").account) is None
+        assert freshness_policy(make(trigger="manual").account) is None

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -225,11 +224,10 @@ def test_the_fields_alone_bring_no_contacts(sandbox: Sandbox, warehouse: Warehou
     assert paths(sandbox) == {"fields": 1}
 
 
-def test_more_fields_than_a_page_keep_their_tags(tmp_path: Path) -> None:
+def test_more_fields_than_a_page_keep_their_tags(warehouse: Warehouse) -> None:
     account = Account.generate(seed=2, contacts=40, deals=1, field_values=50)
     for number in range(205):
         account.add_field(f"Field number {number}")
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving(account) as sandbox:
         for field in account.fields.fields:
             account.set_field_value(account.contacts.live[0], field, f"value {field}")

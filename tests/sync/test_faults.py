@@ -65,8 +65,7 @@ MENDED = {
 
 
 @pytest.mark.parametrize("fault", MENDED.values(), ids=MENDED.keys())
-def test_one_page_in_ten_failing_leaves_no_trace(fault: Fault, tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_one_page_in_ten_failing_leaves_no_trace(fault: Fault, warehouse: Warehouse) -> None:
     with serving(faults=[one_in_ten(fault)]) as sandbox:
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
@@ -90,8 +89,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("fault", ODD.values(), ids=ODD.keys())
-def test_odd_answers_end_in_the_right_tables(fault: Fault, tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_odd_answers_end_in_the_right_tables(fault: Fault, warehouse: Warehouse) -> None:
     with serving(faults=[always(fault)]) as sandbox:
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
@@ -102,9 +100,8 @@ def test_odd_answers_end_in_the_right_tables(fault: Fault, tmp_path: Path) -> No
 )
 @pytest.mark.parametrize("fault", ["abc", None, [], 1.5, 1e300, "1_0", "٣", "9" * 30], ids=str)
 def test_a_record_without_a_usable_id_is_kept_aside_and_the_others_land(
-    stream: str, collection: str, fault: Any, tmp_path: Path
+    stream: str, collection: str, fault: Any, warehouse: Warehouse
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving(faults=[nth({1}, faults.record(collection, id=fault), collection)]) as sandbox:
         outcome = warehouse.sync(sandbox, streams=[stream])[stream]
         wrong = differences(sandbox.account, warehouse.live(stream), stream)
@@ -116,8 +113,7 @@ def test_a_record_without_a_usable_id_is_kept_aside_and_the_others_land(
     assert '"cdate"' in kept[0][2], "the whole record is kept"
 
 
-def test_a_record_that_lacks_an_id_is_kept_aside(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_a_record_that_lacks_an_id_is_kept_aside(warehouse: Warehouse) -> None:
     fault = faults.record_without("deals", "id")
     with serving(faults=[nth({1}, fault, "deals")]) as sandbox:
         assert warehouse.sync(sandbox, streams=["deals"])["deals"].landed.rejected == 1
@@ -126,8 +122,7 @@ def test_a_record_that_lacks_an_id_is_kept_aside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("junk", [None, "text", 7, [1], [[]], True], ids=str)
-def test_what_is_no_record_is_kept_aside(junk: Any, tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_what_is_no_record_is_kept_aside(junk: Any, warehouse: Warehouse) -> None:
 
     def add(body: dict[str, Any]) -> None:
         for name in ("contacts", "deals", "users", "fieldValues"):
@@ -141,8 +136,7 @@ def test_what_is_no_record_is_kept_aside(junk: Any, tmp_path: Path) -> None:
     assert outcomes["deals"].landed.rejected > 0
 
 
-def test_strange_text_lands_as_it_was_sent(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_strange_text_lands_as_it_was_sent(warehouse: Warehouse) -> None:
     odd = [
         nth({1}, faults.odd_text(name, key), name)
         for name, key in (("contacts", "firstName"), ("deals", "title"), ("users", "firstName"))
@@ -156,8 +150,7 @@ def test_strange_text_lands_as_it_was_sent(tmp_path: Path) -> None:
         assert found == [("a\x00b?c\u202e\U0001f984\u05d0\u2028\ufeff",)]
 
 
-def test_a_value_of_five_megabytes_lands_whole(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_a_value_of_five_megabytes_lands_whole(warehouse: Warehouse) -> None:
     with serving(faults=[nth({1}, faults.huge("deals", "title"), "deals")]) as sandbox:
         warehouse.sync(sandbox, streams=["deals"])
     lengths = "select max(length(title)) from activecampaign.deals"
@@ -165,10 +158,9 @@ def test_a_value_of_five_megabytes_lands_whole(tmp_path: Path) -> None:
 
 
 def test_a_page_longer_than_asked_for_is_taken_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(query, "MAX_LIMIT", 140)
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     asked, longest = set[str](), Counter[str]()
 
     def longer(request: Request, _: int) -> Fault:
@@ -191,9 +183,8 @@ def test_a_page_longer_than_asked_for_is_taken_whole(
 
 @pytest.mark.parametrize("path", ["contacts", "deals"])
 def test_a_page_that_could_not_be_staged_is_read_again_by_the_next_run(
-    path: str, tmp_path: Path
+    path: str, warehouse: Warehouse
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     deep: list[Any] = []
     for _ in range(500):  # more levels can be read than written
         deep = [deep]
@@ -246,9 +237,8 @@ PERMANENT = [
 
 @pytest.mark.parametrize(("fault", "kind", "text"), PERMANENT)
 def test_a_failing_stream_does_not_stop_the_others(
-    fault: Fault, kind: type[Exception], text: str, tmp_path: Path
+    fault: Fault, kind: type[Exception], text: str, warehouse: Warehouse
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving(faults=[always(fault, "deals")]) as sandbox:
         with pytest.raises(SyncError, match=text) as caught:
             warehouse.sync(sandbox)
@@ -283,9 +273,8 @@ def test_contacts_land_even_if_the_custom_fields_cannot_be_read(warehouse: Wareh
 
 
 def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
-    tmp_path: Path,
+    warehouse: Warehouse,
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving(faults=[always(error(422), "fields")]) as sandbox:
         with pytest.raises(SyncError) as caught:
             warehouse.sync(sandbox, Mode.INCREMENTAL)
@@ -304,9 +293,8 @@ def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
     ],
 )
 def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(
-    room: int, said: str, tmp_path: Path
+    room: int, said: str, warehouse: Warehouse
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     account = Account.generate(seed=1, contacts=3000, deals=10, field_values=90)
     with serving(account) as sandbox:
         warehouse.sync(sandbox, streams=["users"])
@@ -323,8 +311,7 @@ def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(
         assert list(warehouse.staging.rglob("*.*")) == []
 
 
-def test_a_bad_key_ends_the_sync_at_once(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_a_bad_key_ends_the_sync_at_once(warehouse: Warehouse) -> None:
     with serving() as sandbox:
         right, sandbox.api_key = sandbox.api_key, "another"
         sandbox.faults.append(always(error(403)))
@@ -334,11 +321,13 @@ def test_a_bad_key_ends_the_sync_at_once(tmp_path: Path) -> None:
 
 
 def test_the_key_is_nowhere_but_in_the_requests(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     key = "1f2e3d4c-very-secret"
     echo = f'{{"message":"the key {key} is odd"}}'.encode()
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     caplog.set_level(logging.DEBUG)
     rules = [
         times(1, faults.RESET, "contacts"),

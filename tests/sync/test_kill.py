@@ -104,9 +104,8 @@ def test_after_a_kill_at_any_moment_the_next_run_ends_in_the_right_tables(
 
 
 def test_after_a_kill_while_reading_it_goes_on_from_the_last_whole_segment(
-    tmp_path: Path,
+    warehouse: Warehouse,
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     account = Account.generate(seed=7, contacts=2500, deals=10, field_values=100)
     with serving(account, latency=0.1) as sandbox:
         process = start(sandbox, warehouse, Mode.FULL)
@@ -131,11 +130,10 @@ def asked(sandbox: Sandbox) -> int:
 
 @pytest.mark.parametrize("totals", [True, False])
 def test_what_changes_between_a_kill_and_the_next_run_is_seen(
-    sandbox: Sandbox, tmp_path: Path, totals: bool
+    sandbox: Sandbox, warehouse: Warehouse, totals: bool
 ) -> None:
     if not totals:
         sandbox.account.meta = dict.fromkeys((s.collection for s in STREAMS.values()), "absent")
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     sandbox.latency = 0.1
     process = start(sandbox, warehouse, Mode.FULL)
     while not list(warehouse.staging.rglob("*-contacts.ndjson.zst")):

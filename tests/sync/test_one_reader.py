@@ -79,10 +79,9 @@ def test_an_account_has_one_reader_under_all_of_its_addresses(
 
 
 def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    warehouse: Warehouse, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     (tmp_path / "elsewhere").mkdir()
     with serving(latency=0.1) as sandbox:
         settings = {
@@ -106,14 +105,15 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
             assert differences(sandbox.account, warehouse.live(name), name) == []
 
 
-def test_a_user_without_a_name_can_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_name_can_sync(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nobody(uid: int) -> NoReturn:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     with serving() as sandbox:
         warehouse.sync(sandbox, streams=["users"])
     assert len(warehouse.table("users")) == 8

@@ -57,8 +57,7 @@ def test_a_wait_without_end_is_given_up_with_a_remedy(tmp_path: Path) -> None:
     other.communicate("go\n")
 
 
-def test_a_sync_waits_for_the_database_only_when_it_lands(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
+def test_a_sync_waits_for_the_database_only_when_it_lands(warehouse: Warehouse) -> None:
     with serving() as sandbox:
         warehouse.sync(sandbox, streams=["users"])
         sandbox.latency = 0.3
@@ -144,9 +143,8 @@ def test_a_connection_is_closed_when_the_block_raises(tmp_path: Path) -> None:
 
 
 def test_an_error_before_landing_leaves_no_staging_behind_a_broken_database(
-    tmp_path: Path,
+    warehouse: Warehouse,
 ) -> None:
-    warehouse = Warehouse(tmp_path / "a.duckdb")
     warehouse.path.write_text("not a database")
     with serving() as sandbox:
         with pytest.raises(WarehouseError, match="is not a DuckDB database"):
