@@ -38,7 +38,7 @@ _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _LONGEST_INTEGER = 20  # characters, in 64 bits
 _BEYOND_COUNTING = 10**18  # no collection has as many records
-_CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
+_CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 120.0, 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,8 @@ class Client:
     """Reads one account. Thread-safe; use as a context manager.
 
     url: the account's URL in any form that `address.base_url` accepts; key: the API key.
-    per_second: requests that may begin per second, None for no limit.
+    per_second: requests that may begin per second, None for no limit. read_timeout: seconds until
+    the next piece of an answer has come; answer_timeout: until all of them have.
     Raises AddressError or CredentialsError at once if either cannot be right.
     """
 
@@ -100,6 +101,7 @@ class Client:
         *,
         per_second: int | None = 5,
         read_timeout: float = _READ_TIMEOUT,
+        answer_timeout: float = _ANSWER_TIMEOUT,
     ) -> None:
         self.base_url = address.base_url(url)
         self._key = address.api_key(key)
@@ -114,7 +116,9 @@ class Client:
                 "Accept-Encoding": "gzip, deflate",  # whatever else this environment could decode
             }
         )
-        adapter = PacedAdapter(self._budget, connections=_MOST_IN_FLIGHT)
+        adapter = PacedAdapter(
+            self._budget, connections=_MOST_IN_FLIGHT, answer_timeout=answer_timeout
+        )
         self._session.mount(self.base_url, adapter)
         # looked up once: requests would look for proxies and certificates with every page
         self._environment = self._session.merge_environment_settings(

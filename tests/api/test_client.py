@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -38,7 +41,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[Client]:
-    with Client(sandbox.url, sandbox.api_key, per_second=None, read_timeout=0.3) as opened:
+    with Client(
+        sandbox.url, sandbox.api_key, per_second=None, read_timeout=0.3, answer_timeout=0.6
+    ) as opened:
         yield opened
 
 
@@ -62,6 +67,7 @@ MENDED = {
     "collection null": faults.null("users"),
     "collection an object": faults.changed(lambda body: body | {"users": {}}),
     "read time-out": faults.late(0.6),
+    "byte by byte": faults.dripping(0.02),
     "429": error(429),
     "429 with seconds": error(429, Retry_After="1"),
     "429 with a negative wait": error(429, Retry_After="-5"),
@@ -113,6 +119,7 @@ def test_what_stays_wrong_ends_in_an_error_with_path_and_remedy(
         (faults.CUT_JSON, "200 with a broken document"),
         (RAW(body=b"<html>"), "200 with HTML"),
         (faults.late(0.6), "read time-out"),
+        (faults.dripping(0.02), "read time-out"),
         (faults.null("users"), "the list 'users' is null"),
         (faults.without("users"), "the list 'users' is missing"),
         (html(503), "failed \\(503, 6 tries\\)"),
@@ -146,6 +153,27 @@ def test_what_is_merely_odd_is_taken_as_it_is(
     sandbox.faults.append(always(fault))
     assert users(client) == 8
     assert client.requests == 1
+
+
+def test_a_head_without_end_is_not_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_TRIES", {**retry._TRIES, retry.Failure.NO_ANSWER: 1})
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 ")
+            while True:
+                connection.sendall(b"O")
+                time.sleep(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            Client(url, "key", per_second=None, answer_timeout=0.2) as client,
+            pytest.raises(TransientError, match="read time-out"),
+        ):
+            client.get("users/me")
 
 
 def test_strange_text_and_large_values_arrive_whole(client: Client, sandbox: Sandbox) -> None:
