@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import project
-from tests.helpers import Warehouse
+from tests.helpers import Warehouse, unresolved
 
 
 @pytest.fixture
@@ -97,6 +98,17 @@ def test_a_wrong_key_is_one_sentence_and_exit_code_1(
     assert result.exit_code == 1
     assert "The API key is not accepted by this account" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_host_that_does_not_exist_is_one_sentence_and_exit_code_1(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", "acmee.api-us1.com")
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    result = run("check")
+    assert result.exit_code == 1
+    assert "acmee.api-us1.com found no host" in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_a_wrong_key_of_a_second_account_is_not_said_to_be_the_first_ones(

@@ -27,6 +27,7 @@ from activecampaign_dagster.api.errors import (
 )
 from activecampaign_dagster.api.paced import PacedAdapter
 from activecampaign_dagster.api.retry import Failure
+from activecampaign_dagster.api.unanswered import why
 
 Params = Mapping[str, str | int]
 Record = dict[str, Any]
@@ -128,6 +129,7 @@ class Client:
         self._lock = threading.Lock()
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
         self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
+        self._is_known = False  # whether the host has ever answered
 
     def __enter__(self) -> Self:
         return self
@@ -215,9 +217,9 @@ class Client:
                 **self._environment,
             )
             content = b"".join(response.iter_content(_CHUNK))
-        except requests.RequestException as error:
+        except OSError as error:
             self._count(None)
-            raise _UnusableError(Failure.NO_ANSWER, _reason(error)) from error
+            raise _UnusableError(*why(error, known=self._is_known)) from error
         self._count(response.status_code)
         unusable = _classify(response, content)
         if unusable:
@@ -229,6 +231,7 @@ class Client:
     def _count(self, status: int | None) -> None:
         with self._lock:
             self.statuses[status] += 1
+            self._is_known = self._is_known or status is not None
 
     def _error(self, path: str, unusable: _UnusableError, tries: int) -> ActiveCampaignError:
         """The typed error for an answer that retries did not mend."""
@@ -244,7 +247,7 @@ class Client:
                     path=path,
                     status=status,
                 )
-            case Failure.REFUSED if status is not None and (status < 400 or status == 404):
+            case Failure.NO_HOST | Failure.REFUSED if not status or status < 400 or status == 404:
                 return AddressError(
                     f"{what} Check that the URL is the one under Settings → Developer.",
                     path=path,
@@ -258,6 +261,12 @@ class Client:
                 )
             case Failure.FORBIDDEN:
                 return self._denied(what, path)
+            case Failure.UNTRUSTED:
+                return AddressError(
+                    f"{what} Check the URL; if this network inspects encrypted connections, set "
+                    "REQUESTS_CA_BUNDLE to a file with its certificates.",
+                    path=path,
+                )
             case Failure.NO_ANSWER:
                 advice = "Check the URL and the network, then run again."
             case Failure.BROKEN:
@@ -366,27 +375,6 @@ def _number(digits: str) -> int | float:
     if len(digits) <= _LONGEST_INTEGER and -(2**63) <= (number := int(digits)) < 2**64:
         return number
     return float(digits)
-
-
-def _reason(error: requests.RequestException) -> str:
-    """The innermost cause of a failed connection, short enough for one line."""
-    if isinstance(error, requests.ReadTimeout):
-        return "read time-out"
-    if isinstance(error, requests.ConnectTimeout):
-        return "connect time-out"
-    text = str(error)
-    for sign, meaning in (
-        ("NameResolution", "the host name is not known"),
-        ("refused", "connection refused"),
-        ("CERTIFICATE", "its certificate is not trusted"),
-        ("reset", "connection reset"),
-        ("IncompleteRead", "the body was cut off"),
-        ("timed out", "read time-out"),
-        ("RemoteDisconnected", "connection closed"),
-    ):
-        if sign in text:
-            return meaning
-    return type(error).__name__
 
 
 def _date(text: str | None) -> datetime | None:

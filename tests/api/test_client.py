@@ -26,7 +26,7 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.faults import Fault, always, error, html, nth, times
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.helpers import serving
+from tests.helpers import SELF_SIGNED, encrypted, serving, unresolved
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
@@ -196,10 +196,75 @@ def test_nobody_listening_is_a_refused_connection() -> None:
         client.get("users/me")
 
 
-def test_an_unknown_host_is_said_to_be_unknown() -> None:
+@pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_NODATA"])
+def test_a_host_that_does_not_exist_is_an_address_error_after_a_few_tries(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = unresolved(monkeypatch, getattr(socket, code, socket.EAI_NONAME))
     with (
-        Client("https://nobody.invalid", "key", per_second=None) as client,
-        pytest.raises(TransientError, match=r"users/me on nobody.invalid.*name is not known"),
+        Client("https://acmee.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(
+            AddressError,
+            match=r"users/me on acmee.api-us1.com .*is not known.*Settings → Developer",
+        ),
+    ):
+        client.get("users/me")
+    assert asked == ["acmee.api-us1.com"] * 3
+
+
+def test_name_servers_that_cannot_tell_for_now_are_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = unresolved(monkeypatch, socket.EAI_AGAIN)
+    with (
+        Client("https://acme.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(TransientError, match=r"could not be looked up, 6 tries.*the network"),
+    ):
+        client.get("users/me")
+    assert len(asked) == 6
+
+
+def test_a_host_that_has_answered_before_is_no_typing_error(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
+        users(client)
+        sandbox.close()
+        unresolved(monkeypatch, socket.EAI_NONAME)
+        with pytest.raises(TransientError, match="could not be looked up"):
+            users(client)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "said"),
+    [
+        (None, "self-signed certificate"),
+        (SELF_SIGNED, "not valid for '127.0.0.1'"),
+        ("/no/such.pem", "invalid path: /no/such.pem"),
+    ],
+)
+def test_a_certificate_that_proves_nothing_is_an_address_error_at_once(
+    bundle: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if bundle:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with (
+        encrypted() as url,
+        Client(url.replace("localhost", "127.0.0.1"), "key", per_second=None) as client,
+        pytest.raises(AddressError, match=rf"users/me on 127.*{said}.*REQUESTS_CA_BUNDLE"),
+    ):
+        client.get("users/me")
+    assert client.requests == 1
+
+
+def test_what_hinders_a_proxy_is_not_said_of_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.acme.com:3128")
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    with (
+        Client("https://acme.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(
+            TransientError, match=r"the proxy of this machine: .* could not be looked up"
+        ),
     ):
         client.get("users/me")
 
