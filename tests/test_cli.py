@@ -54,6 +54,17 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) <= 20
 
 
+@pytest.mark.parametrize("far", ["0001-01-01T00:00:00-05:00", "9999-12-31T23:59:59-05:00"])
+def test_check_passes_over_stamps_that_are_no_dates(sandbox: Sandbox, far: str) -> None:
+    account = sandbox.account
+    for contact in account.contacts.live:
+        account.update_contact(contact, udate=far)
+    account.update_deal(account.deals.live[0], mdate=far)
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert "contacts: unknown" in result.output
+
+
 def test_check_keeps_what_it_found_out_where_syncs_find_it(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

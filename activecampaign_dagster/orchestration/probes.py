@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
+from activecampaign_dagster.api.stamps import as_moment
 from activecampaign_dagster.streams.declaration import Stream, Walk
 
 # The digits of every stamp that the API sends are Chicago's, so a filter written the same way is
@@ -113,14 +114,6 @@ def _stamp(record: Any, stream: Stream, *, strict: bool = False) -> datetime | N
     """When a record was last changed, or created where that is null unless `strict`."""
     if not isinstance(record, dict):
         return None
-    return next((s for s in _stamps(record, stream, strict=strict) if s is not None), None)
-
-
-def _stamps(record: dict[str, Any], stream: Stream, *, strict: bool) -> Iterator[datetime | None]:
     keys = (stream.replication_key, None if strict else stream.created_key)
-    for key in filter(None, keys):
-        try:
-            moment = datetime.fromisoformat(str(record.get(key)))
-        except ValueError:
-            continue
-        yield moment if moment.tzinfo else None
+    stamps = (as_moment(record.get(key)) for key in keys if key)
+    return next((stamp for stamp in stamps if stamp), None)

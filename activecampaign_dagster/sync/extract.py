@@ -11,6 +11,7 @@ from typing import Any
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
+from activecampaign_dagster.api.stamps import as_moment
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
@@ -85,7 +86,7 @@ class Extraction:
     @property
     def began(self) -> datetime:
         """When the read began: by the account's clock, which stamps what changes meanwhile."""
-        return _moment(self.facts["began"]) or self._staging.began
+        return as_moment(self.facts["began"]) or self._staging.began
 
     @property
     def watermark(self) -> datetime | None:
@@ -93,7 +94,7 @@ class Extraction:
 
         That is what comes after the read began, where stamps in the future lie as well.
         """
-        newest = _moment(self.facts["newest"])
+        newest = as_moment(self.facts["newest"])
         return newest and min(newest, self.began - _STAMP)
 
     def run(self) -> None:
@@ -180,7 +181,7 @@ class Extraction:
             return True
         stamp = None
         if stream.replication_key:
-            stamp = _moment(record.get(stream.replication_key)) or _moment(
+            stamp = as_moment(record.get(stream.replication_key)) or as_moment(
                 record.get(stream.created_key or "")
             )
         if stamp is None:
@@ -316,17 +317,6 @@ def _walk_for(read_: Read, state: State | None, warn: Callable[[str], None]) -> 
             return CreatedWalk(read_.filters, state=state, warn=warn)
         case WalkKind.OFFSET:
             return OffsetWalk(read_.filters, state=state)
-
-
-def _moment(text: Any) -> datetime | None:
-    """An ISO stamp with an offset; None for anything else, zero dates included."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _list(value: Any) -> list[Any]:
