@@ -69,6 +69,13 @@ class Page:
         return number if 0 <= number < _BEYOND_COUNTING else None
 
 
+class _Session(requests.Session):
+    """Redirects are not followed; requests would look where they lead all the same."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
 class _UnusableError(Exception):
     """An answer that is not what was asked for."""
 
@@ -109,7 +116,7 @@ class Client:
         self._budget = Budget(per_second)
         self._timeout = (_CONNECT_TIMEOUT, read_timeout)
         self._stopped = threading.Event()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update(
             {
                 "Api-Token": self._key,
@@ -217,7 +224,7 @@ class Client:
                 **self._environment,
             )
             content = b"".join(response.iter_content(_CHUNK))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._count(None)
             raise _UnusableError(*why(error, known=self._is_known)) from error
         self._count(response.status_code)
@@ -326,7 +333,7 @@ def _classify(response: requests.Response, content: bytes) -> _UnusableError | N
     after = retry.retry_after(response.headers.get("Retry-After"))
     if status == 429:
         return _UnusableError(Failure.THROTTLED, "429", status, after)
-    if status >= 500:
+    if status >= 500 or status == 408:
         return _UnusableError(Failure.SERVER, f"{status}", status, after)
     detail = f"{status} {_message(status, content)}".strip()
     failure = Failure.FORBIDDEN if status == 403 else Failure.REFUSED
@@ -342,14 +349,19 @@ def _message(status: int, content: bytes) -> str:
     except orjson.JSONDecodeError:
         return ""
     if not isinstance(body, dict):
-        return str(body)[:200]
+        return _line(str(body))
     errors = body.get("errors") or body.get("message") or body.get("error") or ""
     if isinstance(errors, list):
         errors = "; ".join(
             str(e.get("detail") or e.get("title") or e) if isinstance(e, dict) else str(e)
             for e in errors
         )
-    return str(errors)[:200]
+    return _line(str(errors))
+
+
+def _line(text: str) -> str:
+    """A text as one line of bearable length."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 def _parse(content: bytes, status: int) -> dict[str, Any]:
@@ -387,4 +399,6 @@ def _date(text: str | None) -> datetime | None:
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    """A number in a header; None if there is none, or one too large to be meant."""
+    fits = text and len(text) < _LONGEST_INTEGER and text.isascii() and text.isdigit()
+    return int(text) if text and fits else None

@@ -15,7 +15,7 @@ from activecampaign_dagster.api.retry import Failure
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
-def why(error: OSError, *, known: bool) -> tuple[Failure, str]:
+def why(error: OSError | ValueError, *, known: bool) -> tuple[Failure, str]:
     """What kind of failure an error of `requests` is, and its cause, short enough for one line.
 
     known: the host has answered before, so that a name server that denies it now is to blame.
@@ -23,6 +23,8 @@ def why(error: OSError, *, known: bool) -> tuple[Failure, str]:
     if isinstance(error, requests.exceptions.ProxyError):
         return Failure.NO_ANSWER, f"the proxy of this machine: {_reason(error)}"
     if not isinstance(error, requests.RequestException):
+        if isinstance(error, ValueError):
+            return Failure.NO_ANSWER, "what came is no HTTP"
         return Failure.UNTRUSTED, str(error)  # it found no file to check certificates with
     for cause in _causes(error):
         match cause:

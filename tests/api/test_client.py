@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -55,6 +55,7 @@ MENDED = {
     "reset": faults.RESET,
     "cut off in the middle": faults.TRUNCATED,
     "half of the JSON": faults.CUT_JSON,
+    "chunk of negative size": RAW(headers=(("Transfer-Encoding", "chunked"),), body=b"-5\r\n{}"),
     "empty body": faults.EMPTY_BODY,
     "blank body": RAW(body=b" \n"),
     "two documents": faults.GLUED,
@@ -74,6 +75,7 @@ MENDED = {
     "429 with an absurd wait": error(429, Retry_After="1e9"),
     "429 with a strange wait": error(429, Retry_After="soon"),
     "429 with a date": error(429, Retry_After="Fri, 01 Jan 2021 00:00:00 GMT"),
+    "408": error(408),
     "500": error(500),
     "502": html(502),
     "503": html(503),
@@ -142,6 +144,7 @@ ODD = {
     "total missing": faults.changed(lambda body: body | {"meta": {}}),
     "total a word": faults.total("many"),
     "total a list": faults.total([]),
+    "limit of 5000 digits": Fault(headers=(("RateLimit-Limit", "9" * 5000),)),
     "status 201": Fault(status=201, edit=lambda _: b'{"users": [1, 2, 3, 4, 5, 6, 7, 8]}'),
 }
 
@@ -155,25 +158,36 @@ def test_what_is_merely_odd_is_taken_as_it_is(
     assert client.requests == 1
 
 
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that leaves all it does with a connection to `answer`."""
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 def test_a_head_without_end_is_not_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "_TRIES", {**retry._TRIES, retry.Failure.NO_ANSWER: 1})
 
-    def drip(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, suppress(OSError):
-            connection.sendall(b"HTTP/1.1 200 ")
-            while True:
-                connection.sendall(b"O")
-                time.sleep(0.01)
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 ")
+        while True:
+            connection.sendall(b"O")
+            time.sleep(0.01)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=drip, args=(listener,), daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with (
-            Client(url, "key", per_second=None, answer_timeout=0.2) as client,
-            pytest.raises(TransientError, match="read time-out"),
-        ):
-            client.get("users/me")
+    with (
+        answering(drip) as url,
+        Client(url, "key", per_second=None, answer_timeout=0.2) as client,
+        pytest.raises(TransientError, match="read time-out"),
+    ):
+        client.get("users/me")
 
 
 def test_strange_text_and_large_values_arrive_whole(client: Client, sandbox: Sandbox) -> None:
@@ -315,6 +329,7 @@ def test_a_missing_permission_names_the_path_that_may_not_be_read(
         (b'{"errors":"text"}', "text"),
         (b'{"error":"text"}', "text"),
         (b'"quoted"', "quoted"),
+        (b'{"message":"two\\nlines \\u001b[31m in red"}', r"422 two lines \[31m in red"),
         (b"{}", "422"),
         (b"", "422"),
         (b"<html>", "422"),
@@ -339,6 +354,15 @@ def test_a_redirect_is_not_followed_so_the_key_goes_nowhere_else(
             users(client)
         assert elsewhere.requests == []
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("place", ["http://[half", "http://\xe9/", ""])
+def test_a_redirect_to_no_address_is_a_redirect(
+    client: Client, sandbox: Sandbox, place: str
+) -> None:
+    sandbox.faults.append(always(error(302, Location=place)))
+    with pytest.raises(AddressError, match="redirect"):
+        users(client)
 
 
 def test_a_host_that_is_no_account_is_an_address_error(client: Client, sandbox: Sandbox) -> None:
