@@ -6,7 +6,7 @@ out of the pace: what the server sees is what the budget counted.
 
 from __future__ import annotations
 
-from http.client import HTTPResponse
+from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -38,6 +38,13 @@ class PacedAdapter(HTTPAdapter):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
                 self.fp = within(answer_timeout, self.fp)
+
+            def _read_status(self) -> tuple[str, int, str]:
+                # the standard library takes early hints (103) for the answer, and what follows
+                # for the answer to the next request
+                while 102 <= (found := super()._read_status())[1] < 200:  # type: ignore[misc]
+                    parse_headers(self.fp)
+                return found  # type: ignore[no-any-return]
 
         class Paced(HTTPConnection):
             response_class = Timed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 import time
@@ -188,6 +189,18 @@ def test_a_head_without_end_is_not_read_without_end(monkeypatch: pytest.MonkeyPa
         pytest.raises(TransientError, match="read time-out"),
     ):
         client.get("users/me")
+
+
+def test_early_hints_are_not_taken_for_the_answer() -> None:
+    def hint(connection: socket.socket) -> None:
+        for number in itertools.count(1):
+            connection.recv(1 << 16)
+            body = b'{"number": %d}' % number
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with answering(hint) as url, Client(url, "key", per_second=None) as client:
+        assert [client.get("users/me")["number"] for _ in range(3)] == [1, 2, 3]
 
 
 def test_strange_text_and_large_values_arrive_whole(client: Client, sandbox: Sandbox) -> None:
