@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
@@ -23,6 +27,9 @@ from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Window
 from activecampaign_dagster.sync.warehouse import connect
 
 Table = dict[int, dict[str, Any]]
+
+# a key that guards nothing, and the certificate of localhost that goes with it
+SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
 
 _NOW = datetime.now(UTC)
 _syncs = count(1)
@@ -114,3 +121,35 @@ def serving(account: Account | None = None, **options: Any) -> Iterator[Sandbox]
     options = {"requests_per_second": None, **options}
     with Sandbox(account, **options) as sandbox:
         yield sandbox
+
+
+@contextmanager
+def encrypted() -> Iterator[str]:
+    """A URL on loopback where a certificate is shown that nobody has vouched for, and no more."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SELF_SIGNED)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def shake_hands() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        context.wrap_socket(connection, server_side=True).close()
+
+        threading.Thread(target=shake_hands, daemon=True).start()
+        yield f"https://localhost:{listener.getsockname()[1]}"
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+
+
+def unresolved(monkeypatch: pytest.MonkeyPatch, code: int) -> list[str]:
+    """From now on name servers answer with an error; returns the names that are asked for."""
+    asked: list[str] = []
+
+    def look_up(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(code, "as the name server says")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import project
-from tests.helpers import Warehouse
+from tests.helpers import Warehouse, unresolved
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
@@ -53,6 +54,17 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
     assert "Syncs overlap by 10 minutes" in result.output
     assert "hidden from this key" in result.output
     assert len(sandbox.requests) <= 20
+
+
+@pytest.mark.parametrize("far", ["0001-01-01T00:00:00-05:00", "9999-12-31T23:59:59-05:00"])
+def test_check_passes_over_stamps_that_are_no_dates(sandbox: Sandbox, far: str) -> None:
+    account = sandbox.account
+    for contact in account.contacts.live:
+        account.update_contact(contact, udate=far)
+    account.update_deal(account.deals.live[0], mdate=far)
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert "contacts: unknown" in result.output
 
 
 def test_check_keeps_what_it_found_out_where_syncs_find_it(
@@ -98,6 +110,17 @@ def test_a_wrong_key_is_one_sentence_and_exit_code_1(
     assert result.exit_code == 1
     assert "The API key is not accepted by this account" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_host_that_does_not_exist_is_one_sentence_and_exit_code_1(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", "acmee.api-us1.com")
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    result = run("check")
+    assert result.exit_code == 1
+    assert "acmee.api-us1.com found no host" in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_a_wrong_key_of_a_second_account_is_not_said_to_be_the_first_ones(

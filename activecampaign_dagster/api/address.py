@@ -49,7 +49,7 @@ def base_url(url: str | None) -> str:
         what += f" ({host})"
     if parts.scheme not in ("http", "https"):
         raise AddressError(f"{what} is not an http(s) URL. {_HINT}.")
-    if not (is_loopback(host) or re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", host)):
+    if not (is_loopback(host) or re.fullmatch(r"(?:[a-z0-9-]{1,63}\.)+[a-z]{2,63}", host)):
         raise AddressError(f"{what} is not an ActiveCampaign host. {_HINT}.")
     if parts.query or parts.fragment or not re.fullmatch(r"(/api(/3)?)?/*", parts.path):
         raise AddressError(f"{what} is not the address of an account. {_HINT}.")

@@ -27,6 +27,7 @@ from activecampaign_dagster.api.errors import (
 )
 from activecampaign_dagster.api.paced import PacedAdapter
 from activecampaign_dagster.api.retry import Failure
+from activecampaign_dagster.api.unanswered import why
 
 Params = Mapping[str, str | int]
 
@@ -37,7 +38,7 @@ _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _LONGEST_INTEGER = 20  # characters, in 64 bits
 _BEYOND_COUNTING = 10**18  # no collection has as many records
-_CONNECT_TIMEOUT, _READ_TIMEOUT = 10.0, 120.0  # seconds
+_CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 120.0, 300.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ class Page:
         return number if 0 <= number < _BEYOND_COUNTING else None
 
 
+class _Session(requests.Session):
+    """Redirects are not followed; requests would look where they lead all the same."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
 class _UnusableError(Exception):
     """An answer that is not what was asked for."""
 
@@ -88,7 +96,8 @@ class Client:
     """Reads one account. Thread-safe; use as a context manager.
 
     url: the account's URL in any form that `address.base_url` accepts; key: the API key.
-    per_second: requests that may begin per second, None for no limit.
+    per_second: requests that may begin per second, None for no limit. read_timeout: seconds until
+    the next piece of an answer has come; answer_timeout: until all of them have.
     Raises AddressError or CredentialsError at once if either cannot be right.
     """
 
@@ -99,13 +108,14 @@ class Client:
         *,
         per_second: int | None = 5,
         read_timeout: float = _READ_TIMEOUT,
+        answer_timeout: float = _ANSWER_TIMEOUT,
     ) -> None:
         self.base_url = address.base_url(url)
         self._key = address.api_key(key)
         self._budget = Budget(per_second)
         self._timeout = (_CONNECT_TIMEOUT, read_timeout)
         self._stopped = threading.Event()
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update(
             {
                 "Api-Token": self._key,
@@ -113,7 +123,9 @@ class Client:
                 "Accept-Encoding": "gzip, deflate",  # whatever else this environment could decode
             }
         )
-        adapter = PacedAdapter(self._budget, connections=_MOST_IN_FLIGHT)
+        adapter = PacedAdapter(
+            self._budget, connections=_MOST_IN_FLIGHT, answer_timeout=answer_timeout
+        )
         self._session.mount(self.base_url, adapter)
         # looked up once: requests would look for proxies and certificates with every page
         self._environment = self._session.merge_environment_settings(
@@ -123,6 +135,7 @@ class Client:
         self._lock = threading.Lock()
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
         self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
+        self._is_known = False  # whether the host has ever answered
 
     def __enter__(self) -> Self:
         return self
@@ -205,9 +218,9 @@ class Client:
                 **self._environment,
             )
             content = b"".join(response.iter_content(_CHUNK))
-        except requests.RequestException as error:
+        except (OSError, ValueError) as error:
             self._count(None)
-            raise _UnusableError(Failure.NO_ANSWER, _reason(error)) from error
+            raise _UnusableError(*why(error, known=self._is_known)) from error
         self._count(response.status_code)
         unusable = _classify(response, content)
         if unusable:
@@ -219,6 +232,7 @@ class Client:
     def _count(self, status: int | None) -> None:
         with self._lock:
             self.statuses[status] += 1
+            self._is_known = self._is_known or status is not None
 
     def _error(self, path: str, unusable: _UnusableError, tries: int) -> ActiveCampaignError:
         """The typed error for an answer that retries did not mend."""
@@ -234,7 +248,7 @@ class Client:
                     path=path,
                     status=status,
                 )
-            case Failure.REFUSED if status is not None and (status < 400 or status == 404):
+            case Failure.NO_HOST | Failure.REFUSED if not status or status < 400 or status == 404:
                 return AddressError(
                     f"{what} Check that the URL is the one under Settings → Developer.",
                     path=path,
@@ -248,6 +262,12 @@ class Client:
                 )
             case Failure.FORBIDDEN:
                 return self._denied(what, path)
+            case Failure.UNTRUSTED:
+                return AddressError(
+                    f"{what} Check the URL; if this network inspects encrypted connections, set "
+                    "REQUESTS_CA_BUNDLE to a file with its certificates.",
+                    path=path,
+                )
             case Failure.NO_ANSWER:
                 advice = "Check the URL and the network, then run again."
             case Failure.BROKEN:
@@ -307,7 +327,7 @@ def _classify(response: requests.Response, content: bytes) -> _UnusableError | N
     after = retry.retry_after(response.headers.get("Retry-After"))
     if status == 429:
         return _UnusableError(Failure.THROTTLED, "429", status, after)
-    if status >= 500:
+    if status >= 500 or status == 408:
         return _UnusableError(Failure.SERVER, f"{status}", status, after)
     detail = f"{status} {_message(status, content)}".strip()
     failure = Failure.FORBIDDEN if status == 403 else Failure.REFUSED
@@ -323,14 +343,19 @@ def _message(status: int, content: bytes) -> str:
     except orjson.JSONDecodeError:
         return ""
     if not isinstance(body, dict):
-        return str(body)[:200]
+        return _line(str(body))
     errors = body.get("errors") or body.get("message") or body.get("error") or ""
     if isinstance(errors, list):
         errors = "; ".join(
             str(e.get("detail") or e.get("title") or e) if isinstance(e, dict) else str(e)
             for e in errors
         )
-    return str(errors)[:200]
+    return _line(str(errors))
+
+
+def _line(text: str) -> str:
+    """A text as one line of bearable length."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 def _parse(content: bytes, status: int) -> dict[str, Any]:
@@ -358,27 +383,6 @@ def _number(digits: str) -> int | float:
     return float(digits)
 
 
-def _reason(error: requests.RequestException) -> str:
-    """The innermost cause of a failed connection, short enough for one line."""
-    if isinstance(error, requests.ReadTimeout):
-        return "read time-out"
-    if isinstance(error, requests.ConnectTimeout):
-        return "connect time-out"
-    text = str(error)
-    for sign, meaning in (
-        ("NameResolution", "the host name is not known"),
-        ("refused", "connection refused"),
-        ("CERTIFICATE", "its certificate is not trusted"),
-        ("reset", "connection reset"),
-        ("IncompleteRead", "the body was cut off"),
-        ("timed out", "read time-out"),
-        ("RemoteDisconnected", "connection closed"),
-    ):
-        if sign in text:
-            return meaning
-    return type(error).__name__
-
-
 def _date(text: str | None) -> datetime | None:
     """The moment in a Date header; None if there is none."""
     try:
@@ -389,4 +393,6 @@ def _date(text: str | None) -> datetime | None:
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    """A number in a header; None if there is none, or one too large to be meant."""
+    fits = text and len(text) < _LONGEST_INTEGER and text.isascii() and text.isdigit()
+    return int(text) if text and fits else None

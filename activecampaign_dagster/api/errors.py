@@ -29,7 +29,7 @@ class TransientError(ActiveCampaignError):
 
 
 class AddressError(PermanentError):
-    """The URL is not the address of an ActiveCampaign account's API."""
+    """The URL is not the address of an account's API, or what is there cannot prove to be it."""
 
 
 class CredentialsError(PermanentError):

@@ -6,6 +6,7 @@ out of the pace: what the server sees is what the budget counted.
 
 from __future__ import annotations
 
+from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -14,21 +15,39 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
 from activecampaign_dagster.api.budget import Budget, Slot
+from activecampaign_dagster.api.deadline import within
 
 
 class PacedAdapter(HTTPAdapter):
-    """A requests adapter whose connections wait for `budget` before they send a request."""
+    """A requests adapter whose connections wait for `budget` before they send a request.
 
-    def __init__(self, budget: Budget, *, connections: int) -> None:
+    answer_timeout: seconds from there until the last byte of the answer.
+    """
+
+    def __init__(self, budget: Budget, *, connections: int, answer_timeout: float) -> None:
         self._budget = budget
+        self._answer_timeout = answer_timeout
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let the pools open paced connections."""
         super().init_poolmanager(*args, **kwargs)
-        budget = self._budget
+        budget, answer_timeout = self._budget, self._answer_timeout
+
+        class Timed(HTTPResponse):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.fp = within(answer_timeout, self.fp)
+
+            def _read_status(self) -> tuple[str, int, str]:
+                # the standard library takes early hints (103) for the answer, and what follows
+                # for the answer to the next request
+                while 102 <= (found := super()._read_status())[1] < 200:  # type: ignore[misc]
+                    parse_headers(self.fp)
+                return found  # type: ignore[no-any-return]
 
         class Paced(HTTPConnection):
+            response_class = Timed
             _slot = Slot()
 
             def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:

@@ -15,7 +15,9 @@ _LONGEST_RETRY_AFTER = 120.0  # seconds; a server that asks for more is asked ag
 class Failure(StrEnum):
     """The kinds of answers that are not a page of data."""
 
-    NO_ANSWER = "did not answer"  # refused, reset, timed out, no such host
+    NO_HOST = "found no host"  # its name is not known
+    UNTRUSTED = "was not sent"  # the certificate is not trusted
+    NO_ANSWER = "did not answer"  # refused, reset, timed out
     BROKEN = "sent an unusable body"  # empty, truncated or HTML where JSON was due
     SERVER = "failed"  # 5xx
     THROTTLED = "refused further requests for now"  # 429
@@ -24,6 +26,9 @@ class Failure(StrEnum):
 
 
 _TRIES = {
+    # A typing error as a rule, but where a network is just coming up some systems deny every name.
+    Failure.NO_HOST: 3,
+    Failure.UNTRUSTED: 1,
     Failure.NO_ANSWER: 6,
     Failure.BROKEN: 6,
     Failure.SERVER: 6,

@@ -9,15 +9,21 @@ from zoneinfo import ZoneInfo
 # Every recorded stamp carries Chicago's offset, so its digits are right even for a reader that
 # drops the offset: filters are written the same way.
 CHICAGO = ZoneInfo("America/Chicago")
+# What stands for "never" in one system or another lies outside. Inside, a margin or a time zone
+# leads to no year that has no date.
+_FIRST_YEAR, _LAST_YEAR = 1000, 9998
 
 
 def parse_stamp(value: Any) -> datetime | None:
-    """An ISO stamp with an offset; None for anything else, zero dates included."""
+    """An ISO stamp with an offset; None for anything else, zero dates and far-off years included.
+
+    Years before 1000 are no dates in the tables either (see `sync/cast.py`).
+    """
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return moment if moment.tzinfo and _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
 
 
 def write_stamp(moment: datetime) -> str:

@@ -199,7 +199,10 @@ class Settings(dg.Model):
     timezone: str = Field(
         default="UTC", description="IANA zone of partitions and times, such as Europe/Berlin."
     )
-    start_date: date = Field(default=date(2020, 1, 1), description="A day of the first partition.")
+    start_date: date = Field(
+        default=date(2020, 1, 1),
+        description="A day of the first partition, from 1970-01-01 to today.",
+    )
     partition: Literal["month", "week", "day"] = Field(
         default="month",
         description="The span of a partition. Dagster writes an event for each asset and "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import available_timezones
 
 from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
@@ -14,6 +14,8 @@ from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
 
 _SHORTEST_POLL = 30  # seconds, which is how often Dagster's daemon looks at sensors
 _WEEKLY = ("0 3 * * 0",)
+# Long before any account began. Dagster cannot count partitions from the first years on.
+_EARLIEST = date(1970, 1, 1)
 
 
 def trigger(settings: Settings) -> tuple[Trigger, list[Mistake]]:
@@ -62,11 +64,17 @@ def drift(settings: Settings) -> tuple[Drift | None, list[Mistake]]:
 
 
 def zone_mistakes(settings: Settings) -> Iterator[Mistake]:
-    """A time zone that is not known, a first day that is still to come."""
+    """A time zone that is not known, a first day that is still to come or was never."""
     zone = settings.timezone
     if not triggers.zone_exists(zone):
         hint = suggestion(zone, sorted(available_timezones())) or "; write it as Europe/Berlin"
         yield Mistake(("timezone",), f"there is no time zone {zone!r}{hint}")
+    if settings.start_date < _EARLIEST:
+        yield Mistake(
+            ("start_date",),
+            f"{settings.start_date} lies before {_EARLIEST.year}: choose a day from which the "
+            "account has records",
+        )
     if settings.start_date > datetime.now(UTC).date():
         yield Mistake(
             ("start_date",),

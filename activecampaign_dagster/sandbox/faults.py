@@ -46,7 +46,8 @@ class Fault:
     """What is different about one answer.
 
     Without `status` and `body` the account answers as ever; `transform` then changes the decoded
-    body (in place, or by returning another) and `edit` the bytes. `delay` is in seconds.
+    body (in place, or by returning another) and `edit` the bytes. `delay` is in seconds, and so is
+    `drip`, from one byte of the body to the next.
     """
 
     status: int | None = None
@@ -54,13 +55,14 @@ class Fault:
     body: bytes | None = None
     content_type: str | None = None
     delay: float = 0.0
+    drip: float = 0.0
     transform: Transform | None = None
     edit: Callable[[bytes], bytes] | None = None
     compress: bool = False
     hang_up: HangUp | None = None
 
     def apply(self, status: int, body: bytes) -> tuple[int, bytes]:
-        """The answer as it goes wrong (but for delay, headers and hanging up)."""
+        """The answer as it goes wrong (but for delays, headers and hanging up)."""
         if self.body is not None:
             body = self.body
         elif self.status is not None:
@@ -103,6 +105,11 @@ def html(status: int = 502) -> Fault:
 def late(seconds: float) -> Fault:
     """The right answer, late."""
     return Fault(delay=seconds)
+
+
+def dripping(seconds: float) -> Fault:
+    """The right answer, byte by byte."""
+    return Fault(drip=seconds)
 
 
 def changed(transform: Transform) -> Fault:

@@ -155,7 +155,7 @@ class Sandbox:
         headers += fault.headers
         if fault.compress:
             headers += (("Content-Encoding", "gzip"),)
-        return Reply(status, body, fault.content_type or _JSON, headers, fault.hang_up)
+        return Reply(status, body, fault.content_type or _JSON, headers, fault.hang_up, fault.drip)
 
     def _limit_headers(self, now: float) -> tuple[tuple[str, str], ...]:
         if not self.rate_limit_headers or self.limit.rate is None:

@@ -10,6 +10,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,13 +31,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP response."""
+    """One HTTP response. drip: seconds from one byte of the body to the next."""
 
     status: int
     body: bytes
     content_type: str
     headers: tuple[tuple[str, str], ...] = ()
     hang_up: HangUp | None = None
+    drip: float = 0.0
 
 
 Answer = Callable[[Call], Reply]
@@ -93,8 +95,20 @@ class _Handler(socketserver.StreamRequestHandler):
         body = reply.body
         if reply.hang_up is HangUp.MIDWAY:
             body, keep = body[: len(body) // 2], False
-        self.connection.sendall(_head(reply, keep=keep) + (b"" if call.method == "HEAD" else body))
+        head = _head(reply, keep=keep)
+        if call.method == "HEAD":
+            body = b""
+        if reply.drip:
+            self._drip(head, body, reply.drip)
+        else:
+            self.connection.sendall(head + body)
         return keep
+
+    def _drip(self, head: bytes, body: bytes, seconds: float) -> None:
+        self.connection.sendall(head)
+        for byte in body:
+            time.sleep(seconds)
+            self.connection.sendall(bytes([byte]))
 
     def _read(self) -> Call | None:
         first = self.rfile.readline(_MAX_HEAD)

@@ -13,11 +13,12 @@ from activecampaign_dagster.sync.warehouse import literal, quoted
 _SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
 
 # A value fits its type if it has the form that the type is declared for; DuckDB's own casts are
-# more lenient (12.5 becomes 13, an offset in a naive stamp is dropped).
+# more lenient (12.5 becomes 13, an offset in a naive stamp is dropped). Years before 1000 mean that
+# there is no date; with an offset the first ones are B.C., which hardly any tool can read.
 _FORMS = {
     "BIGINT": r"\s*[+-]?\d+(\.0*)?\s*",
-    "TIMESTAMPTZ": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)",
-    "TIMESTAMP": r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?",
+    "TIMESTAMPTZ": r"[1-9]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)",
+    "TIMESTAMP": r"[1-9]\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?",
 }
 
 

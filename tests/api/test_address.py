@@ -66,6 +66,7 @@ def test_an_account_has_one_label_at_all_of_its_addresses(url: str, label: str) 
         ("https://user:secret@acme.api-us1.com", "user or password"),
         ("https://acme", "not an ActiveCampaign host"),
         ("https://10.0.0.7", "not an ActiveCampaign host"),
+        (f"https://{'a' * 64}.com", "not an ActiveCampaign host"),
         ("https://acme.api-us1.com:port", "not a URL"),
         ("https://[half", "not a URL"),
         ("https://acme.api-us1.com/api/3?x=1", "not the address of an account"),

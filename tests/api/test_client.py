@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -23,7 +27,7 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.faults import Fault, always, error, html, nth, times
 from activecampaign_dagster.sandbox.server import Sandbox
-from tests.helpers import serving
+from tests.helpers import SELF_SIGNED, encrypted, serving, unresolved
 
 pytestmark = pytest.mark.usefixtures("no_waits")
 
@@ -38,7 +42,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[Client]:
-    with Client(sandbox.url, sandbox.api_key, per_second=None, read_timeout=0.3) as opened:
+    with Client(
+        sandbox.url, sandbox.api_key, per_second=None, read_timeout=0.3, answer_timeout=0.6
+    ) as opened:
         yield opened
 
 
@@ -50,6 +56,7 @@ MENDED = {
     "reset": faults.RESET,
     "cut off in the middle": faults.TRUNCATED,
     "half of the JSON": faults.CUT_JSON,
+    "chunk of negative size": RAW(headers=(("Transfer-Encoding", "chunked"),), body=b"-5\r\n{}"),
     "empty body": faults.EMPTY_BODY,
     "blank body": RAW(body=b" \n"),
     "two documents": faults.GLUED,
@@ -62,12 +69,14 @@ MENDED = {
     "collection null": faults.null("users"),
     "collection an object": faults.changed(lambda body: body | {"users": {}}),
     "read time-out": faults.late(0.6),
+    "byte by byte": faults.dripping(0.02),
     "429": error(429),
     "429 with seconds": error(429, Retry_After="1"),
     "429 with a negative wait": error(429, Retry_After="-5"),
     "429 with an absurd wait": error(429, Retry_After="1e9"),
     "429 with a strange wait": error(429, Retry_After="soon"),
     "429 with a date": error(429, Retry_After="Fri, 01 Jan 2021 00:00:00 GMT"),
+    "408": error(408),
     "500": error(500),
     "502": html(502),
     "503": html(503),
@@ -113,6 +122,7 @@ def test_what_stays_wrong_ends_in_an_error_with_path_and_remedy(
         (faults.CUT_JSON, "200 with a broken document"),
         (RAW(body=b"<html>"), "200 with HTML"),
         (faults.late(0.6), "read time-out"),
+        (faults.dripping(0.02), "read time-out"),
         (faults.null("users"), "the list 'users' is null"),
         (faults.without("users"), "the list 'users' is missing"),
         (html(503), "failed \\(503, 6 tries\\)"),
@@ -135,6 +145,7 @@ ODD = {
     "total missing": faults.changed(lambda body: body | {"meta": {}}),
     "total a word": faults.total("many"),
     "total a list": faults.total([]),
+    "limit of 5000 digits": Fault(headers=(("RateLimit-Limit", "9" * 5000),)),
     "status 201": Fault(status=201, edit=lambda _: b'{"users": [1, 2, 3, 4, 5, 6, 7, 8]}'),
 }
 
@@ -146,6 +157,50 @@ def test_what_is_merely_odd_is_taken_as_it_is(
     sandbox.faults.append(always(fault))
     assert users(client) == 8
     assert client.requests == 1
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that leaves all it does with a connection to `answer`."""
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_head_without_end_is_not_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_TRIES", {**retry._TRIES, retry.Failure.NO_ANSWER: 1})
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 ")
+        while True:
+            connection.sendall(b"O")
+            time.sleep(0.01)
+
+    with (
+        answering(drip) as url,
+        Client(url, "key", per_second=None, answer_timeout=0.2) as client,
+        pytest.raises(TransientError, match="read time-out"),
+    ):
+        client.get("users/me")
+
+
+def test_early_hints_are_not_taken_for_the_answer() -> None:
+    def hint(connection: socket.socket) -> None:
+        for number in itertools.count(1):
+            connection.recv(1 << 16)
+            body = b'{"number": %d}' % number
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with answering(hint) as url, Client(url, "key", per_second=None) as client:
+        assert [client.get("users/me")["number"] for _ in range(3)] == [1, 2, 3]
 
 
 def test_strange_text_and_large_values_arrive_whole(client: Client, sandbox: Sandbox) -> None:
@@ -168,10 +223,75 @@ def test_nobody_listening_is_a_refused_connection() -> None:
         client.get("users/me")
 
 
-def test_an_unknown_host_is_said_to_be_unknown() -> None:
+@pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_NODATA"])
+def test_a_host_that_does_not_exist_is_an_address_error_after_a_few_tries(
+    code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = unresolved(monkeypatch, getattr(socket, code, socket.EAI_NONAME))
     with (
-        Client("https://nobody.invalid", "key", per_second=None) as client,
-        pytest.raises(TransientError, match=r"users/me on nobody.invalid.*name is not known"),
+        Client("https://acmee.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(
+            AddressError,
+            match=r"users/me on acmee.api-us1.com .*is not known.*Settings → Developer",
+        ),
+    ):
+        client.get("users/me")
+    assert asked == ["acmee.api-us1.com"] * 3
+
+
+def test_name_servers_that_cannot_tell_for_now_are_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = unresolved(monkeypatch, socket.EAI_AGAIN)
+    with (
+        Client("https://acme.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(TransientError, match=r"could not be looked up, 6 tries.*the network"),
+    ):
+        client.get("users/me")
+    assert len(asked) == 6
+
+
+def test_a_host_that_has_answered_before_is_no_typing_error(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
+        users(client)
+        sandbox.close()
+        unresolved(monkeypatch, socket.EAI_NONAME)
+        with pytest.raises(TransientError, match="could not be looked up"):
+            users(client)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "said"),
+    [
+        (None, "self-signed certificate"),
+        (SELF_SIGNED, "not valid for '127.0.0.1'"),
+        ("/no/such.pem", "invalid path: /no/such.pem"),
+    ],
+)
+def test_a_certificate_that_proves_nothing_is_an_address_error_at_once(
+    bundle: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if bundle:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with (
+        encrypted() as url,
+        Client(url.replace("localhost", "127.0.0.1"), "key", per_second=None) as client,
+        pytest.raises(AddressError, match=rf"users/me on 127.*{said}.*REQUESTS_CA_BUNDLE"),
+    ):
+        client.get("users/me")
+    assert client.requests == 1
+
+
+def test_what_hinders_a_proxy_is_not_said_of_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.acme.com:3128")
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    with (
+        Client("https://acme.api-us1.com", "key", per_second=None) as client,
+        pytest.raises(
+            TransientError, match=r"the proxy of this machine: .* could not be looked up"
+        ),
     ):
         client.get("users/me")
 
@@ -222,6 +342,7 @@ def test_a_missing_permission_names_the_path_that_may_not_be_read(
         (b'{"errors":"text"}', "text"),
         (b'{"error":"text"}', "text"),
         (b'"quoted"', "quoted"),
+        (b'{"message":"two\\nlines \\u001b[31m in red"}', r"422 two lines \[31m in red"),
         (b"{}", "422"),
         (b"", "422"),
         (b"<html>", "422"),
@@ -246,6 +367,15 @@ def test_a_redirect_is_not_followed_so_the_key_goes_nowhere_else(
             users(client)
         assert elsewhere.requests == []
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("place", ["http://[half", "http://\xe9/", ""])
+def test_a_redirect_to_no_address_is_a_redirect(
+    client: Client, sandbox: Sandbox, place: str
+) -> None:
+    sandbox.faults.append(always(error(302, Location=place)))
+    with pytest.raises(AddressError, match="redirect"):
+        users(client)
 
 
 def test_a_host_that_is_no_account_is_an_address_error(client: Client, sandbox: Sandbox) -> None:

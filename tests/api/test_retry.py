@@ -53,8 +53,10 @@ def test_what_the_server_asks_for_is_waited_for() -> None:
     assert 7 <= retry.wait(1, 7.0) <= 7.1
 
 
-def test_a_refused_request_is_not_repeated_and_everything_else_is_bounded() -> None:
-    assert not retry.should_retry(Failure.REFUSED, 1)
-    for failure in set(Failure) - {Failure.REFUSED}:
+def test_what_is_final_is_not_repeated_and_everything_else_is_bounded() -> None:
+    final = {Failure.REFUSED, Failure.UNTRUSTED}
+    for failure in final:
+        assert not retry.should_retry(failure, 1)
+    for failure in set(Failure) - final:
         assert retry.should_retry(failure, 1)
         assert not retry.should_retry(failure, 100)

@@ -90,6 +90,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("timezone: Europe/Berln", 3, "no time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
         ("start_date: 2020-02-30", 3, "is no date: write it as 2024-01-31"),
         ("start_date: 2999-01-01", 3, "lies in the future"),
+        ("start_date: 0001-01-01\npartition: week", 3, "0001-01-01 lies before 1970"),
         ("partition: year", 3, "'year' is none of 'month', 'week' or 'day'"),
         ("name: My Shop", 3, "'My Shop' is no name"),
         ("name: marts", 3, "begins the keys of dbt's assets: choose another name"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from activecampaign_dagster.orchestration.resources import (
 from activecampaign_dagster.orchestration.streams import stream_assets
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
+from tests.helpers import encrypted, unresolved
 from tests.orchestration.setup import QUICK, Ran, Setup, failure
 
 TABLES = ("deals", "contacts", "deal_groups", "campaigns", "custom_field_values", "users")
@@ -224,7 +226,26 @@ def test_a_mistake_outside_is_one_sentence_and_stops_every_retry(
     setup: Setup, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    result = setup.run(fails=True)
+    assert_final(setup, setup.run(fails=True), said)
+
+
+def test_a_host_that_does_not_exist_is_one_sentence_and_stops_every_retry(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    monkeypatch.setenv("ACTIVECAMPAIGN_URL", "https://acmee.api-us1.com")
+    assert_final(setup, setup.run(fails=True), "on acmee.api-us1.com found no host")
+
+
+def test_a_certificate_that_is_refused_is_one_sentence_and_stops_every_retry(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with encrypted() as url:
+        monkeypatch.setenv("ACTIVECAMPAIGN_URL", url)
+        assert_final(setup, setup.run(fails=True), "is refused: self-signed certificate")
+
+
+def assert_final(setup: Setup, result: dg.ExecuteInProcessResult, said: str) -> None:
     assert said in failure(result)
     assert "\n" not in failure(result).strip()
     tags = setup.instance.get_run_by_id(result.run_id).tags  # type: ignore[union-attr]

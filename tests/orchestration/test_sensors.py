@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from activecampaign_dagster.orchestration.alerts import AlertError, send
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
+from tests.helpers import unresolved
 from tests.orchestration.setup import Setup
 
 
@@ -252,6 +254,18 @@ class TestSchedules:
         assert said in str(ticked.skip_message)
         monkeypatch.setenv(variable, right)
         assert tick(setup, job).run_requests
+
+    def test_while_a_host_does_not_exist_no_run_begins(
+        self, setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            unresolved(patch, socket.EAI_NONAME)
+            patch.setenv("ACTIVECAMPAIGN_URL", "https://acmee.api-us1.com")
+            setup.run(fails=True)
+            assert "acmee.api-us1.com found no host" in str(
+                tick(setup, "incremental_sync").skip_message
+            )
+        assert tick(setup, "incremental_sync").run_requests
 
     def test_a_stream_without_permission_holds_up_no_schedule(
         self, setup: Setup, sandbox: Sandbox

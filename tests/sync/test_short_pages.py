@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +83,39 @@ def test_a_short_first_page_deletes_nothing_and_the_next_full_sync_is_right(
         if warehouse.source is not VALUES_ALONE:
             streams = tuple(STREAMS)
         assert_right(sandbox, warehouse, *streams)
+
+
+@pytest.mark.usefixtures("synced")
+@pytest.mark.parametrize("read", ["contacts", "deals", "values through contacts"])
+@pytest.mark.parametrize("to", [slice(0), slice(-1), slice(1, None)], ids=["empty", "end", "start"])
+def test_a_short_page_of_changes_hides_none_of_them(
+    warehouse: Warehouse, read: str, to: slice
+) -> None:
+    streams, path, _, _ = READS[read]
+    warehouse.source = Source(overlap=timedelta(minutes=10))
+    with serving() as sandbox:
+        change_some(sandbox.account)
+        sandbox.faults.append(cut(path, to=to))
+        outcomes = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=streams)
+        assert_right(sandbox, warehouse, *streams)
+        assert outcomes[streams[0]].requests == 2
+
+
+@pytest.mark.usefixtures("synced")
+def test_a_total_that_counts_more_than_the_changes_costs_a_request_and_holds_nothing_up(
+    warehouse: Warehouse,
+) -> None:
+    streams = ("contacts", "deals")
+    before = warehouse.query("select max(watermark) from activecampaign._streams")
+    with serving() as sandbox:
+        change_some(sandbox.account)
+        sandbox.faults.append(always(faults.total("1000")))
+        for _ in range(2):
+            outcomes = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=streams)
+            assert [outcomes[name].requests for name in streams] == [2, 2]
+            assert [outcomes[name].notes for name in streams] == [(), ()]
+        assert_right(sandbox, warehouse, *streams)
+    assert warehouse.query("select max(watermark) from activecampaign._streams") > before
 
 
 @pytest.mark.parametrize("read", READS)
@@ -167,6 +201,13 @@ def test_what_is_deleted_while_it_is_read_is_deleted_at_once(
             assert outcomes[name].notes == ()
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)
+
+
+def change_some(account: Account) -> None:
+    for contact, deal in zip(account.contacts.live[3:6], account.deals.live[3:6], strict=True):
+        account.update_contact(contact, phone="0123")
+        account.set_field_value(contact, 1, "other")
+        account.update_deal(deal, title="other")
 
 
 def delete_some(account: Account) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from activecampaign_dagster.sandbox.account import Account
-from activecampaign_dagster.sandbox.faults import always, error
+from activecampaign_dagster.sandbox.faults import always, changed, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sandbox.stamps import DateFilter
 from activecampaign_dagster.sync.run import SyncError
@@ -118,6 +118,27 @@ def test_the_watermark_is_never_in_the_future(plain: Sandbox, warehouse: Warehou
     warehouse.sync(plain, streams=["deals", "contacts"], at=at)
     assert max(watermarks(warehouse).values()) <= at
     assert warehouse.table("deals")[plain.account.deals.live[0]]["mdate"] == ahead
+
+
+@pytest.mark.parametrize("year_one", ["0001-01-01T00:00:00-05:00", "0001-01-01T00:00:00+14:00"])
+def test_stamps_of_the_first_years_are_no_dates_and_no_watermark(
+    plain: Sandbox, warehouse: Warehouse, year_one: str
+) -> None:
+    def ancient(body: dict[str, Any]) -> None:
+        for contact in body["contacts"]:
+            contact["udate"] = year_one
+
+    plain.faults.append(always(changed(ancient), "contacts"))
+    outcome = warehouse.sync(plain, streams=["contacts"])["contacts"]
+    assert {row["udate"] for row in warehouse.table("contacts").values()} == {None}
+    assert warehouse.query('select distinct "value" from activecampaign._rejected_values') == [
+        (year_one,)
+    ]
+    assert outcome.landed.rejected == 230
+    created = max(row["cdate"] for row in warehouse.table("contacts").values())
+    assert watermarks(warehouse) == {"contacts": created}
+    warehouse.sync(plain, Mode.INCREMENTAL, streams=["contacts"])
+    assert watermarks(warehouse) == {"contacts": created}
 
 
 @pytest.mark.parametrize("behind", [-30, -2, 0, 2, 30])
