@@ -19,7 +19,7 @@ class Failure(StrEnum):
     UNTRUSTED = "was not sent"  # the certificate is not trusted
     NO_ANSWER = "did not answer"  # refused, reset, timed out
     BROKEN = "sent an unusable body"  # empty, truncated or HTML where JSON was due
-    SERVER = "failed"  # 5xx
+    SERVER = "failed"  # 5xx, 408
     THROTTLED = "refused further requests for now"  # 429
     FORBIDDEN = "denied access"  # 403
     REFUSED = "refused the request"  # other 4xx, redirects
