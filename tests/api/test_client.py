@@ -252,14 +252,14 @@ def test_name_servers_that_cannot_tell_for_now_are_asked_again(
 
 
 def test_a_host_that_has_answered_before_is_no_typing_error(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
+    with serving() as sandbox:
+        client = Client(sandbox.url, sandbox.api_key, per_second=None)
         users(client)
-        sandbox.close()
-        unresolved(monkeypatch, socket.EAI_NONAME)
-        with pytest.raises(TransientError, match="could not be looked up"):
-            users(client)
+    unresolved(monkeypatch, socket.EAI_NONAME)
+    with client, pytest.raises(TransientError, match="could not be looked up"):
+        users(client)
 
 
 @pytest.mark.parametrize(
