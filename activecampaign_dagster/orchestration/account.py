@@ -89,7 +89,8 @@ class Account:
         """Whether a run reads this account."""
         if run.asset_selection:
             return any(key.path[0] == self.name for key in run.asset_selection)
-        return run.job_name in (*JOBS.values(), *map(self.job, JOBS))
+        # another project's job may have the name, but not the tag
+        return MODE_TAG in run.tags and run.job_name in (*JOBS.values(), *map(self.job, JOBS))
 
     def run_under_way(self, instance: dg.DagsterInstance) -> dg.DagsterRun | None:
         """A run that is queued or running and reads this account."""
