@@ -51,6 +51,19 @@ def under_way(setup: Setup, job: str = "full_refresh", **options: Any) -> dg.Dag
     )
 
 
+def said(setup: Setup, run: dg.DagsterRun, *, ago: timedelta) -> None:
+    """Let a run have logged something."""
+    setup.instance.handle_new_event(
+        dg.EventLogEntry(
+            error_info=None,
+            level="info",
+            user_message="contacts: 7500 rows",
+            run_id=run.run_id,
+            timestamp=(datetime.now(UTC) - ago).timestamp(),
+        )
+    )
+
+
 class TestFirstSync:
     def test_it_starts_the_first_full_sync_and_no_second(self, setup: Setup) -> None:
         requests, _, _ = evaluate(setup, "first_sync")
@@ -239,6 +252,28 @@ class TestSchedules:
         under_way(setup, "activecampaign__full_refresh")
         assert not tick(setup, "incremental_sync").run_requests
         assert tick(setup, "full_refresh").run_requests
+
+    @pytest.mark.parametrize("job", ["incremental_sync", "full_refresh"])
+    def test_a_run_that_has_said_nothing_for_an_hour_has_failed_and_holds_up_nothing(
+        self, setup: Setup, job: str
+    ) -> None:
+        lost = under_way(setup)
+        said(setup, lost, ago=timedelta(minutes=90))
+        assert tick(setup, job).run_requests
+        run = setup.instance.get_run_by_id(lost.run_id)
+        assert run
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        last = setup.instance.all_logs(lost.run_id)[-1].dagster_event
+        assert last
+        assert str(last.message).startswith("The run has said nothing for an hour")
+
+    def test_one_that_waits_for_it_does_not_hide_it(self, setup: Setup) -> None:
+        lost, alive = under_way(setup), under_way(setup)
+        said(setup, lost, ago=timedelta(minutes=90))
+        said(setup, alive, ago=timedelta(minutes=5))
+        assert f"The run {alive.run_id[:8]}" in str(tick(setup, "incremental_sync").skip_message)
+        under_way_now = setup.account.runs_under_way(setup.instance)
+        assert [run.run_id for run in under_way_now] == [alive.run_id]
 
     @pytest.mark.parametrize(
         ("variable", "wrong", "said"),
