@@ -44,6 +44,10 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
             "shop__incremental_sync": "Reads what changed in the account 'shop' since",
         }.items():
             assert str(setup.definitions.resolve_job_def(job).description).startswith(covers)
+            one_fails = "Where one account cannot be read, the others are landed"
+            assert (one_fails in str(setup.definitions.resolve_job_def(job).description)) == (
+                job == "full_refresh"
+            )
         setup.run("full_refresh")
         assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
         assert setup.query("select count(*) from activecampaign.shop_contacts") == [(30,)]
