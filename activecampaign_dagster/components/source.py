@@ -17,6 +17,7 @@ from activecampaign_dagster.components.mistakes import (
     parsed,
     resolved,
 )
+from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
 from activecampaign_dagster.components.settings import Settings
 from activecampaign_dagster.orchestration.account import Account
@@ -67,8 +68,13 @@ class ActiveCampaignSource(dg.Component, Settings):
         attributes_, unresolved = resolved(written, resolution)
         component, mistakes = parsed(cls, attributes_)
         empty = {mistake.path for mistake in unresolved}
-        component._mistakes = [*unresolved, *(m for m in mistakes if m.path not in empty)]
-        component._place = Place(resolution.source_position_tree)
+        tree = resolution.source_position_tree
+        component._mistakes = [
+            *repeats(tree),
+            *unresolved,
+            *(m for m in mistakes if m.path not in empty),
+        ]
+        component._place = Place(tree)
         return component
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -89,12 +89,13 @@ class Account:
         """Whether a run reads this account."""
         if run.asset_selection:
             return any(key.path[0] == self.name for key in run.asset_selection)
-        return run.job_name in (*JOBS.values(), *map(self.job, JOBS))
+        # another project's job may have the name, but not the tag
+        return MODE_TAG in run.tags and run.job_name in (*JOBS.values(), *map(self.job, JOBS))
 
-    def run_under_way(self, instance: dg.DagsterInstance) -> dg.DagsterRun | None:
-        """A run that is queued or running and reads this account."""
+    def runs_under_way(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+        """The runs that are queued or running and read this account."""
         runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=_RECENT)
-        return next(filter(self.is_read_by, runs), None)
+        return list(filter(self.is_read_by, runs))
 
     def last_run(self, instance: dg.DagsterInstance) -> dg.RunRecord | None:
         """The run that read this account last and has ended."""

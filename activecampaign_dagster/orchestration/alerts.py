@@ -28,6 +28,8 @@ def failure_sensor(account: Account, alerts: Alerts) -> dg.SensorDefinition:
 
     @dg.run_failure_sensor(
         name=f"{account.name}__alerts",
+        # to Dagster, runs that a command line has started belong to no code location
+        monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Sends a message about failed runs to the URLs in {alerts.urls_variable}.",
     )
@@ -35,7 +37,8 @@ def failure_sensor(account: Account, alerts: Alerts) -> dg.SensorDefinition:
         run = context.dagster_run
         if not account.is_read_by(run):
             return dg.SkipReason(f"The run does not read the account {account.name}.")
-        if run.tags.get("dagster/will_retry") == "true":
+        # Dagster says so of runs from a command line too, and then cannot
+        if run.tags.get("dagster/will_retry") == "true" and run.remote_job_origin:
             return dg.SkipReason("Dagster runs it again.")
         urls = os.environ.get(alerts.urls_variable, "").split()
         if not urls:

@@ -22,6 +22,9 @@ _REST = {
     "transient": timedelta(minutes=10),
     "request": timedelta(0),
 }
+# A run says something every ten seconds while it reads, with each model that dbt builds, and every
+# few minutes while it waits for others that read the account.
+_SILENCE = timedelta(hours=1)
 
 
 def not_set_up(account: Account) -> str | None:
@@ -40,8 +43,8 @@ def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
     """Why nothing should begin by itself at this moment; None if it may."""
     if reason := not_set_up(account):
         return reason
-    if run := account.run_under_way(instance):
-        return f"The run {run.run_id[:8]} ({run.job_name}) reads the account already."
+    if reason := under_way(account, instance):
+        return reason
     last = account.last_run(instance)
     if last and last.dagster_run.status is dg.DagsterRunStatus.FAILURE and last.end_time:
         kind = last.dagster_run.tags.get(FAILURE_TAG, "transient")
@@ -61,9 +64,39 @@ def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> 
     """
     if reason := not_set_up(account):
         return reason
-    if mode != "full" and (run := account.run_under_way(context.instance)):
-        return f"The run {run.run_id[:8]} ({run.job_name}) reads the account already."
+    # asked of full ones too, as one would wait for a run whose process is gone
+    reason = under_way(account, context.instance)
+    if mode != "full" and reason:
+        return reason
     return _still_refused(account, context.instance)
+
+
+def under_way(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Which run is queued or reads the account; None if there is none.
+
+    One that has been silent for long is marked as failed: Dagster does not notice when a process
+    is gone that a command line had started, or that went down together with Dagster.
+    """
+    alive = []
+    for run in account.runs_under_way(instance):
+        if not _is_silent(run, instance):
+            alive.append(f"The run {run.run_id[:8]} ({run.job_name}) reads the account already.")
+            continue
+        instance.report_run_failed(
+            run,
+            "The run has said nothing for an hour: its process must be gone. What it had read is "
+            "kept, and the next run goes on there.",
+        )
+    return alive[0] if alive else None
+
+
+def _is_silent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether a started run has said nothing for long; those in the queue have nothing to say."""
+    if run.status is not dg.DagsterRunStatus.STARTED:
+        return False
+    records = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    long_ago = (datetime.now(UTC) - _SILENCE).timestamp()
+    return any(record.timestamp < long_ago for record in records)
 
 
 def _still_refused(account: Account, instance: dg.DagsterInstance) -> str | None:

@@ -50,7 +50,7 @@ def failure(
     if isinstance(error, PartitionError):
         kind = "request"
     if not permanent and context.op_execution_context.retry_number < _RETRIES:
-        context.log.warning("%s The sync begins again soon.", error)
+        context.log.warning("%s\nThe sync begins again soon.", error)
         return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))
     tags = {FAILURE_TAG: kind}
     if permanent:

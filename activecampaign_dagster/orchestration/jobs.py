@@ -22,6 +22,11 @@ _DESCRIPTIONS = {
     "incremental": "Reads what changed in {} since the last sync, then builds the dbt models.",
     "full": "Reads all of {}, which also finds deletions, then builds the dbt models.",
 }
+# as Dagster skips what depends on a failed step
+_IF_ONE_FAILS = (
+    " Where one account cannot be read, the others are landed, and the models are built by the "
+    "next run of another account's own job."
+)
 
 
 def account_job(account: Account, mode: str) -> UnresolvedAssetJobDefinition:
@@ -41,7 +46,8 @@ def common_job(mode: str, accounts: Sequence[Account]) -> UnresolvedAssetJobDefi
     """
     executor = dg.multiprocess_executor if len(accounts) > 1 else dg.in_process_executor
     names = ", ".join(account.name for account in accounts)
-    job = _job(JOBS[mode], mode, all_streams(), f"every account ({names})", executor)
+    more = _IF_ONE_FAILS if len(accounts) > 1 else ""
+    job = _job(JOBS[mode], mode, all_streams(), f"every account ({names})", executor, more)
     if len({account.partitions for account in accounts}) > 1:
         return _MixedJob(**as_dict(job))
     return job
@@ -53,6 +59,7 @@ def _job(
     selection: dg.AssetSelection,
     covers: str,
     executor: dg.ExecutorDefinition,
+    more: str = "",
 ) -> UnresolvedAssetJobDefinition:
     models = selection.downstream()
     seeds = models.upstream() - all_streams()
@@ -61,7 +68,7 @@ def _job(
         selection=selection | models | seeds,
         executor_def=executor,
         tags={MODE_TAG: mode},
-        description=_DESCRIPTIONS[mode].format(covers),
+        description=_DESCRIPTIONS[mode].format(covers) + more,
     )
 
 

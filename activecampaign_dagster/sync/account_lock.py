@@ -23,6 +23,7 @@ from activecampaign_dagster.api.address import account_label, is_loopback
 from activecampaign_dagster.sync.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
+_REMINDER = 300.0  # seconds after which one that waits says so again: a silent run seems dead
 
 
 @contextmanager
@@ -69,11 +70,13 @@ def staging_lock(root: Path, log: logging.Logger) -> Iterator[None]:
 @contextmanager
 def _held(path: Path, log: logging.Logger, which: str) -> Iterator[None]:
     lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        log.info("Waiting for another process on this machine %s.", which)
-        lock.acquire(poll_interval=0.2)
+    patience = 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience, poll_interval=0.2)
+        except filelock.Timeout:
+            log.info("Waiting for another process on this machine %s.", which)
+            patience = _REMINDER
     try:
         yield
     finally:

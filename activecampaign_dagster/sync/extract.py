@@ -79,7 +79,7 @@ class Extraction:
     def run(self) -> None:
         """Read to the end, from where an earlier process stopped. Raises the errors of `api`."""
         resumed = self._staging.resumed
-        if resumed:
+        if resumed and self.progress.rows:
             self._log.info("%s: going on after %s rows", self.read.name, self.progress.rows)
         walk = _walk_for(self.read, self._staging.walk, self.note)
         self._walk(walk, walk.state)

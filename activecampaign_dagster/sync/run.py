@@ -66,10 +66,20 @@ class SyncError(Exception):
     def __init__(self, failures: Mapping[str, Exception]) -> None:
         self.failures = dict(failures)
         self.is_permanent = all(isinstance(e, PermanentError) for e in failures.values())
-        names: dict[str, list[str]] = {}
+        alike: dict[str, list[str]] = {}
         for name, error in failures.items():
-            names.setdefault(str(error), []).append(name)
-        super().__init__("; ".join(f"{', '.join(ns)}: {text}" for text, ns in names.items()))
+            alike.setdefault(_reason(error), []).append(name)
+        super().__init__("\n".join(self._line(*each) for each in alike.items()))
+
+    def _line(self, reason: str, names: list[str]) -> str:
+        texts = {str(self.failures[name]) for name in names}
+        return f"{', '.join(names)}: {texts.pop() if len(texts) == 1 else reason}"
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, the same for all streams that it happened to: an outage is one line."""
+    path = getattr(error, "path", None)
+    return str(error).replace(f"GET {path} on ", "GET … on ") if path else str(error)
 
 
 def sync(

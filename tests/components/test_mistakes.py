@@ -124,6 +124,46 @@ def test_a_mistake_is_told_with_its_place_and_the_remedy(
     assert said in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "setting", "first", "line"),
+    [
+        ("timezone: UTC\nname: shop\ntimezone: Europe/Berlin", "timezone", 3, 5),
+        ("trigger:\n  every: 1 hour\n  every: 1 day", "trigger.every", 4, 5),
+        ("streams:\n- name: users\n- name: deals\n  name: contacts", "streams.1.name", 5, 6),
+    ],
+)
+def test_a_setting_that_is_written_twice_is_a_mistake_with_both_lines(
+    tmp_path: Path, attributes: str, setting: str, first: int, line: int
+) -> None:
+    assert told(tmp_path, shop=attributes) == [
+        f"shop/defs.yaml:{line}: {setting}: is written twice, first on line {first}: leave one of "
+        "them out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"),
+    [
+        (
+            f"type: {TYPE}\nattributes: {{name: a}}\nattributes: {{name: b}}\n",
+            ":3: attributes: is written twice, first on line 2: leave",
+        ),
+        (
+            f"type: {TYPE}\nattributes: {{name: a}}\n---\n"
+            f"type: {TYPE}\nattributes:\n  table_prefix: b_\n  name: b\n  name: c\n",
+            ":8: name: is written twice, first on line 7: leave",
+        ),
+    ],
+)
+def test_what_is_written_twice_is_found_in_every_part_of_a_file(
+    tmp_path: Path, whole: str, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, {"shop": whole})
+    (line,) = str(raised.value).splitlines()[1:]
+    assert said in line
+
+
 def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> None:
     (line,) = told(tmp_path, shop="name: [shop")
     assert line.startswith("shop/defs.yaml:")

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.orchestration.account import MODE_TAG
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.orchestration.setup import QUICK, Setup, environment, failure, small
 
@@ -43,6 +44,10 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
             "shop__incremental_sync": "Reads what changed in the account 'shop' since",
         }.items():
             assert str(setup.definitions.resolve_job_def(job).description).startswith(covers)
+            one_fails = "Where one account cannot be read, the others are landed"
+            assert (one_fails in str(setup.definitions.resolve_job_def(job).description)) == (
+                job == "full_refresh"
+            )
         setup.run("full_refresh")
         assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
         assert setup.query("select count(*) from activecampaign.shop_contacts") == [(30,)]
@@ -74,9 +79,12 @@ def test_an_account_whose_run_is_under_way_does_not_hold_up_the_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shop = ActiveCampaignSource.model_validate({"name": "shop", "table_prefix": "shop_"}).account()
-    run = dg.DagsterRun(job_name="activecampaign__full_refresh")
+    tags = {MODE_TAG: "full"}
+    run = dg.DagsterRun(job_name="activecampaign__full_refresh", tags=tags)
     assert not shop.is_read_by(run)
-    assert shop.is_read_by(dg.DagsterRun(job_name="full_refresh"))
+    assert shop.is_read_by(dg.DagsterRun(job_name="full_refresh", tags=tags))
+    # another project's
+    assert not shop.is_read_by(dg.DagsterRun(job_name="full_refresh"))
     assert shop.is_read_by(
         dg.DagsterRun(job_name="__ASSET_JOB", asset_selection=frozenset({shop.key("deals")}))
     )

@@ -182,6 +182,26 @@ def test_every_check_says_what_it_makes_sure_of(ran):
     assert any("No row lacks a part of the key" in each and "deal_id" in each for each in said)
 
 
+@pytest.mark.slow
+def test_where_one_account_of_several_fails_the_other_ones_job_builds_the_models(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster skips what comes after a failed step, in the jobs over all accounts that is dbt."""
+    definitions = ran[0]
+    monkeypatch.setenv("SHOP_API_KEY", "wrong")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def built(job: str) -> set[str]:
+            result = definitions.resolve_job_def(job).execute_in_process(
+                instance=instance, raise_on_error=False
+            )
+            events = result.get_asset_materialization_events()
+            return {event.asset_key.path[0] for event in events if event.asset_key}
+
+        assert built("incremental_sync") == {"activecampaign"}
+        assert built("activecampaign__incremental_sync") >= {"activecampaign", "marts"}
+
+
 def test_a_union_by_name_is_followed_by_name():
     """Also where a column is in one table only, and where the tables' columns differ in order."""
     tables = {

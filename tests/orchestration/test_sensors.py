@@ -11,8 +11,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.test_utils import create_run_for_test
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from activecampaign_dagster.orchestration.account import MODE_TAG, Account
 from activecampaign_dagster.orchestration.alerts import AlertError, send
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.sandbox import faults
@@ -30,13 +37,33 @@ def evaluate(
         instance=setup.instance,
         cursor=cursor,
         repository_def=setup.definitions.get_repository_def(),
+        repository_name="__repository__",  # as the daemon calls it
     )
     data = sensor.evaluate_tick(context)
     return list(data.run_requests or []), data.skip_message or "", data.cursor
 
 
-def under_way(setup: Setup, job: str = "full_refresh") -> None:
-    create_run_for_test(setup.instance, job_name=job, status=dg.DagsterRunStatus.STARTED)
+def under_way(setup: Setup, job: str = "full_refresh", **options: Any) -> dg.DagsterRun:
+    return create_run_for_test(
+        setup.instance,
+        job_name=job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags={MODE_TAG: "full"},
+        **options,
+    )
+
+
+def said(setup: Setup, run: dg.DagsterRun, *, ago: timedelta) -> None:
+    """Let a run have logged something."""
+    setup.instance.handle_new_event(
+        dg.EventLogEntry(
+            error_info=None,
+            level="info",
+            user_message="contacts: 7500 rows",
+            run_id=run.run_id,
+            timestamp=(datetime.now(UTC) - ago).timestamp(),
+        )
+    )
 
 
 class TestFirstSync:
@@ -228,6 +255,28 @@ class TestSchedules:
         assert not tick(setup, "incremental_sync").run_requests
         assert tick(setup, "full_refresh").run_requests
 
+    @pytest.mark.parametrize("job", ["incremental_sync", "full_refresh"])
+    def test_a_run_that_has_said_nothing_for_an_hour_has_failed_and_holds_up_nothing(
+        self, setup: Setup, job: str
+    ) -> None:
+        lost = under_way(setup)
+        said(setup, lost, ago=timedelta(minutes=90))
+        assert tick(setup, job).run_requests
+        run = setup.instance.get_run_by_id(lost.run_id)
+        assert run
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        last = setup.instance.all_logs(lost.run_id)[-1].dagster_event
+        assert last
+        assert str(last.message).startswith("The run has said nothing for an hour")
+
+    def test_one_that_waits_for_it_does_not_hide_it(self, setup: Setup) -> None:
+        lost, alive = under_way(setup), under_way(setup)
+        said(setup, lost, ago=timedelta(minutes=90))
+        said(setup, alive, ago=timedelta(minutes=5))
+        assert f"The run {alive.run_id[:8]}" in str(tick(setup, "incremental_sync").skip_message)
+        under_way_now = setup.account.runs_under_way(setup.instance)
+        assert [run.run_id for run in under_way_now] == [alive.run_id]
+
     @pytest.mark.parametrize(
         ("variable", "wrong", "said"),
         [
@@ -286,47 +335,71 @@ class TestSchedules:
         assert quick.execution_timezone == "Europe/Berlin"
 
 
+def _origin(job: str) -> RemoteJobOrigin:
+    """Where a job comes from that Dagster launches."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        loadable_target_origin=LoadableTargetOrigin(module_name="activecampaign_dagster"),
+        location_name="activecampaign_dagster",
+    )
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
+
+
 class TestAlerts:
     @pytest.fixture
-    def alerting(self, make: Callable[..., Setup]) -> Setup:
+    def alerting(self, make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch) -> Setup:
+        monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:9/a json://127.0.0.1:9/b")
         return make(
             alerts={"urls_variable": "ALERT_URLS", "ui_url": "https://dagster.example.com/"}
         )
 
-    @staticmethod
-    def tell(setup: Setup, result: dg.ExecuteInProcessResult) -> None:
-        sensor = setup.definitions.resolve_sensor_def("activecampaign__alerts")
-        run = setup.instance.get_run_by_id(result.run_id)
-        assert run
-        failure = next(e for e in result.all_events if e.is_run_failure)
-        context = dg.build_run_status_sensor_context(
-            sensor_name=sensor.name,
-            dagster_event=failure,
-            dagster_instance=setup.instance,
-            dagster_run=run,
-        ).for_run_failure()
-        sensor(context)
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str, str]]:
+        """What has been sent: (urls, title, body)."""
+        messages: list[tuple[list[str], str, str]] = []
+        monkeypatch.setattr(
+            "activecampaign_dagster.orchestration.alerts.send",
+            lambda *args: messages.append(args),
+        )
+        return messages
 
-    def test_a_message_names_stream_error_remedy_and_run(
+    def test_a_message_names_stream_error_remedy_and_run_wherever_that_was_started(
         self,
         alerting: Setup,
-        sandbox: Sandbox,
+        sent: list[tuple[list[str], str, str]],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        sent: list[tuple[list[str], str, str]] = []
-        monkeypatch.setattr(
-            "activecampaign_dagster.orchestration.alerts.send", lambda *args: sent.append(args)
-        )
-        monkeypatch.setenv("ALERT_URLS", "json://127.0.0.1:9/a json://127.0.0.1:9/b")
+        _, _, cursor = evaluate(alerting, "alerts")
         monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", "wrong")
-        result = alerting.run(fails=True)
-        self.tell(alerting, result)
+        result = alerting.run(fails=True)  # as from a command line
+        evaluate(alerting, "alerts", cursor)
         [(urls, title, body)] = sent
         assert len(urls) == 2
         assert title == "ActiveCampaign sync failed: activecampaign, full_refresh"
         assert "The API key is not accepted by this account" in body
         assert "until somebody acts on it" in body
         assert f"https://dagster.example.com/runs/{result.run_id}" in body
+
+    @pytest.mark.parametrize("launched", [True, False])
+    def test_a_crash_is_told_unless_dagster_runs_it_again(
+        self, alerting: Setup, sent: list[tuple[list[str], str, str]], launched: bool
+    ) -> None:
+        """Which it believes of every run, and can only do with those it has launched."""
+        _, _, cursor = evaluate(alerting, "alerts")
+        job = "activecampaign__full_refresh"
+        run = under_way(alerting, job, remote_job_origin=_origin(job) if launched else None)
+        alerting.instance.add_run_tags(run.run_id, {"dagster/will_retry": "true"})
+        alerting.instance.report_run_failed(run)
+        evaluate(alerting, "alerts", cursor)
+        assert len(sent) == (0 if launched else 1)
+
+    def test_another_projects_job_of_the_same_name_is_not_told(
+        self, alerting: Setup, sent: list[tuple[list[str], str, str]]
+    ) -> None:
+        _, _, cursor = evaluate(alerting, "alerts")
+        run = create_run_for_test(alerting.instance, job_name="full_refresh")
+        alerting.instance.report_run_failed(run)
+        evaluate(alerting, "alerts", cursor)
+        assert not sent
 
     @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # in Apprise, on Python 3.11
     def test_an_alert_that_cannot_be_sent_names_no_secret(self) -> None:

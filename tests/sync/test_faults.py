@@ -252,6 +252,37 @@ def test_a_failing_stream_does_not_stop_the_others(
     assert ("deals",) not in warehouse.query(known)
 
 
+def test_an_outage_is_told_once_and_what_differs_from_it_on_a_line_of_its_own(
+    tmp_path: Path,
+) -> None:
+    outage = [always(error(503), path) for path in ("users", "campaigns")]
+    with (
+        serving(faults=[*outage, always(error(422), "deals")]) as sandbox,
+        pytest.raises(SyncError) as caught,
+    ):
+        Warehouse(tmp_path / "a.duckdb").sync(sandbox, streams=["campaigns", "deals", "users"])
+    lines = sorted(str(caught.value).splitlines())
+    assert len(lines) == 2
+    host = sandbox.url.removeprefix("http://")
+    assert lines[0].partition(": ")[0] in {"campaigns, users", "users, campaigns"}
+    assert f": GET … on {host} failed (503" in lines[0]
+    assert lines[1].startswith(f"deals: GET deals on {host} refused the request (422")
+
+
+def test_a_read_of_which_nothing_had_come_does_not_say_that_it_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    warehouse = Warehouse(tmp_path / "a.duckdb")
+    with serving(faults=[always(error(503), "contacts")]) as sandbox:
+        with pytest.raises(SyncError):
+            warehouse.sync(sandbox, streams=["contacts"])
+        sandbox.faults.clear()
+        warehouse.sync(sandbox, streams=["contacts"])
+    assert "contacts: " in caplog.text
+    assert "going on" not in caplog.text
+
+
 @pytest.mark.usefixtures("synced")
 def test_contacts_land_even_if_the_custom_fields_cannot_be_read(warehouse: Warehouse) -> None:
     with serving() as sandbox:

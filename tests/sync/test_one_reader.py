@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.account_lock import account_lock
+from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 
@@ -103,6 +104,28 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
         assert "the same database" in caplog.text
         for name in STREAMS:
             assert differences(sandbox.account, warehouse.live(name), name) == []
+
+
+def test_one_that_waits_says_so_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("activecampaign_dagster.sync.account_lock._REMINDER", 0.05)
+    caplog.set_level(logging.INFO)
+    log = logging.getLogger("sync")
+
+    def wait() -> None:
+        with staging_lock(tmp_path, log):
+            pass
+
+    waiting = threading.Thread(target=wait)
+    with staging_lock(tmp_path, log):
+        waiting.start()
+        deadline = time.monotonic() + 10
+        while caplog.text.count("Waiting for another process") < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_a_user_without_a_name_can_sync(

@@ -1,0 +1,41 @@
+"""Settings that a file holds twice: YAML takes the later one and says nothing."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import yaml  # type: ignore[import-untyped]
+from dagster_shared.yaml_utils.source_position import SourcePositionTree
+
+from activecampaign_dagster.components.mistakes import Mistake, Path
+
+
+def repeats(tree: SourcePositionTree | None) -> list[Mistake]:
+    """The attributes that are written twice in the file, or its part, that `tree` describes."""
+    file = pathlib.Path(tree.position.filename) if tree else None
+    if tree is None or file is None or not file.is_file():
+        return []
+    parts = yaml.compose_all(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+    return [
+        Mistake(path[1:], f"is written twice, first on line {line}: leave one of them out")
+        for part in parts
+        if part and part.start_mark.line + 1 == tree.position.start.line
+        for path, line in _repeats(part)
+        if path[0] == "attributes"
+    ]
+
+
+def _repeats(node: yaml.Node, path: Path = ()) -> Iterator[tuple[Path, int]]:
+    """(path, line where it stood first) of each key that comes again in its mapping."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, entry in enumerate(node.value):
+            yield from _repeats(entry, (*path, index))
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name in lines:
+                yield (*path, name), lines[name]
+            lines.setdefault(name, key.start_mark.line + 1)
+            yield from _repeats(value, (*path, name))
