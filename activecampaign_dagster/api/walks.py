@@ -27,6 +27,7 @@ from activecampaign_dagster.api.errors import LoopError
 
 _ID_DIGITS = 18  # any such number is a BIGINT
 State = dict[str, Any]  # JSON
+_REMEMBERED = 20  # pages
 _PATIENCE = 50  # requests without a new record before a walk is called a loop
 
 
@@ -95,17 +96,16 @@ def keys(page: Page) -> list[str]:
 class Seen:
     """The records of the pages read last: enough to tell whether a page joins on to them."""
 
-    def __init__(self, keys: Iterable[str] = (), *, pages: int = 20) -> None:
+    def __init__(self, keys: Iterable[str] = ()) -> None:
         self._pages: deque[list[str]] = deque([list(keys)])
         self._count = Counter(self._pages[0])
-        self._most = pages
 
     def add(self, keys: list[str]) -> bool:
         """Remember a page; returns whether any of it was new."""
         new = not all(key in self._count for key in keys)
         self._pages.append(keys)
         self._count.update(keys)
-        if len(self._pages) > self._most:
+        if len(self._pages) > _REMEMBERED:
             self._count -= Counter(self._pages.popleft())
         return new
 

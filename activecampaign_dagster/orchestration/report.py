@@ -70,7 +70,7 @@ class Report:
 
     def _covered(self, outcome: Outcome) -> Sequence[str]:
         """The partitions to mark: those not marked yet that were covered, and the running one."""
-        covered = keys_between(self.account.partitions, outcome.since, self.request.at)
+        covered = keys_between(self.account.partitions, outcome.read.since, self.request.at)
         key = self.account.key(outcome.target.name)
         marked = self.context.instance.get_materialized_partitions(key)
         return [key for key in covered if key not in marked or key == covered[-1]]
@@ -78,7 +78,7 @@ class Report:
     def checks(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks on all streams that landed, once no more will."""
         for outcome in self.landed:
-            yield from self._checked(outcome.target, is_full=outcome.is_full)
+            yield from self._checked(outcome.target, is_full=outcome.read.is_full)
 
     def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks that a run is asked for without their streams."""
@@ -149,8 +149,7 @@ def _rows_per_partition(
 
 
 def _metadata(outcome: Outcome) -> dict[str, Any]:
-    landed, target = outcome.landed, outcome.target
-    kind = "full" if outcome.is_full else "window" if outcome.until else "incremental"
+    landed, target, read = outcome.landed, outcome.target, outcome.read
     metadata: dict[str, Any] = {
         "dagster/row_count": landed.live_rows + landed.deleted_rows,
         "dagster/table_name": f"{SCHEMA}.{target.table}",
@@ -162,16 +161,16 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         "deleted": landed.deleted,
         "rejected_values": landed.rejected,
         "rows_read": outcome.rows_read,
-        "read": kind,
+        "read": str(read.mode),
         "pages": outcome.pages,
         "requests": outcome.requests,
         "duration_seconds": round(outcome.seconds, 3),
         "resumed": outcome.resumed,
     }
-    if outcome.since:
-        metadata["window_start"] = dg.MetadataValue.timestamp(outcome.since)
-    if outcome.until:
-        metadata["window_end"] = dg.MetadataValue.timestamp(outcome.until)
+    if read.since:
+        metadata["window_start"] = dg.MetadataValue.timestamp(read.since)
+    if read.until:
+        metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
     if target.stream.stub_flag:
         metadata["stubs"] = outcome.stubs
     if landed.new_columns:

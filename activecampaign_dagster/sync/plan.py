@@ -50,9 +50,16 @@ class Read:
         return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields} {keeps}"
 
     @property
+    def mode(self) -> Mode:
+        """What it reads of its stream, which is all of it where the run's mode does not apply."""
+        if self.until:
+            return Mode.WINDOW
+        return Mode.INCREMENTAL if self.since else Mode.FULL
+
+    @property
     def is_full(self) -> bool:
         """Whether it returns every record of the account, so that absence means deletion."""
-        return self.since is None and self.until is None
+        return self.mode is Mode.FULL
 
     @property
     def filters(self) -> Params:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -44,10 +43,8 @@ class Outcome:
     """What a sync did for one stream. requests and seconds are those of the read that fed it."""
 
     target: Target
+    read: Read
     landed: Landed
-    is_full: bool
-    since: datetime | None
-    until: datetime | None
     rows_read: int
     stubs: int
     pages: int
@@ -193,10 +190,9 @@ class _Run:
 
     def _extract(self, read: Read) -> _Complete:
         began = time.monotonic()
-        mode = "window" if read.until else "incremental" if read.since else "full"
         is_fields = read.stream.name == "custom_fields"
         staged = Staging(
-            self._staging / read.name / mode,
+            self._staging / read.name / read.mode,
             f"{self._client.base_url} {read.fingerprint}",
             self._request.at,
             resumable=read.stream.replication_key is not None,
@@ -275,10 +271,8 @@ class _Run:
         return [
             Outcome(
                 target=target,
+                read=read,
                 landed=counts,
-                is_full=read.is_full,
-                since=read.since,
-                until=read.until,
                 rows_read=progress.rows,
                 stubs=progress.stubs if target is read.main else 0,
                 pages=progress.pages,

@@ -141,7 +141,7 @@ def test_an_account_that_always_says_it_has_more_is_not_read_from_the_start_for_
         sandbox.faults.append(always(faults.total("1000"), "contacts"))
         syncs = [Mode.FULL, Mode.INCREMENTAL, Mode.INCREMENTAL]
         done = [warehouse.sync(sandbox, mode, streams=["contacts"])["contacts"] for mode in syncs]
-        assert [outcome.is_full for outcome in done] == [True, True, False]
+        assert [outcome.read.is_full for outcome in done] == [True, True, False]
         assert [len(outcome.notes) for outcome in done] == [1, 1, 0]
         assert_right(sandbox, warehouse, "contacts")
 
