@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import yaml  # type: ignore[import-untyped]
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 
-from activecampaign_dagster.components.mistakes import Mistake, Path
+from activecampaign_dagster.components.mistakes import KeyPath, Mistake
 
 
 def repeats(tree: SourcePositionTree | None) -> list[Mistake]:
@@ -26,7 +26,7 @@ def repeats(tree: SourcePositionTree | None) -> list[Mistake]:
     ]
 
 
-def _repeats(node: yaml.Node, path: Path = ()) -> Iterator[tuple[Path, int]]:
+def _repeats(node: yaml.Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, int]]:
     """(path, line where it stood first) of each key that comes again in its mapping."""
     if isinstance(node, yaml.SequenceNode):
         for index, entry in enumerate(node.value):

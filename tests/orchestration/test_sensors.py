@@ -19,7 +19,7 @@ from dagster._core.remote_origin import (
 from dagster._core.test_utils import create_run_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from activecampaign_dagster.orchestration.account import MODE_TAG, Account
+from activecampaign_dagster.orchestration.account import MODE_TAG
 from activecampaign_dagster.orchestration.alerts import AlertError, send
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.sandbox import faults
