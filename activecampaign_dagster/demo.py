@@ -42,6 +42,8 @@ def main() -> None:
     if options.ui:
         _check_port(parser, options.port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # what a shell starts in the background ignores it, and dagster then ignores SIGTERM, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with _alone(parser):
             _begin_anew()

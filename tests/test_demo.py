@@ -94,8 +94,9 @@ def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -
     demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "60"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
+    in_the_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # as shells start it there
     ui = subprocess.Popen(
-        [*demo, "--ui", "--port", port],
+        [*in_the_background, *demo, "--ui", "--port", port],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
