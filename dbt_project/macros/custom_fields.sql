@@ -50,13 +50,7 @@
             {%- if name in taken or name in reserved -%}
                 {%- set name = name ~ "_field" -%}
             {%- endif -%}
-            {#- what the id makes unique may be another field's name, too -#}
-            {%- set free = namespace(name=name) -%}
-            {%- for _ in found.rows
-                if free.name in taken or (account, free.name) in named -%}
-                {%- set free.name = free.name ~ "_" ~ id -%}
-            {%- endfor -%}
-            {%- set name = free.name -%}
+            {%- set name = unused_name(name, id, account, taken, named) -%}
             {%- do named.update({(account, name): id}) -%}
             {%- set type = custom_field_types().get(field_type, "VARCHAR") -%}
             {%- set column = columns.setdefault(
@@ -70,6 +64,14 @@
     {%- endif -%}
     {{ return(columns.values() | list) }}
 {% endmacro %}
+
+{% macro unused_name(name, id, account, taken, named) -%}
+    {%- if name in taken or (account, name) in named -%}
+        {#- what the id makes unique may be another field's name, too -#}
+        {{ return(unused_name(name ~ "_" ~ id, id, account, taken, named)) }}
+    {%- endif -%}
+    {{ return(name) }}
+{%- endmacro %}
 
 {% macro typed_custom_field(column) -%}
     {%- set value -%}
