@@ -16,7 +16,7 @@ from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
 from activecampaign_dagster.sync.plan import Read
 from activecampaign_dagster.sync.progress import SideLoads
-from activecampaign_dagster.sync.source import Target
+from activecampaign_dagster.sync.source import Mode, Target
 from activecampaign_dagster.sync.stage import Staging
 
 _REPORT_SECONDS = 10.0
@@ -100,12 +100,8 @@ class Extraction:
         It may also be a record that was deleted meanwhile, or a total that counts others, too: so
         one more reading is all the total is trusted with.
         """
-        return self._moves_on and len(self._came) < (self._announced or 0)
-
-    @property
-    def _moves_on(self) -> bool:
-        """Whether the read goes on from a watermark and moves it."""
-        return self.read.since is not None and self.read.until is None
+        is_incremental = self.read.mode is Mode.INCREMENTAL
+        return is_incremental and len(self._came) < (self._announced or 0)
 
     def _read_again(self, read_: Read, state: Callable[[], State]) -> None:
         """Stage another reading behind the first; records that come twice are landed once."""
@@ -156,7 +152,7 @@ class Extraction:
             self._log.warning("%s: %s", self.read.name, text)
 
     def _take(self, page: Page) -> None:
-        if self._moves_on:
+        if self.read.mode is Mode.INCREMENTAL:
             self._came.update(record_id(record) or str(record) for record in page.records)
         if self.progress.pages == 0:
             self._announced = page.total
