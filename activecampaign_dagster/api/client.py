@@ -135,7 +135,6 @@ class Client:
         self._lock = threading.Lock()
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
         self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
-        self._is_known = False  # whether the host has ever answered
 
     def __enter__(self) -> Self:
         return self
@@ -220,7 +219,8 @@ class Client:
             content = b"".join(response.iter_content(_CHUNK))
         except (OSError, ValueError) as error:
             self._count(None)
-            raise _UnusableError(*why(error, known=self._is_known)) from error
+            answered = self.requests > self.statuses[None]
+            raise _UnusableError(*why(error, known=answered)) from error
         self._count(response.status_code)
         unusable = _classify(response, content)
         if unusable:
@@ -232,7 +232,6 @@ class Client:
     def _count(self, status: int | None) -> None:
         with self._lock:
             self.statuses[status] += 1
-            self._is_known = self._is_known or status is not None
 
     def _error(self, path: str, unusable: _UnusableError, tries: int) -> ActiveCampaignError:
         """The typed error for an answer that retries did not mend."""
