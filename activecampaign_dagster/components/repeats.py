@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
@@ -13,8 +13,7 @@ from activecampaign_dagster.components.mistakes import KeyPath, Mistake
 
 def repeats(tree: SourcePositionTree | None) -> list[Mistake]:
     """The attributes that are written twice in the file, or its part, that `tree` describes."""
-    file = pathlib.Path(tree.position.filename) if tree else None
-    if tree is None or file is None or not file.is_file():
+    if tree is None or not (file := Path(tree.position.filename)).is_file():
         return []
     parts = yaml.compose_all(file.read_text("utf-8"), Loader=yaml.SafeLoader)
     return [
