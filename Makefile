@@ -1,6 +1,8 @@
-# `make demo`, `make dev` and `make test` set up all they need; they take Python 3.11 or newer.
+# `make demo`, `make dev` and `make test` set up all they need; they take the first Python that suits.
 
-PYTHON ?= python3
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHONS := python3 python3.13 python3.12 python3.11
+PYTHON ?= $(firstword $(foreach python,$(PYTHONS),$(shell $(python) -c '$(SUITS)' 2>/dev/null && echo $(python))))
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -15,9 +17,10 @@ help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt dagster.yaml
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 was found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/
+	mkdir -p "$(DAGSTER_HOME)" && cp dagster.yaml "$(DAGSTER_HOME)/"
 	touch $@
 
 demo: $(READY) ## a made-up account, synced and modelled, with a summary on the terminal
@@ -28,9 +31,11 @@ dev: $(READY) ## the Dagster UI on the made-up account
 
 # of the made-up account, unless there is another
 docs: export ACTIVECAMPAIGN_DATABASE := $(or $(ACTIVECAMPAIGN_DATABASE),$(addprefix $(CURDIR)/,$(firstword $(wildcard data/activecampaign.duckdb data/demo.duckdb))))
+docs: DBT := --project-dir dbt_project --profiles-dir dbt_project
 docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080
 	@test -n "$$ACTIVECAMPAIGN_DATABASE" || { echo "There is no database in data/ yet: run make demo first, or set ACTIVECAMPAIGN_DATABASE."; exit 1; }
-	cd dbt_project && ../$(BIN)/dbt docs generate --profiles-dir . && ../$(BIN)/dbt docs serve --profiles-dir . --host 127.0.0.1 --no-browser
+	$(BIN)/dbt docs generate $(DBT)
+	$(BIN)/dbt docs serve $(DBT) --host 127.0.0.1 --no-browser
 
 test: $(READY) ## everything that CI runs: format, lint, types, tests
 	$(MAKE) lint

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -20,15 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from backports import zstd
 
 from activecampaign_dagster.api.walks import record_id
 from activecampaign_dagster.sync.progress import Progress
 from activecampaign_dagster.sync.warehouse import WarehouseError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000

@@ -61,7 +61,7 @@ MENDED = {
     "blank body": RAW(body=b" \n"),
     "two documents": faults.GLUED,
     "a list": RAW(body=b"[]"),
-    "too deep to read": RAW(body=b'{"users": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    "too deep to read": RAW(body=b'{"users": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     "HTML with 200": RAW(body=b"<html>hello</html>"),
     "broken gzip": Fault(headers=(("Content-Encoding", "gzip"),)),
     "not UTF-8": RAW(body=b'{"users": ["\xff\xfe"]}'),
