@@ -38,7 +38,7 @@ def label(root: Path) -> str:
 def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_ones_own(
     tmp_path: Path,
 ) -> None:
-    root, real = tmp_path / "project", tmp_path / "real.duckdb"
+    root, real = tmp_path / "Ana's é project", tmp_path / "real.duckdb"
     root.mkdir()
     for name in (*PROJECT, "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -74,6 +74,26 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     )
     assert "Renewals" in shown.stdout
     assert (root / "data" / "demo_report.html").stat().st_size > 1_000_000
+
+
+def test_make_takes_a_python_that_suits_or_says_that_there_is_none(tmp_path: Path) -> None:
+    command = [str(shutil.which("make")), f"VENV={tmp_path / 'venv'}", "demo"]
+
+    def make(*options: str) -> str:
+        return subprocess.run(
+            [*command, *options],
+            cwd=ROOT,
+            env={"PATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        ).stdout
+
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")  # as one that does not suit answers
+    (tmp_path / "python3").chmod(0o755)
+    assert "No Python from 3.11 to 3.13 was found" in make()
+    (tmp_path / "python3.12").symlink_to(sys.executable)
+    assert "python3.12 -m venv" in make("--dry-run")
 
 
 def test_the_code_location_is_called_the_same_however_dagster_is_started() -> None:
