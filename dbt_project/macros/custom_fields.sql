@@ -24,7 +24,23 @@
     coalesce({{ field_type }} in ('checkbox', 'listbox', 'multiselect'), false)
 {%- endmacro %}
 
-{% macro custom_field_columns(taken) %}
+{% macro fixed_columns() %}
+    {{
+        return(
+            [
+                "account",
+                "contact_id",
+                "email",
+                "filled_fields",
+                "is_deleted",
+                "row_version",
+            ]
+        )
+    }}
+{% endmacro %}
+
+{% macro custom_field_columns() %}
+    {%- set taken = fixed_columns() -%}
     {%- set columns = {} -%}
     {%- set fields = ref("stg_activecampaign__custom_fields") -%}
     {%- if execute and load_relation(fields) -%}
@@ -89,7 +105,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro outdated_columns(relation, columns, fixed) %}
+{% macro outdated_columns(relation, columns) %}
+    {%- set fixed = fixed_columns() -%}
     {%- set wanted = {} -%}
     {%- for column in columns -%}
         {%- do wanted.update({column.name: column.type}) -%}
@@ -105,11 +122,9 @@
     {{ return({"drop": outdated, "add": wanted.keys() | list}) }}
 {% endmacro %}
 
-{% macro drop_outdated_columns(fixed) %}
+{% macro drop_outdated_columns() %}
     {%- if is_incremental() -%}
-        {%- for name in outdated_columns(
-            this, custom_field_columns(fixed), fixed
-        ).drop %}
+        {%- for name in outdated_columns(this, custom_field_columns()).drop %}
             alter table {{ this }} drop column "{{ name }}";
         {%- endfor -%}
     {%- endif -%}

@@ -1,12 +1,4 @@
-{%- set fixed = [
-    "account",
-    "contact_id",
-    "email",
-    "filled_fields",
-    "is_deleted",
-    "row_version",
-] -%}
-{%- set columns = custom_field_columns(fixed) -%}
+{%- set columns = custom_field_columns() -%}
 
 {{
     config(
@@ -15,14 +7,14 @@
         unique_key=["account", "contact_id"],
         on_schema_change="sync_all_columns",
         contract={"enforced": false},
-        pre_hook="{{ drop_outdated_columns(['account', 'contact_id', 'email', 'filled_fields', 'is_deleted', 'row_version']) }}",
+        pre_hook="{{ drop_outdated_columns() }}",
         post_hook="{{ delete_vanished('contacts', ['account', 'contact_id']) }}",
     )
 }}
 
 {%- set is_partial = false -%}
 {%- if is_incremental() -%}
-    {%- set changes = outdated_columns(this, columns, fixed) -%}
+    {%- set changes = outdated_columns(this, columns) -%}
     {%- set is_partial = not changes.drop and not changes.add -%}
 {%- endif %}
 
