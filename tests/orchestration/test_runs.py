@@ -58,7 +58,7 @@ def test_partitions_are_marked_with_their_rows(refreshed: Ran) -> None:
     counts = rows_by_partition(setup, "contacts")
     stored = dict(
         setup.query(
-            "select strftime(date_trunc('month', udate), '%Y-%m-%d'), count(*) "
+            "select strftime(timezone('UTC', udate), '%Y-%m-01'), count(*) "
             f"from activecampaign.contacts where udate >= '{QUICK['start_date']}' group by all"
         )
     )
