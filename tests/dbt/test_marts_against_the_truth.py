@@ -5,11 +5,13 @@ Nothing here is shared with the SQL: records are read as the API sends them and 
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from statistics import fmean, median
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,7 +23,10 @@ STATUS = {"0": "open", "1": "won", "2": "lost"}
 DECIMALS = {"JPY": 0}
 DAY = timedelta(days=1)
 WITH_HIDDEN_PIPELINES = 4  # the seed of such an account
+SYNCED_AT = NOW + timedelta(minutes=5)
 HIDDEN_AT = NOW + DAY
+HIDDEN_PIPELINE, DELETED_PIPELINE = 4, 2
+CHICAGO = ZoneInfo("America/Chicago")
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +39,39 @@ def observed(request, accounts, make_observed) -> Observed:
     """An account for each seed, built once in whatever order the tests come."""
     if request.param not in accounts:
         made = accounts[request.param] = make_observed(request.param)
-        made.sync(at=NOW + timedelta(minutes=5))
+        add_what_is_rare(made.account)
+        made.sync(at=SYNCED_AT)
         made.dbt.build()
         if request.param == WITH_HIDDEN_PIPELINES:
             hide_pipelines(made)
     return accounts[request.param]
+
+
+def add_what_is_rare(account) -> None:
+    """What the made-up account lacks: mails that were read, bounces, automations and the like."""
+    contacts = [
+        {"anonymized": "1", "email": ""},
+        {"bounced_hard": "1", "bounced_soft": "2", "sentcnt": "7"},
+        {"last_open_date": "2026-02-28 23:30:00", "last_click_date": "2026-02-27 08:00:00"},
+        {"last_open_date": "2025-07-01 00:30:00", "last_click_date": "2026-02-28 08:00:00"},
+        {"last_mpp_open_date": "2026-02-28 12:00:00"},
+        {"email": "", "orgid": "5", "orgname": " Büro "},
+        {"firstName": " ", "lastName": "Zo ", "phone": " "},
+    ]
+    for contact, changes in zip(reversed(account.contacts.live), contacts, strict=False):
+        account.update_contact(contact, **changes)
+    campaigns = [
+        {"status": "1", "automation": "12"},
+        {"status": "1", "automation": None, "seriesid": "9"},
+        {"status": "1", "user": None, "userid": "2"},
+        {"status": "3", "trackreads": "0", "sdate": None},
+        {"send_amt": "0", "uniqueopens": "0", "hardbounces": "0", "softbounces": "0"},
+    ]
+    sent = [n for n, c in account.tables["campaigns"].items() if c["status"] == "5"]
+    for campaign, changes in zip(sent, campaigns, strict=False):
+        account.update_record("campaigns", campaign, **changes)
+    for deal in list(account.deals.live)[:20]:
+        account.update_deal(deal, nextdate=NOW + DAY, winProbability="40", title=" Spaced ")
 
 
 def hide_pipelines(observed) -> None:
@@ -47,9 +80,10 @@ def hide_pipelines(observed) -> None:
     before = observed.tables
     del observed.tables
     observed.clock.now = HIDDEN_AT
-    account.hide_pipeline(4)
-    account.delete_pipeline(2)
-    unseen = {n: d for n, d in before["deals"].items() if d.get("group") in {"2", "4"}}
+    account.hide_pipeline(HIDDEN_PIPELINE)
+    account.delete_pipeline(DELETED_PIPELINE)
+    gone = {str(HIDDEN_PIPELINE), str(DELETED_PIPELINE)}
+    unseen = {n: d for n, d in before["deals"].items() if d.get("group") in gone}
     account.win_deal(next(number for number, deal in unseen.items() if deal["status"] == "0"))
     observed.sync(at=HIDDEN_AT)
     observed.dbt.build(tests=True)
@@ -147,60 +181,189 @@ def test_pipeline_stages_agree(observed):
     assert {row["stage_id"] for row in idle} == observed.tables["dealStages"].keys() - used
 
 
+def rows_of(observed, mart: str, key: str) -> dict[int, dict]:
+    """All columns of a mart but for the account and what is for the models alone."""
+    rows = observed.dbt.rows(f"select * exclude (account, row_version) from marts.{mart}")
+    return {number: row for (number,), row in by_key(rows, key).items()}
+
+
+def local(moment: datetime | None) -> date | None:
+    return moment and moment.astimezone(UTC).date()
+
+
+def month_of(moment: datetime | None) -> date | None:
+    return moment and local(moment).replace(day=1)
+
+
+def words(text: str | None) -> str | None:
+    return (text or "").strip() or None
+
+
+def full_name(record) -> str | None:
+    return words(f"{(record['firstName'] or '').strip()} {(record['lastName'] or '').strip()}")
+
+
+def span(start: datetime, end: datetime):
+    return pytest.approx(days(end - start), abs=0.006)
+
+
 def test_deals_agree(observed):
-    rows = by_key(observed.dbt.rows("from marts.deals"), "deal_id")
-    assert rows.keys() == {(number,) for number in observed.tables["deals"]}
-    for (number,), row in rows.items():
-        deal = observed.tables["deals"][number]
-        assert row["title"] == deal["title"].strip()
-        assert row["is_hidden"] == deal["isDisabled"]
-        assert row["status"] == (STATUS[deal["status"]] if "status" in deal else None)
-        assert row["is_counted"] == counts(deal)
-        if "mdate" not in deal:
+    rows = rows_of(observed, "deals", "deal_id")
+    assert rows.keys() == observed.tables["deals"].keys()
+    hidden = observed.dbt.rows("from marts.deals where is_hidden and updated_at is not null")
+    hidden_at = {row["deal_id"]: HIDDEN_AT for row in hidden}
+    for number, deal in observed.tables["deals"].items():
+        row = rows[number]
+        if "mdate" in deal:
+            assert row == deal_row(observed, number, deal, hidden_at.get(number)), number
             continue
-        created, updated = moment(deal["cdate"]), moment(deal["mdate"])
-        assert row["value"] == money(deal)
-        assert row["created_at"] == created
-        contact = observed.tables["contacts"].get(int(deal["contact"] or 0))
-        assert row["contact_email"] == (contact and (contact["email"] or None))
-        assert row["is_contact_missing"] == (contact is None and int(deal["contact"] or 0) > 0)
-        if row["status"] == "open":
-            assert row["days_open"] == pytest.approx(days(AS_OF - created), abs=0.006)
-            assert row["days_to_close"] is None
-        else:
-            assert row["closed_at"] == updated
-            assert row["days_to_close"] == pytest.approx(days(updated - created), abs=0.006)
-            assert row["days_open"] is None
+        assert row["title"] == deal["title"].strip()
+        assert row["status"] == (STATUS[deal["status"]] if "status" in deal else None)
+        assert row["hidden_at"] == SYNCED_AT
+        assert (row["is_hidden"], row["is_counted"], row["created_at"]) == (True, False, None)
+
+
+def deal_row(observed, number: int, deal, hidden_at: datetime | None) -> dict:
+    """A deal that was seen in full."""
+    tables = observed.tables
+    created, updated, status = moment(deal["cdate"]), moment(deal["mdate"]), STATUS[deal["status"]]
+    contact_id, owner_id = int(deal["contact"] or 0) or None, int(deal["owner"])
+    contact, owner = tables["contacts"].get(contact_id), tables["users"].get(owner_id)
+    pipeline_id, stage_id = int(deal["group"]), int(deal["stage"])
+    closed = None if status == "open" else updated
+    is_listed = str(pipeline_id) in {
+        str(pipeline) for pipeline in observed.account.visible_ids("dealGroups")
+    }
+    return {
+        "deal_id": number,
+        "contact_id": contact_id,
+        "owner_id": owner_id,
+        "pipeline_id": pipeline_id,
+        "stage_id": stage_id,
+        "company_id": int(deal["customerAccount"] or deal["account"] or 0) or None,
+        "title": words(deal["title"]),
+        "contact": contact and full_name(contact),
+        "contact_email": contact and words(contact["email"]),
+        "owner": owner and full_name(owner),
+        "pipeline": tables["dealGroups"][pipeline_id]["title"],
+        "stage": tables["dealStages"][stage_id]["title"],
+        "status": status,
+        "currency": deal["currency"].upper(),
+        "value": money(deal),
+        "stage_position": ordered_stages(observed)[pipeline_id].index(stage_id) + 1,
+        "win_probability_percent": deal["winProbability"] and int(deal["winProbability"]),
+        "activity_count": int(deal["activitycount"]),
+        "age_days": span(created, closed or AS_OF),
+        "days_open": span(created, AS_OF) if status == "open" else None,
+        "days_to_close": closed and span(created, closed),
+        "is_counted": counts(deal),
+        "is_hidden": deal["isDisabled"],
+        "is_deleted": False,
+        "is_contact_missing": contact_id is not None and contact is None,
+        "is_owner_missing": owner is None,
+        "is_pipeline_missing": not is_listed,
+        "is_stage_missing": False,
+        "is_closed_at_known": closed is not None and updated <= created + timedelta(minutes=1),
+        "created_at": created,
+        "updated_at": updated,
+        "closed_at": closed,
+        "next_action_at": moment(deal["nextdate"]),
+        "hidden_at": hidden_at,
+        "deleted_at": None,
+        "created_date": local(created),
+        "created_month": month_of(created),
+        "closed_date": local(closed),
+        "closed_month": month_of(closed),
+    }
 
 
 def test_contacts_agree(observed):
     per_contact = defaultdict(list)
     for deal in seen(observed):
         per_contact[int(deal["contact"] or 0)].append(deal)
-    rows = by_key(observed.dbt.rows("from marts.contacts"), "contact_id")
-    assert rows.keys() == {(number,) for number in observed.tables["contacts"]}
-    for (number,), row in rows.items():
-        mine = per_contact[number]
-        assert row["deals"] == len(mine)
+    values = defaultdict(dict)
+    for value in observed.tables["fieldValues"].values():
+        field = observed.tables["fields"].get(int(value["field"]))
+        tag = field["perstag"] if field else value["field"]
+        values[int(value["contact"])][tag] = value["value"]
+    rows = rows_of(observed, "contacts", "contact_id")
+    for row in rows.values():
+        row["custom_fields"] = json.loads(row["custom_fields"])
         for status in ("open", "won"):
-            values = defaultdict(Decimal)
-            for deal in mine:
-                if STATUS[deal["status"]] == status:
-                    values[deal["currency"].upper()] += money(deal)
-            assert (row[f"{status}_value_by_currency"] or {}) == values
-        assert row["deal_list"] == (
-            [
-                {
-                    "deal_id": int(deal["id"]),
-                    "status": STATUS[deal["status"]],
-                    "value": money(deal),
-                    "currency": deal["currency"].upper(),
-                }
-                for deal in sorted(mine, key=lambda d: (moment(d["cdate"]), int(d["id"])))
-            ]
-            or None
-        )
-        assert row["email"] == (observed.tables["contacts"][number]["email"] or None)
+            row[f"{status}_value_by_currency"] = row[f"{status}_value_by_currency"] or {}
+    assert rows.keys() == observed.tables["contacts"].keys()
+    for number, contact in observed.tables["contacts"].items():
+        expected = contact_row(number, contact, per_contact[number], values[number])
+        assert rows[number] == expected, number
+
+
+def contact_row(number: int, contact, deals, values) -> dict:
+    created = moment(contact["cdate"])
+    opened, clicked, by_machine = (
+        moment(contact.get(f"last_{what}_date")) for what in ("open", "click", "mpp_open")
+    )
+    opened, clicked, by_machine = (
+        stamp and stamp.replace(tzinfo=CHICAGO) for stamp in (opened, clicked, by_machine)
+    )
+    count = Counter(STATUS[deal["status"]] for deal in deals)
+    worth = {"open": defaultdict(Decimal), "won": defaultdict(Decimal), "lost": Counter()}
+    for deal in deals:
+        worth[STATUS[deal["status"]]][deal["currency"].upper()] += money(deal)
+    is_anonymized, bounces = contact.get("anonymized") == "1", int(contact.get("bounced_hard", 0))
+    email, status = words(contact["email"]), "reachable"
+    if is_anonymized:
+        status = "anonymized"
+    elif not email:
+        status = "no e-mail"
+    elif bounces:
+        status = "bounced"
+    return {
+        "contact_id": number,
+        "organization_id": int(contact["orgid"] or 0) or None,
+        "email": email,
+        "first_name": words(contact["firstName"]),
+        "last_name": words(contact["lastName"]),
+        "full_name": full_name(contact),
+        "phone": words(contact["phone"]),
+        "organization": words(contact["orgname"]),
+        "status": status,
+        "custom_fields": values,
+        "mails_received": None if "sentcnt" not in contact else int(contact["sentcnt"]),
+        "hard_bounces": None if "bounced_hard" not in contact else bounces,
+        "soft_bounces": None if "bounced_soft" not in contact else int(contact["bounced_soft"]),
+        "deals": len(deals),
+        "open_deals": count["open"],
+        "won_deals": count["won"],
+        "lost_deals": count["lost"],
+        "open_value_by_currency": worth["open"],
+        "won_value_by_currency": worth["won"],
+        "deal_list": [
+            {
+                "deal_id": int(deal["id"]),
+                "status": STATUS[deal["status"]],
+                "value": money(deal),
+                "currency": deal["currency"].upper(),
+            }
+            for deal in sorted(deals, key=lambda d: (moment(d["cdate"]), int(d["id"])))
+        ]
+        or None,
+        "is_anonymized": is_anonymized,
+        "is_deleted": False,
+        "created_at": created,
+        "updated_at": moment(contact["udate"]),
+        "last_opened_at": opened,
+        "last_clicked_at": clicked,
+        "last_machine_opened_at": by_machine,
+        "first_touch_at": created,
+        "last_touch_at": max(
+            stamp
+            for stamp in (created, opened, clicked, *(moment(deal["mdate"]) for deal in deals))
+            if stamp
+        ),
+        "deleted_at": None,
+        "created_date": local(created),
+        "created_month": month_of(created),
+    }
 
 
 def test_win_rates_agree(observed):
@@ -352,32 +515,111 @@ def test_the_pipelines_past_agrees_as_far_as_stamps_tell(observed):
 
 
 def test_campaigns_agree(observed):
-    rows = by_key(observed.dbt.rows("from marts.campaign_performance"), "campaign_id")
-    assert rows.keys() == {(number,) for number in observed.tables["campaigns"]}
-    for (number,), row in rows.items():
-        record = observed.tables["campaigns"][number]
-        sends, opens = int(record["send_amt"]), int(record["uniqueopens"])
-        verified, clicks = int(record["verified_unique_opens"]), int(record["subscriberclicks"])
-        bounces = int(record["hardbounces"]) + int(record["softbounces"])
-        assert row["sends"] == sends
-        assert row["unique_machine_opens"] == opens - verified
-        assert row["open_rate"] == close(share(opens, sends))
-        assert row["verified_open_rate"] == close(share(verified, sends))
-        assert row["click_to_open_rate"] == close(share(clicks, opens))
-        assert row["bounce_rate"] == close(share(bounces, sends))
-        assert row["unsubscribe_rate"] == close(share(int(record["unsubscribes"]), sends))
+    rows = {
+        row.pop("account") and row["campaign_id"]: row
+        for row in observed.dbt.rows("from marts.campaign_performance")
+    }
+    assert rows.keys() == observed.tables["campaigns"].keys()
+    for number, campaign in observed.tables["campaigns"].items():
+        assert rows[number] == campaign_row(number, campaign), number
+
+
+def campaign_row(number: int, campaign) -> dict:
+    automation = int(campaign["automation"] or 0) or int(campaign["seriesid"] or 0) or None
+    status = {"0": "draft", "5": "sent"}.get(campaign["status"], "other")
+    if campaign["status"] == "1":
+        status = "automation" if automation else "scheduled"
+    count = {
+        name: int(campaign[field])
+        for name, field in {
+            "recipients": "total_amt",
+            "sends": "send_amt",
+            "opens": "opens",
+            "unique_opens": "uniqueopens",
+            "verified_opens": "verified_opens",
+            "verified_unique_opens": "verified_unique_opens",
+            "clicks": "linkclicks",
+            "unique_clicks": "uniquelinkclicks",
+            "clickers": "subscriberclicks",
+            "hard_bounces": "hardbounces",
+            "soft_bounces": "softbounces",
+            "unsubscribes": "unsubscribes",
+            "forwards": "forwards",
+            "replies": "replies",
+        }.items()
+    }
+    bounces, sends = count["hard_bounces"] + count["soft_bounces"], count["sends"]
+    sent, last = moment(campaign["sdate"]), moment(campaign["ldate"])
+    return {
+        "campaign_id": number,
+        "automation_id": automation,
+        "campaign": campaign["name"].strip(),
+        "campaign_type": campaign["type"],
+        "status": status,
+        "status_label": campaign.get("statusString"),
+        **count,
+        "delivered": sends - bounces,
+        "machine_opens": count["opens"] - count["verified_opens"],
+        "unique_machine_opens": count["unique_opens"] - count["verified_unique_opens"],
+        "bounces": bounces,
+        "open_rate": close(share(count["unique_opens"], sends)),
+        "verified_open_rate": close(share(count["verified_unique_opens"], sends)),
+        "click_rate": close(share(count["clickers"], sends)),
+        "click_to_open_rate": close(share(count["clickers"], count["unique_opens"])),
+        "bounce_rate": close(share(bounces, sends)),
+        "unsubscribe_rate": close(share(count["unsubscribes"], sends)),
+        "is_automated": automation is not None,
+        "are_opens_tracked": campaign["trackreads"] == "1",
+        "is_deleted": False,
+        "created_at": moment(campaign["cdate"]),
+        "sent_at": sent,
+        "last_sent_at": last,
+        "counted_at": moment(campaign["updated_timestamp"]).replace(tzinfo=CHICAGO),
+        "deleted_at": None,
+        "sent_date": local(sent or last),
+        "sent_month": month_of(sent or last),
+    }
 
 
 def test_custom_field_values_agree(observed):
-    rows = by_key(observed.dbt.rows("from marts.contact_custom_fields"), "custom_field_value_id")
-    assert rows.keys() == {(number,) for number in observed.tables["fieldValues"]}
-    for (number,), row in rows.items():
-        record = observed.tables["fieldValues"][number]
-        text = (record["value"] or "").strip() or None
-        assert (row["contact_id"], row["value"]) == (int(record["contact"]), text)
-        field = observed.tables["fields"].get(int(record["field"]))
-        assert row["is_field_missing"] == (field is None)
-        if field:
-            assert row["personalization_tag"] == field["perstag"]
-            if field["type"] in {"checkbox", "listbox"} and text:
-                assert row["choices"] == [c.strip() for c in text.split("||") if c.strip()]
+    rows = rows_of(observed, "contact_custom_fields", "custom_field_value_id")
+    assert rows.keys() == observed.tables["fieldValues"].keys()
+    for number, record in observed.tables["fieldValues"].items():
+        field = observed.tables["fields"].get(int(record["field"]), {})
+        text, choices = words(record["value"]), None
+        if field.get("type") in {"checkbox", "listbox"} and text:
+            choices = [choice.strip() for choice in text.split("||") if choice.strip()]
+        assert rows[number] == {
+            "custom_field_value_id": number,
+            "contact_id": int(record["contact"]),
+            "custom_field_id": int(record["field"]),
+            "custom_field": field.get("title"),
+            "personalization_tag": field.get("perstag"),
+            "field_type": field.get("type"),
+            "value": text,
+            "choices": choices,
+            "is_field_missing": not field,
+            "is_deleted": False,
+            "created_at": moment(record["cdate"]),
+            "updated_at": moment(record["udate"]),
+            "deleted_at": None,
+            "observed_at": rows[number]["observed_at"],
+        }, number
+
+
+def test_the_calendar_agrees(observed):
+    rows = observed.dbt.rows("from marts.calendar order by day")
+    first, last = date(2003, 1, 1), date(AS_OF.year, 12, 31)
+    days = [first + number * DAY for number in range((last - first).days + 1)]
+    assert rows == [
+        {
+            "day": day,
+            "week": day - day.weekday() * DAY,
+            "month": day.replace(day=1),
+            "quarter": date(day.year, (day.month - 1) // 3 * 3 + 1, 1),
+            "year": date(day.year, 1, 1),
+            "weekday": day.isoweekday(),
+            "is_weekday": day.isoweekday() < 6,
+        }
+        for day in days
+    ]
