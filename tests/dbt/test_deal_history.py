@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from statistics import median
 
 import pytest
 
-from tests.dbt.conftest import NOW, Observed
+from tests.dbt.conftest import AS_OF, NOW, Observed
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +41,9 @@ class Visit:
 class Log:
     """What the test knows to have happened, deal by deal.
 
-    seen: day → the deals that its sync saw in full. lost_sight: deals that are hidden now → when a
-    sync found that. visits_before: the visits before anything was hidden.
+    seen: day → the deals that its sync saw in full. synced_at: day → when that was. lost_sight:
+    deals that are hidden now, or were when they were deleted → when a sync found that.
+    visits_before: the visits before anything was hidden.
     """
 
     def __init__(self, observed: Observed, seed: int) -> None:
@@ -52,6 +54,7 @@ class Log:
         self.closed: dict[int, tuple[str, datetime, bool]] = {}
         self.deleted: set[int] = set()
         self.seen: dict[int, set[int]] = {}
+        self.synced_at: dict[int, datetime] = {}
         self.lost_sight: dict[int, datetime] = {}
         self.visits_before: dict[int, list[Visit]] = {}
         self.while_hidden: dict[str, list[dict]] = {}
@@ -77,8 +80,11 @@ class Log:
         truth = self.account.truth("deals")
         hidden = {number for number, deal in truth.items() if deal["isDisabled"]}
         self.seen[day] = truth.keys() - hidden
+        self.synced_at[day] = at
         self.lost_sight = {
-            deal: self.lost_sight.get(deal, at) for deal in hidden & self.visits.keys()
+            deal: self.lost_sight.get(deal, at)
+            for deal in self.visits
+            if deal in hidden or deal in self.deleted & self.lost_sight.keys()
         }
 
     def _begin(self, deal: int, stage: int, at: datetime) -> None:
@@ -185,7 +191,7 @@ def lived_through(seed: int, make_observed) -> Log:
                 "visits": observed.dbt.rows(VISITS),
                 "deals": observed.dbt.rows("from marts.deals"),
             }
-    observed.dbt.build("+deals", "+pipeline_daily")
+    observed.dbt.build("+deals", "+pipeline_daily", "+sales_funnel")
     return log
 
 
@@ -219,6 +225,76 @@ def test_every_visit_is_there_with_its_times_and_its_end(log):
     assert found.keys() == log.visits.keys()
     for deal, expected in log.visits.items():
         assert as_logged(found[deal]) == expected, deal
+
+
+def first_seen(log: Log, deal: int, visit: Visit) -> datetime | None:
+    """The first sync that saw the deal on this visit."""
+    end = visit.left or AS_OF
+    seen = (at for day, at in log.synced_at.items() if deal in log.seen[day])
+    return next((at for at in seen if visit.entered <= at < end), None)
+
+
+def is_left_at_known(log: Log, deal: int, visit: Visit) -> bool:
+    """Not where the deal was hidden, or decided before any sync saw it open."""
+    if visit.left is None or visit.ended_by == "hidden":
+        return visit.left is None
+    return visit.is_known or first_seen(log, deal, visit) is not None
+
+
+def length(visit: Visit, since: datetime) -> float:
+    return ((visit.left or AS_OF) - since) / timedelta(days=1)
+
+
+def test_each_visit_says_how_long_it_was_and_since_when_a_sync_saw_it(log):
+    stages, pipelines = (log.account.tables[name] for name in ("dealStages", "dealGroups"))
+    for deal, rows in visits(log).items():
+        for row, visit in zip(rows, log.visits[deal], strict=True):
+            seen, left_known = first_seen(log, deal, visit), is_left_at_known(log, deal, visit)
+            days, observed = None, 0.0
+            if visit.is_known and left_known:
+                days = pytest.approx(length(visit, visit.entered), abs=0.006)
+            if seen:
+                observed = pytest.approx(length(visit, max(visit.entered, seen)), abs=0.006)
+            expected = {
+                "pipeline": pipelines[visit.pipeline]["title"],
+                "stage": stages[visit.stage]["title"],
+                "stage_position": log.account.stages_of(visit.pipeline).index(visit.stage) + 1,
+                "days": days,
+                "days_observed": observed,
+                "is_current": visit.left is None,
+                "is_left_at_known": left_known,
+                "is_hidden": deal in log.lost_sight,
+                "is_deal_missing": False,
+                "is_stage_missing": False,
+                "observed_from": seen,
+                "entered_date": visit.entered.astimezone(UTC).date(),
+                "left_date": visit.left and visit.left.astimezone(UTC).date(),
+            }
+            assert {name: row[name] for name in expected} == expected, deal
+
+
+def test_the_funnel_measures_the_visits_of_the_deals_that_count(log):
+    deals = {
+        row["deal_id"]: row for row in log.observed.dbt.rows("from marts.deals where is_counted")
+    }
+    seen, lengths = {}, {}
+    for deal in log.visits.keys() & deals.keys():
+        for visit in log.visits[deal]:
+            key = visit.pipeline, deals[deal]["created_month"], visit.stage
+            if first_seen(log, deal, visit):
+                seen.setdefault(key, set()).add(deal)
+            if visit.left and visit.is_known and is_left_at_known(log, deal, visit):
+                lengths.setdefault(key, []).append(length(visit, visit.entered))
+    rows = log.observed.dbt.rows("from marts.sales_funnel")
+    for row in rows:
+        key = row["pipeline_id"], row["created_month"], row["stage_id"]
+        measured = lengths.pop(key, [])
+        assert row["deals_seen"] == len(seen.pop(key, ()))
+        assert row["measured_visits"] == len(measured)
+        days = pytest.approx(median(measured), abs=0.006) if measured else None
+        assert row["median_days"] == days
+    assert not seen
+    assert not lengths
 
 
 def test_the_log_holds_what_history_can_get_wrong(log):

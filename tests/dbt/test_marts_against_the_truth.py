@@ -454,6 +454,8 @@ def test_the_funnel_agrees(observed):
         counts = [rows[pipeline, month, stage] for stage in stages[pipeline]]
         for here, there in pairwise(counts):
             assert here["next_stage_deals"] == there["deals_reached"]
+            rate = share(there["deals_reached"], here["deals_reached"])
+            assert here["conversion_to_next"] == close(rate)
         assert counts[-1]["next_stage_deals"] is None
 
 
