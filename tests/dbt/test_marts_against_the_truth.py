@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from activecampaign_dagster.streams.registry import STREAMS
 from tests.dbt.conftest import AS_OF, NOW, Observed
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,9 @@ def add_what_is_rare(account) -> None:
     sent = [n for n, c in account.tables["campaigns"].items() if c["status"] == "5"]
     for campaign, changes in zip(sent, campaigns, strict=False):
         account.update_record("campaigns", campaign, **changes)
+    rare_field = {"isrequired": "1", "visible": "0", "defval": " none ", "descript": "Why?"}
+    account.update_record("fields", 2, **rare_field)
+    account.update_record("users", 2, firstName=None, lastName="")
     for deal in account.deals.live[:20]:
         account.update_deal(deal, nextdate=NOW + DAY, winProbability="40", title=" Spaced ")
     account.update_deal(account.deals.live[0], owner="99")
@@ -227,7 +231,8 @@ def words(text: str | None) -> str | None:
 
 
 def full_name(record) -> str | None:
-    return words(f"{(record['firstName'] or '').strip()} {(record['lastName'] or '').strip()}")
+    found = words(f"{(record['firstName'] or '').strip()} {(record['lastName'] or '').strip()}")
+    return found or words(record.get("username"))
 
 
 def span(start: datetime, end: datetime):
@@ -626,6 +631,56 @@ def test_custom_field_values_agree(observed):
             "deleted_at": None,
             "observed_at": rows[number]["observed_at"],
         }, number
+
+
+def test_what_fields_users_pipelines_and_stages_are_called_agrees(observed):
+    expected = {
+        "custom_fields": {
+            "custom_field_id": ("id", int),
+            "custom_field": ("title", words),
+            "personalization_tag": ("perstag", words),
+            "field_type": ("type", str.lower),
+            "description": ("descript", words),
+            "default_value": ("defval", words),
+            "field_order": ("ordernum", int),
+            "is_required": ("isrequired", lambda flag: flag == "1"),
+            "is_visible": ("visible", lambda flag: flag == "1"),
+            "created_at": ("cdate", moment),
+            "updated_at": ("udate", moment),
+        },
+        "users": {
+            "user_id": ("id", int),
+            "username": ("username", words),
+            "email": ("email", words),
+            "created_at": ("cdate", moment),
+        },
+        "deal_groups": {
+            "pipeline_id": ("id", int),
+            "pipeline": ("title", words),
+            "default_currency": ("currency", str.upper),
+            "created_at": ("cdate", moment),
+        },
+        "deal_stages": {
+            "stage_id": ("id", int),
+            "pipeline_id": ("group", int),
+            "stage": ("title", words),
+            "stage_order": ("order", int),
+            "created_at": ("cdate", moment),
+        },
+    }
+    for stream, columns in expected.items():
+        key = next(iter(columns))
+        listed = observed.account.truth(STREAMS[stream].collection)
+        rows = observed.dbt.rows(f"from staging.stg_activecampaign__{stream} order by {key}")
+        kept = {*columns, "full_name", "options", "account", "observed_at"}
+        for row, record in zip(rows, listed.values(), strict=True):
+            assert {name: row[name] for name in columns} == {
+                name: read(record[field]) for name, (field, read) in columns.items()
+            }
+            marks = {name: row[name] for name in row.keys() - kept}
+            assert marks == {"is_deleted": False, "deleted_at": None}
+            if stream == "users":
+                assert row["full_name"] == full_name(record)
 
 
 def test_the_calendar_agrees(observed):
