@@ -74,10 +74,10 @@ def every(text: str) -> tuple[str, ...]:
         return ("0 0 * * 0",)
     if _DAY % span:
         fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
-        near = sorted(sorted(fits, key=lambda m: abs(m - span))[:2])
+        near = [max(m for m in fits if m < span), *[m for m in fits if m > span][:1]]
         raise ValueError(
-            f"{text!r} does not divide the day evenly: choose {_said(near[0])} or "
-            f"{_said(near[1])}, or write a cron expression"
+            f"{text!r} does not divide the day evenly: choose {' or '.join(map(_said, near))}, "
+            "or write a cron expression"
         )
     if span < 60 and 60 % span == 0:
         return (f"*/{span} * * * *" if span > 1 else "* * * * *",)

@@ -46,10 +46,26 @@ def test_an_interval_is_as_long_as_it_says_on_every_day_of_the_year(span: int) -
     assert {b - a for a, b in pairwise(islice(ticks, 200))} == {timedelta(minutes=span)}
 
 
-@pytest.mark.parametrize("text", ["7 minutes", "50 minutes", "5 hours", "2 days"])
-def test_an_interval_that_does_not_divide_the_day_is_refused_with_its_neighbours(text: str) -> None:
-    with pytest.raises(ValueError, match="does not divide the day evenly"):
+@pytest.mark.parametrize(
+    ("text", "neighbours"),
+    [
+        ("7 minutes", "6 minutes or 8 minutes"),
+        ("50 minutes", "48 minutes or 60 minutes"),
+        ("7 hours", "6 hours or 8 hours"),
+        ("23 hours", "12 hours or 1 day"),
+        ("2 days", "1 day"),
+    ],
+)
+def test_an_interval_that_does_not_divide_the_day_is_refused_with_its_neighbours(
+    text: str, neighbours: str
+) -> None:
+    with pytest.raises(ValueError, match=f"the day evenly: choose {neighbours}, or write a cron"):
         every(text)
+
+
+def test_no_times_of_the_day_are_refused() -> None:
+    with pytest.raises(ValueError, match="no time is listed"):
+        at([])
 
 
 def local_times(trigger: Trigger, start: datetime, count: int) -> list[str]:
