@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from bisect import insort
@@ -298,10 +299,18 @@ def test_an_import_within_minutes_costs_few_requests_more_than_its_pages() -> No
     assert served <= 70  # 46 pages; where ranges meet there is half a page more
 
 
-def test_a_server_that_ignores_offsets_is_called_a_loop() -> None:
-    page = Page([{"id": str(i)} for i in range(1, 101)], {})
+@pytest.mark.parametrize("walk", [OffsetWalk(), CreatedWalk()], ids=["offset", "created"])
+def test_a_server_that_ignores_offsets_is_called_a_loop(walk: Walk) -> None:
+    records = [{"id": str(i), "cdate": START.isoformat()} for i in range(1, 101)]
+    pages = itertools.chain([Page(records, {})] * 5_000, itertools.repeat(Page([], {})))
     with pytest.raises(LoopError, match="Loop detected"):
-        list(read(OffsetWalk(), lambda _: page, Inline(), lambda: 3))
+        list(read(walk, lambda _: next(pages), Inline(), lambda: 3))
+
+
+@pytest.mark.parametrize("records", [[{"id": "abc"}] * 100, [{}] * 100], ids=["no number", "none"])
+def test_contacts_without_a_usable_id_on_a_full_page_are_called_a_loop(records: list[Any]) -> None:
+    with pytest.raises(LoopError, match="no record with a usable id"):
+        list(read(IdWalk(), lambda _: Page(records, {}), Inline(), lambda: 3))
 
 
 def test_a_server_that_ignores_id_greater_is_an_order_error() -> None:
