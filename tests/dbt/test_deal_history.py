@@ -81,11 +81,8 @@ class Log:
         hidden = {number for number, deal in truth.items() if deal["isDisabled"]}
         self.seen[day] = truth.keys() - hidden
         self.synced_at[day] = at
-        self.lost_sight = {
-            deal: self.lost_sight.get(deal, at)
-            for deal in self.visits
-            if deal in hidden or deal in self.deleted & self.lost_sight.keys()
-        }
+        unseen = hidden & self.visits.keys() | self.deleted & self.lost_sight.keys()
+        self.lost_sight = {deal: self.lost_sight.get(deal, at) for deal in unseen}
 
     def _begin(self, deal: int, stage: int, at: datetime) -> None:
         self.visits[deal].append(Visit(self.account.pipeline_of(deal), stage, at, True))
@@ -236,9 +233,9 @@ def first_seen(log: Log, deal: int, visit: Visit) -> datetime | None:
 
 def is_left_at_known(log: Log, deal: int, visit: Visit) -> bool:
     """Not where the deal was hidden, or decided before any sync saw it open."""
-    if visit.left is None or visit.ended_by == "hidden":
-        return visit.left is None
-    return visit.is_known or first_seen(log, deal, visit) is not None
+    if visit.ended_by == "hidden":
+        return False
+    return visit.left is None or visit.is_known or first_seen(log, deal, visit) is not None
 
 
 def length(visit: Visit, since: datetime) -> float:
