@@ -201,12 +201,17 @@ def assert_rows(observed, mart: str, keys: tuple[str, ...], expected) -> None:
     assert found.keys() == expected.keys()
     for key, figures_of_key in expected.items():
         row, ids = found[key], dict(zip(keys, key, strict=True))
-        names = {n: v for n, v in named(observed, ids).items() if n in row}
+        names = names_in(observed, row)
         assert row == {"account": "activecampaign", **ids, **names, **figures_of_key}, key
 
 
+def names_in(observed, row) -> dict:
+    """What a mart's row should say of its pipeline, stage and owner, where it says anything."""
+    return {name: value for name, value in named(observed, row).items() if name in row}
+
+
 def named(observed, ids) -> dict:
-    """What a mart says of the pipeline, the stage and the owner of a row."""
+    """What there is to say of a pipeline, a stage and an owner."""
     names = {}
     if pipeline_id := ids.get("pipeline_id"):
         pipeline = observed.tables["dealGroups"].get(pipeline_id)
@@ -474,6 +479,7 @@ def test_the_funnel_agrees(observed):
         observed.dbt.rows("from marts.sales_funnel"), "pipeline_id", "created_month", "stage_id"
     )
     for key, row in rows.items():
+        assert row.items() >= names_in(observed, row).items()
         assert row["deals_reached"] == reached.pop(key, 0)
         assert row["won_deals"] == won[key]
         assert row["conversion_to_won"] == close(share(won[key], row["deals_reached"]))
@@ -541,6 +547,7 @@ def test_the_pipelines_past_agrees_as_far_as_stamps_tell(observed):
             for row in rows
         }
         assert found == expected
+        assert all(row.items() >= names_in(observed, row).items() for row in rows)
         assert {row["is_observed"] for row in rows} <= {day >= NOW.date()}
 
 
