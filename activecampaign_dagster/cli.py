@@ -16,12 +16,13 @@ from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.components.mistakes import plainly
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.facts import OFFSETS_HONOURED, store_facts
 from activecampaign_dagster.orchestration.resources import database_path
-from activecampaign_dagster.orchestration.survey import INCLUDE_WORKS, Effort, Survey, survey
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.warehouse import WarehouseError, connect
+from activecampaign_dagster.survey.survey import INCLUDE_WORKS, Effort, Survey, survey
+from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, store_facts
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writing
 

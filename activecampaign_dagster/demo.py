@@ -21,9 +21,9 @@ from pathlib import Path
 import filelock
 import requests
 
-from activecampaign_dagster.orchestration.pipeline_report import report_path
+from activecampaign_dagster.orchestration.assets.pipeline_report import report_path
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, PROJECT_ROOT
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 _DATABASE = PROJECT_ROOT / "data" / "demo.duckdb"
 # Dagster's commands prefer an .env where they run, which may name a real account and its database

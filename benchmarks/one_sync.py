@@ -20,9 +20,10 @@ from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 
 class Disk(threading.Thread):

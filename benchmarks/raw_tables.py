@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from activecampaign_dagster.sync import tables
-from activecampaign_dagster.sync.source import Source
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse.file import connect
 
 _FIRST_SYNC = datetime(2026, 3, 1, tzinfo=UTC)
 _PIPELINES, _STAGES, _OWNERS, _CAMPAIGNS = 6, 7, 40, 500

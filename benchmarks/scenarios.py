@@ -20,9 +20,10 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import Fault, Request, html
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 from benchmarks.builds import builds
 from benchmarks.measure import Served, median, one_sync, sandbox
 

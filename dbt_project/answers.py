@@ -31,9 +31,10 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 PROJECT = Path(__file__).parent
 PAGES = sorted((PROJECT / "models" / "marts").rglob("*.md"))

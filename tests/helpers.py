@@ -22,9 +22,10 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
 from activecampaign_dagster.sync.run import Outcome, sync
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Window
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 Table = dict[int, dict[str, Any]]
 

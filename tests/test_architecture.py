@@ -1,4 +1,4 @@
-"""The house stands: imports run downward only (docs and DESIGN name the storeys)."""
+"""The house stands: imports run downward only, between folders and inside them."""
 
 from __future__ import annotations
 
@@ -14,33 +14,50 @@ NAME = PACKAGE.name
 BELOW = {
     "api": set(),
     "streams": set(),
-    "sync": {"api", "streams"},
+    "warehouse": {"api", "streams"},
+    "sync": {"api", "streams", "warehouse"},
+    "survey": {"api", "streams", "warehouse", "sync"},
     "report": set(),
-    "orchestration": {"api", "streams", "sync", "report"},
-    "components": {"api", "streams", "sync", "orchestration"},
+    "orchestration": {"api", "streams", "warehouse", "sync", "survey", "report"},
+    "components": {"api", "streams", "warehouse", "sync", "survey", "orchestration"},
     "defs": {"components", "orchestration"},
     "definitions": {"components", "defs"},
-    "cli": {"api", "streams", "sync", "orchestration", "components"},
+    "cli": {"api", "streams", "warehouse", "sync", "survey", "orchestration", "components"},
     "sandbox": set(),
 }
+# what a part takes of another, where it is not all
+ONLY = {("survey", "sync"): {"plan", "request"}}
 STRANGERS = {
     "api": {"dagster", "duckdb", "dbt"},
     "streams": {"dagster", "duckdb", "requests", "dbt"},
+    "warehouse": {"dagster", "requests", "dbt"},
     "sync": {"dagster", "dbt"},
+    "survey": {"dagster", "dbt"},
     "sandbox": {"dagster", "duckdb", "requests", "dbt"},
 }
+FOLDERS = {part for part in BELOW if (PACKAGE / part).is_dir()}
+ROOMS = {"assets", "automation", "dbt"}  # of orchestration
 
 
 def imports(path: Path) -> set[str]:
-    """The modules that a file imports, wherever in it."""
+    """The modules that a file imports, wherever in it; names of a package count as modules."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
-            found.add(str(node.module))
+            module = PACKAGE.parent.joinpath(*str(node.module).split("."))
+            if module.is_dir():
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                found.add(str(node.module))
     return found
+
+
+def own(path: Path) -> set[tuple[str, ...]]:
+    """The package's own modules that a file imports, as their parts below the package."""
+    return {tuple(i.split(".")[1:]) for i in imports(path) if i.startswith(f"{NAME}.")}
 
 
 def files(part: str) -> list[Path]:
@@ -51,8 +68,14 @@ def files(part: str) -> list[Path]:
 @pytest.mark.parametrize("part", BELOW)
 def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
     for path in files(part):
-        own = {i.split(".")[1] for i in imports(path) if i.startswith(f"{NAME}.")}
-        assert own <= BELOW[part] | {part}, path
+        assert {module[0] for module in own(path)} <= BELOW[part] | {part}, path
+
+
+@pytest.mark.parametrize(("part", "other"), ONLY)
+def test_a_part_takes_of_another_only_what_it_needs(part: str, other: str) -> None:
+    for path in files(part):
+        taken = {module[1] for module in own(path) if module[0] == other}
+        assert taken <= ONLY[part, other], path
 
 
 @pytest.mark.parametrize("part", STRANGERS)
@@ -68,3 +91,24 @@ def test_every_part_of_the_package_has_its_place() -> None:
     parts = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     free = {"__init__", "demo"}  # the demo plays with everything
     assert parts - set(BELOW) <= free
+
+
+@pytest.mark.parametrize("part", sorted(FOLDERS - {"sandbox"}))
+def test_modules_of_a_part_import_each_other_in_one_direction_only(part: str) -> None:
+    below = {
+        path.relative_to(PACKAGE).with_suffix("").parts: {m for m in own(path) if m[0] == part}
+        for path in files(part)
+    }
+    left = dict(below)
+    while free := [module for module, needs in left.items() if not needs & left.keys() - {module}]:
+        left = {module: needs for module, needs in left.items() if module not in free}
+    assert not left, f"these import each other in a circle: {sorted(map('.'.join, left))}"
+
+
+def test_rooms_of_orchestration_import_what_lies_at_its_root_never_the_other_way_round() -> None:
+    for path in files("orchestration"):
+        room = path.relative_to(PACKAGE).parts[1]
+        taken = {m[1] for m in own(path) if m[0] == "orchestration"} & ROOMS
+        if room in ROOMS:
+            continue
+        assert not taken, f"{path} imports a room: {taken}"

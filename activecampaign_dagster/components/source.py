@@ -21,16 +21,16 @@ from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
 from activecampaign_dagster.components.settings import Settings
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.alerts import Alerts, failure_sensor
-from activecampaign_dagster.orchestration.automation import schedule
-from activecampaign_dagster.orchestration.changes import change_sensor, watched
-from activecampaign_dagster.orchestration.drift import drift_sensor
-from activecampaign_dagster.orchestration.first_sync import first_sync_sensor
+from activecampaign_dagster.orchestration.assets.streams import stream_assets
+from activecampaign_dagster.orchestration.automation.alerts import Alerts, failure_sensor
+from activecampaign_dagster.orchestration.automation.changes import change_sensor, watched
+from activecampaign_dagster.orchestration.automation.conditions import schedule
+from activecampaign_dagster.orchestration.automation.drift import drift_sensor
+from activecampaign_dagster.orchestration.automation.first_sync import first_sync_sensor
 from activecampaign_dagster.orchestration.jobs import account_job
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
-from activecampaign_dagster.orchestration.streams import stream_assets
-from activecampaign_dagster.sync.source import Source
+from activecampaign_dagster.streams.source import Source
 
 _TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
 

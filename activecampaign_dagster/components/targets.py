@@ -10,7 +10,7 @@ from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggest
 from activecampaign_dagster.components.settings import Settings, StreamSettings
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.source import Target
+from activecampaign_dagster.streams.source import Target
 
 _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
 _STUB_FIELDS = ("id", "title", "status")

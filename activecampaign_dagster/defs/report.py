@@ -3,8 +3,8 @@
 import dagster as dg
 
 from activecampaign_dagster.components.source import accounts
+from activecampaign_dagster.orchestration.assets.pipeline_report import pipeline_report
 from activecampaign_dagster.orchestration.freshness import freshness_policy
-from activecampaign_dagster.orchestration.pipeline_report import pipeline_report
 
 
 @dg.definitions

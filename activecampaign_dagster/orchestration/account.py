@@ -11,7 +11,7 @@ from dagster import DagsterRunStatus as Status
 
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
-from activecampaign_dagster.sync.source import Source, Target
+from activecampaign_dagster.streams.source import Source, Target
 
 KIND = "activecampaign"
 MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read

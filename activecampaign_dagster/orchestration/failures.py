@@ -15,7 +15,7 @@ from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentErro
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.orchestration.partitions import PartitionError
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.warehouse import WarehouseBusyError, WarehouseError
+from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
 # The API client has retried each request before this; what is left are outages of some minutes.
 _RETRIES = 2

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from activecampaign_dagster.sync.source import Window
+from activecampaign_dagster.sync.request import Window
 
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _KEY_TAG = "dagster/partition"

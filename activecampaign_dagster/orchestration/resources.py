@@ -14,7 +14,7 @@ from pydantic import Field
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import AddressError, CredentialsError
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DATABASE_VARIABLE = "ACTIVECAMPAIGN_DATABASE"

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import filelock
 
 from activecampaign_dagster.api.address import account_label, is_loopback
-from activecampaign_dagster.sync.warehouse import WarehouseError
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
 _REMINDER = 300.0  # seconds after which one that waits says so again: a silent run seems dead

@@ -14,10 +14,10 @@ from activecampaign_dagster.api.stamps import parse_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.declaration import Walk as WalkKind
+from activecampaign_dagster.streams.source import Target
 from activecampaign_dagster.sync.plan import Read
-from activecampaign_dagster.sync.progress import SideLoads
-from activecampaign_dagster.sync.source import Mode, Target
-from activecampaign_dagster.sync.stage import Staging
+from activecampaign_dagster.sync.request import Mode
+from activecampaign_dagster.sync.spool import SideLoads, Staging
 
 _REPORT_SECONDS = 10.0
 _NEWEST_FIRST: Mapping[WalkKind, Params] = {

@@ -10,7 +10,8 @@ from activecampaign_dagster.api.client import Params
 from activecampaign_dagster.api.stamps import write_stamp
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import stream
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest, Target, Window
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,18 +20,18 @@ from activecampaign_dagster.api.errors import (
     PermanentError,
 )
 from activecampaign_dagster.api.walks import record_id
-from activecampaign_dagster.sync import migrate, tables
+from activecampaign_dagster.streams.source import Source, Target
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
-from activecampaign_dagster.sync.census import Census
-from activecampaign_dagster.sync.custom_fields import personalisation_tags, stored_tags
 from activecampaign_dagster.sync.extract import Extraction
-from activecampaign_dagster.sync.land import Batch, Landed, ShiftedError, UnsureError, land
-from activecampaign_dagster.sync.origin import claim
 from activecampaign_dagster.sync.plan import Read, plan
-from activecampaign_dagster.sync.progress import SideLoads
-from activecampaign_dagster.sync.source import Source, SyncRequest, Target
-from activecampaign_dagster.sync.stage import Staging, forget
-from activecampaign_dagster.sync.warehouse import Connect
+from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.spool import SideLoads, Staging, forget
+from activecampaign_dagster.warehouse import migrate, tables
+from activecampaign_dagster.warehouse.binding import claim
+from activecampaign_dagster.warehouse.completeness import Census
+from activecampaign_dagster.warehouse.land import Batch, Landed, ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.pivot import personalisation_tags, stored_tags
+from activecampaign_dagster.warehouse.warehouse import Connect
 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.

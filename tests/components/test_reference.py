@@ -9,7 +9,7 @@ import yaml
 from activecampaign_dagster.components.reference import PAGE, updated
 from activecampaign_dagster.components.settings import CheckSettings
 from activecampaign_dagster.components.source import ActiveCampaignSource
-from activecampaign_dagster.orchestration.checks import CHECKS
+from activecampaign_dagster.orchestration.assets.checks import CHECKS
 from tests.components.projects import load
 
 

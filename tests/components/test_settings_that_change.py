@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
-from activecampaign_dagster.sync.source import Mode
+from activecampaign_dagster.sync.request import Mode
 from tests.helpers import Warehouse, serving
 
 

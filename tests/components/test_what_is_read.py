@@ -9,7 +9,7 @@ import pytest
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.source import Target
+from activecampaign_dagster.streams.source import Target
 
 
 def target(name: str, **settings: Any) -> Target:

@@ -17,7 +17,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse, serving
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"

@@ -12,7 +12,8 @@ import pytest
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.source import Mode, Source, Target
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.sync.request import Mode
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from activecampaign_dagster.orchestration.pipeline_report import pipeline_report
+from activecampaign_dagster.orchestration.assets.pipeline_report import pipeline_report
 from tests.dbt.conftest import PROJECT
 
 TESTED_BY_HAND = {"contact_custom_fields_wide"}  # its columns are known only at run time

@@ -13,7 +13,7 @@ import pytest
 
 from activecampaign_dagster.report.figures import _short
 from activecampaign_dagster.report.page import Report, render
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse.file import connect
 
 SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
 

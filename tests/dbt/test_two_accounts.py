@@ -9,8 +9,8 @@ import pytest
 
 from activecampaign_dagster.report.page import render
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.source import Source, Target
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.warehouse.file import connect
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
 

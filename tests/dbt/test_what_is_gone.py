@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.streams.declaration import SyncType
-from activecampaign_dagster.sync.source import Source, default_targets
+from activecampaign_dagster.streams.source import Source, default_targets
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse
 

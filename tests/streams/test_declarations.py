@@ -4,7 +4,7 @@ import pytest
 
 from activecampaign_dagster.streams.declaration import Field, Stream, SyncType, Type, Walk
 from activecampaign_dagster.streams.registry import STREAMS, stream
-from activecampaign_dagster.sync.tables import HELPERS
+from activecampaign_dagster.warehouse.tables import HELPERS
 
 # API v3 docs and recorded responses together show this many fields, plus contacts.customFields
 FIELD_COUNTS = {

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync import land, stage
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync import spool
+from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.sync.source import Mode, Source, SyncRequest
-from activecampaign_dagster.sync.warehouse import connect
+from activecampaign_dagster.warehouse import land
+from activecampaign_dagster.warehouse.file import connect
 
 SEGMENT_BYTES = 30_000  # a page of contacts is about 100,000
 
@@ -28,7 +30,7 @@ def main() -> None:
     """Sync until done or killed."""
     database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
     per_second = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    stage._SEGMENT_BYTES = SEGMENT_BYTES
+    spool._SEGMENT_BYTES = SEGMENT_BYTES
     land._SMALL_BYTES = 4 * SEGMENT_BYTES
     request = SyncRequest(
         streams=frozenset(STREAMS), mode=mode, sync_id="killable", at=datetime.now(UTC)

@@ -33,10 +33,11 @@ from activecampaign_dagster.sandbox.faults import (
 )
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source, Target, default_targets
+from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.source import Mode, Source, Target, default_targets
-from activecampaign_dagster.sync.stage import zstd
-from activecampaign_dagster.sync.warehouse import WarehouseError
+from activecampaign_dagster.sync.spool import zstd
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 

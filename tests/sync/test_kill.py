@@ -17,8 +17,9 @@ import pytest
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync import land, stage
-from activecampaign_dagster.sync.source import Mode
+from activecampaign_dagster.sync import spool
+from activecampaign_dagster.sync.request import Mode
+from activecampaign_dagster.warehouse import land
 from tests.helpers import Warehouse, live, serving
 from tests.sync.killable import SEGMENT_BYTES
 from tests.sync.truth import differences
@@ -36,7 +37,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the killed process."""
-    monkeypatch.setattr(stage, "_SEGMENT_BYTES", SEGMENT_BYTES)
+    monkeypatch.setattr(spool, "_SEGMENT_BYTES", SEGMENT_BYTES)
     monkeypatch.setattr(land, "_SMALL_BYTES", 4 * SEGMENT_BYTES)
 
 

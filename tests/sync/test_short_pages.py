@@ -13,8 +13,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import Request, Rule, always, changed, nth
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.run import Outcome
-from activecampaign_dagster.sync.source import Mode, Source
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 

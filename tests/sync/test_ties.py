@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from activecampaign_dagster.sandbox.account import Account
-from activecampaign_dagster.sync.source import Mode, Window
+from activecampaign_dagster.sync.request import Mode, Window
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 

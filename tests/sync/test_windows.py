@@ -13,8 +13,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import always, changed, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sandbox.stamps import DateFilter
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.request import Mode, Window
 from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.sync.source import Mode, Source, Window
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences, truth
 

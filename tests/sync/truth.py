@@ -8,7 +8,7 @@ from typing import Any
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.custom_fields import personalisation_tags
+from activecampaign_dagster.warehouse.pivot import personalisation_tags
 from tests.helpers import Table
 
 

@@ -1,0 +1,182 @@
+"""What the UI is told about a stream that has landed: metadata, partitions and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import duckdb
+
+from activecampaign_dagster.api.client import Client
+from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.assets.checks import Facts, applicable, evaluate
+from activecampaign_dagster.orchestration.partitions import keys_between
+from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.survey import probes
+from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.run import Outcome
+from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
+from activecampaign_dagster.warehouse.warehouse import Connect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Turns the outcomes of one run into Dagster's events.
+
+    since: stream → where an incremental sync would have begun before this run.
+    """
+
+    account: Account
+    context: dg.AssetExecutionContext
+    connect: Connect
+    request: SyncRequest
+    client: Client
+    since: Mapping[str, datetime]
+    landed: list[Outcome] = field(default_factory=list)
+
+    def events(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
+        """The materialization of one stream, and the partitions that it covered."""
+        self.landed.append(outcome)
+        landed, key = outcome.landed, self.account.key(outcome.target.name)
+        self.context.log.info(
+            "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
+            outcome.target.name,
+            *(landed.inserted, landed.updated, landed.unchanged, landed.deleted),
+            landed.live_rows,
+        )
+        with self.connect() as db:
+            counts = _rows_per_partition(db, self.account.partitions, outcome.target)
+        if self.request.window:
+            for partition in self.context.partition_keys:
+                self.context.add_asset_metadata(
+                    {"dagster/partition_row_count": counts.get(partition, 0)},
+                    asset_key=key,
+                    partition_key=partition,
+                )
+        else:
+            for partition in self._covered(outcome):
+                self.context.log_event(
+                    dg.AssetMaterialization(
+                        key,
+                        partition=partition,
+                        metadata={"dagster/partition_row_count": counts.get(partition, 0)},
+                    )
+                )
+        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+
+    def _covered(self, outcome: Outcome) -> Sequence[str]:
+        """The partitions to mark: those not marked yet that were covered, and the running one."""
+        covered = keys_between(self.account.partitions, outcome.read.since, self.request.at)
+        key = self.account.key(outcome.target.name)
+        marked = self.context.instance.get_materialized_partitions(key)
+        return [key for key in covered if key not in marked or key == covered[-1]]
+
+    def checks(self) -> Iterator[dg.AssetCheckResult]:
+        """The results of the checks on all streams that landed, once no more will."""
+        for outcome in self.landed:
+            yield from self._checked(outcome.target, is_full=outcome.read.is_full)
+
+    def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
+        """The results of the checks that a run is asked for without their streams."""
+        for target in self.account.enabled:
+            key, asked = self.account.key(target.name), self.context.selected_asset_check_keys
+            names = {check.name for check in asked if check.asset_key == key}
+            if names:
+                found = self._checked(target, is_full=False)
+                yield from (result for result in found if result.check_name in names)
+
+    def _checked(self, target: Target, *, is_full: bool) -> Iterator[dg.AssetCheckResult]:
+        wanted = applicable(self.account, target)
+        facts = Facts(
+            sync_id=self.request.sync_id,
+            total=self._total(target) if "row_count_drift" in wanted else None,
+            # asked after full reads only, as they seldom change
+            hidden=self._hidden(target) if is_full and "hidden_deals" in wanted else None,
+            since=self.since.get(target.name),
+            is_full=is_full,
+        )
+        with self.connect() as db:
+            yield from evaluate(self.account, target, facts, db)
+
+    def _total(self, target: Target) -> int | None:
+        """The account's own count, None if it cannot be had."""
+        try:
+            return probes.total(self.client, target.stream)
+        except ActiveCampaignError as error:
+            self.context.log.warning("%s: its total is not known: %s", target.name, error)
+            return None
+
+    def _hidden(self, target: Target) -> Sequence[str] | None:
+        """Names of hidden pipelines, None if there are none or the API does not tell."""
+        with self.connect() as db:
+            rows = db.execute(
+                f"select id from {tables.relation(target.table)} "
+                "where _hidden_at is not null and _deleted_at is null order by id desc limit 50"
+            ).fetchall()
+        if not rows:
+            return None
+        try:
+            user = str(probes.whose_key(self.client).get("id"))
+            return probes.hidden_pipelines(self.client, [i for (i,) in rows], user)
+        except ActiveCampaignError as error:
+            self.context.log.info("The API does not name the hidden pipelines: %s", error)
+            return None
+
+
+def _rows_per_partition(
+    db: duckdb.DuckDBPyConnection, definition: dg.TimeWindowPartitionsDefinition, target: Target
+) -> Mapping[str, int]:
+    """Partition → rows whose replication key lies in it; none for streams without one."""
+    stream, counts = target.stream, dict[str, int]()
+    if not stream.replication_key:
+        return counts
+    stamps = f"coalesce({quoted(stream.replication_key)}, {quoted(str(stream.created_key))})"
+    zone = ZoneInfo(definition.timezone)
+    rows = db.execute(
+        f"select (timezone('{zone}', {stamps}))::date as day, count(*) "
+        f"from {tables.relation(target.table)} where day is not null group by day"
+    ).fetchall()
+    for day, count in rows:
+        moment = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
+        if moment >= definition.start:
+            key = definition.get_partition_key_for_timestamp(moment.timestamp())
+            counts[key] = counts.get(key, 0) + count
+    return counts
+
+
+def _metadata(outcome: Outcome) -> dict[str, Any]:
+    landed, target, read = outcome.landed, outcome.target, outcome.read
+    metadata: dict[str, Any] = {
+        "dagster/row_count": landed.live_rows + landed.deleted_rows,
+        "dagster/table_name": f"{SCHEMA}.{target.table}",
+        "live_rows": landed.live_rows,
+        "deleted_rows": landed.deleted_rows,
+        "inserted": landed.inserted,
+        "updated": landed.updated,
+        "unchanged": landed.unchanged,
+        "deleted": landed.deleted,
+        "rejected_values": landed.rejected,
+        "rows_read": outcome.rows_read,
+        "read": str(read.mode),
+        "pages": outcome.pages,
+        "requests": outcome.requests,
+        "duration_seconds": round(outcome.seconds, 3),
+        "resumed": outcome.resumed,
+    }
+    if read.since:
+        metadata["window_start"] = dg.MetadataValue.timestamp(read.since)
+    if read.until:
+        metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
+    if target.stream.stub_flag:
+        metadata["stubs"] = outcome.stubs
+    if landed.new_columns:
+        metadata["new_columns"] = ", ".join(landed.new_columns)
+    if outcome.notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in outcome.notes))
+    return metadata

@@ -1,0 +1,58 @@
+"""The pipeline report as an asset: one HTML page, made of the marts."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from activecampaign_dagster.orchestration.failures import PlainFailure, failure
+from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.report.page import render
+from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
+
+_MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
+
+
+def report_path(database: Path) -> Path:
+    """Where the report on a database lies."""
+    return database.with_name(f"{database.stem}_report.html")
+
+
+@dg.asset(
+    deps=[dg.AssetKey(["marts", mart]) for mart in (*_MARTS, "campaign_performance")],
+    group_name="sales",
+    kinds={"plotly", "html"},
+    owners=["team:data"],
+    description="One self-contained HTML page: funnel, open pipeline by stage, win rate over "
+    "time, sales cycle and top campaigns. It lies beside the database.",
+)
+def pipeline_report(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Render the report beside the database and preview its headline figures."""
+    path = report_path(warehouse.path)
+    try:
+        with connect(warehouse.path, read_only=True) as db:
+            report = render(db, datetime.now(UTC))
+    except WarehouseError as error:
+        raise failure(error, context) from None
+    except duckdb.CatalogException:
+        raise PlainFailure(
+            f"The marts that the report is made of are not all in {warehouse.path}: build the "
+            "models first, for instance with the job full_refresh.",
+            permanent=True,
+        ) from None
+    partial = path.with_suffix(".partial")
+    partial.write_text(report.html, encoding="utf-8")
+    partial.replace(path)
+    context.log.info("The pipeline report is at %s", path)
+    table = "".join(f"| {meaning} | {value} |\n" for value, meaning in report.headlines)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.url(path.as_uri()),
+            "path": dg.MetadataValue.path(path),
+            "preview": dg.MetadataValue.md(f"| figure | value |\n| --- | --- |\n{table}"),
+        }
+    )

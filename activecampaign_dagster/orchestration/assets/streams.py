@@ -1,0 +1,163 @@
+"""The streams of one account as Dagster assets, read together in one op that can be subset."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
+from activecampaign_dagster.orchestration.assets.checks import CHECKS, applicable
+from activecampaign_dagster.orchestration.assets.events import Report
+from activecampaign_dagster.orchestration.failures import EXPECTED, failure
+from activecampaign_dagster.orchestration.freshness import freshness_policy
+from activecampaign_dagster.orchestration.jobs import show_in_ui
+from activecampaign_dagster.orchestration.partitions import window_of
+from activecampaign_dagster.orchestration.resources import (
+    ActiveCampaignResource,
+    WarehouseResource,
+)
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.sync.request import Mode, SyncRequest
+from activecampaign_dagster.sync.run import SyncError, sync
+from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse.ledger import with_known_overlap
+from activecampaign_dagster.warehouse.sql import SCHEMA
+from activecampaign_dagster.warehouse.tables import bookkeeping
+
+
+class SyncConfig(dg.Config):
+    """How a run reads the selected streams."""
+
+    mode: str = Field(
+        default="auto",
+        pattern="^(auto|incremental|full)$",
+        description="auto: what the job says; else the partition's window if one was chosen, else "
+        "what changed since the last sync. incremental: what changed. full: everything, which "
+        "also finds deletions.",
+    )
+
+
+def stream_assets(account: Account) -> dg.AssetsDefinition:
+    """The multi-asset that reads an account."""
+
+    @dg.multi_asset(
+        name=account.op,
+        specs=[_spec(account, target) for target in account.enabled],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=account.key(target.name), description=CHECKS[check])
+            for target in account.enabled
+            for check in applicable(account, target)
+        ],
+        partitions_def=account.partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+        pool=account.pool,
+        required_resource_keys={account.resource_key, "warehouse"},
+        description=f"Reads the selected streams of the account {account.name!r}: one request "
+        "budget, one writer, streams side by side.",
+    )
+    def streams(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
+        api: ActiveCampaignResource = getattr(context.resources, account.resource_key)
+        warehouse: WarehouseResource = context.resources.warehouse
+        show_in_ui(context.run, context.instance)
+        try:
+            yield from _sync(account, context, _request(context, config), api, warehouse)
+        except EXPECTED as error:
+            raise failure(error, context) from None
+
+    return streams
+
+
+def _spec(account: Account, target: Target) -> dg.AssetSpec:
+    """One stream's asset."""
+    stream = target.stream
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": _column_schema(target),
+        "dagster/table_name": f"{SCHEMA}.{target.table}",
+        "sync_type": str(target.sync_type),
+    }
+    if stream.replication_key:
+        metadata["replication_key"] = stream.replication_key
+    if account.description:
+        metadata["account"] = account.description
+    return dg.AssetSpec(
+        key=account.key(target.name),
+        description=stream.description,
+        group_name=account.name,
+        kinds={KIND, "duckdb"},
+        owners=list(account.owners),
+        metadata=metadata,
+        skippable=True,
+        freshness_policy=freshness_policy(account),
+    )
+
+
+def _column_schema(target: Target) -> dg.TableSchema:
+    declared = [
+        dg.TableColumn(f.name, str(f.type), description=f.description) for f in target.stream.fields
+    ]
+    own = [
+        dg.TableColumn(name, type_, description=text)
+        for name, type_, text in bookkeeping(target.stream)
+    ]
+    return dg.TableSchema([*declared, *own])
+
+
+def _request(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncRequest:
+    window = window_of(context)
+    mode = config.mode if config.mode != "auto" else context.run.tags.get(MODE_TAG, "incremental")
+    return SyncRequest(
+        streams=frozenset(key.path[-1] for key in context.selected_asset_keys),
+        mode=Mode.WINDOW if window else Mode(mode),
+        window=window,
+        sync_id=context.run.run_id,
+    )
+
+
+def _sync(
+    account: Account,
+    context: dg.AssetExecutionContext,
+    request: SyncRequest,
+    api: ActiveCampaignResource,
+    warehouse: WarehouseResource,
+) -> Iterator[Any]:
+    """Read, land, report; raises the errors in `failures.EXPECTED`."""
+    with api.client() as client:
+        source, since = _known(account.source, warehouse)
+        report = Report(
+            account=account,
+            context=context,
+            connect=warehouse.get_connection,
+            request=request,
+            client=client,
+            since=since,
+        )
+        if not request.streams:
+            yield from report.checks_alone()
+            return
+        outcomes = sync(
+            source,
+            request,
+            client=client,
+            connect=warehouse.get_connection,
+            staging=warehouse.path.with_name(f"{warehouse.path.name}.staging") / account.name,
+            log=context.log,
+        )
+        try:
+            for outcome in outcomes:
+                yield from report.events(outcome)
+        except SyncError:
+            yield from report.checks()
+            raise
+        yield from report.checks()
+
+
+def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
+    """The source as the facts about the account allow, and where an incremental read begins."""
+    with warehouse.get_connection() as db:
+        tables.create(db, configured)
+        source = with_known_overlap(configured, db)
+        marks = tables.watermarks(db, source)
+    return source, {stream: mark - source.overlap for stream, mark in marks.items()}

@@ -1,0 +1,139 @@
+"""What may begin by itself, and when it had better not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from activecampaign_dagster.api.errors import (
+    ActiveCampaignError,
+    AddressError,
+    CredentialsError,
+)
+from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
+from activecampaign_dagster.survey import probes
+
+# An operator has to act on a permanent failure; a change that is tried again sooner costs
+# nothing but noise. Transient ones have been retried by the run itself. A run that was asked for
+# what does not exist says nothing about the account.
+_REST = {
+    "permanent": timedelta(hours=6),
+    "transient": timedelta(minutes=10),
+    "request": timedelta(0),
+}
+# A run says something every ten seconds while it reads, with each model that dbt builds, and every
+# few minutes while it waits for others that read the account.
+_SILENCE = timedelta(hours=1)
+
+
+def not_set_up(account: Account) -> str | None:
+    """Why the account cannot be reached at all; None if its variables are set."""
+    missing = account.api.missing()
+    if not missing:
+        return None
+    verb = "is" if len(missing) == 1 else "are"
+    return (
+        f"{' and '.join(missing)} {verb} not set, so there is no account to sync: copy the URL and "
+        "the key from ActiveCampaign under Settings → Developer, or run `make dev` for a sandbox."
+    )
+
+
+def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Why nothing should begin by itself at this moment; None if it may."""
+    if reason := not_set_up(account):
+        return reason
+    if reason := under_way(account, instance):
+        return reason
+    last = account.last_run(instance)
+    if last and last.dagster_run.status is dg.DagsterRunStatus.FAILURE and last.end_time:
+        kind = last.dagster_run.tags.get(FAILURE_TAG, "transient")
+        until = datetime.fromtimestamp(last.end_time, UTC) + _REST[kind]
+        if datetime.now(UTC) < until:
+            return (
+                f"The run {last.dagster_run.run_id[:8]} failed for a {kind} reason. Nothing "
+                f"begins by itself before {until:%H:%M} UTC; a run started by hand ends the wait."
+            )
+    return None
+
+
+def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> str | None:
+    """Why a schedule's tick begins no run; None if it shall.
+
+    A full sync waits in the queue for one under way, an incremental one would only repeat it.
+    """
+    if reason := not_set_up(account):
+        return reason
+    # asked of full ones too, as one would wait for a run whose process is gone
+    reason = under_way(account, context.instance)
+    if mode != "full" and reason:
+        return reason
+    return _still_refused(account, context.instance)
+
+
+def under_way(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Which run is queued or reads the account; None if there is none.
+
+    One that has been silent for long is marked as failed: Dagster does not notice when a process
+    is gone that a command line had started, or that went down together with Dagster.
+    """
+    alive = []
+    for run in account.runs_under_way(instance):
+        if not _is_silent(run, instance):
+            alive.append(f"The run {run.run_id[:8]} ({run.job_name}) reads the account already.")
+            continue
+        instance.report_run_failed(
+            run,
+            "The run has said nothing for an hour: its process must be gone. What it had read is "
+            "kept, and the next run goes on there.",
+        )
+    return alive[0] if alive else None
+
+
+def _is_silent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether a started run has said nothing for long; those in the queue have nothing to say."""
+    if run.status is not dg.DagsterRunStatus.STARTED:
+        return False
+    records = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    long_ago = (datetime.now(UTC) - _SILENCE).timestamp()
+    return any(record.timestamp < long_ago for record in records)
+
+
+def _still_refused(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """Why a run would read nothing, as the last one did not; None if it may.
+
+    The account is asked, not the clock, so that runs begin again as soon as key and URL are right.
+    A stream without permission is no reason: its neighbours are landed.
+    """
+    last = account.last_run(instance)
+    if last is None or last.dagster_run.tags.get(FAILURE_TAG) != "permanent":
+        return None
+    try:
+        with account.api.client() as client:
+            probes.whose_key(client)
+    except (AddressError, CredentialsError) as error:
+        return f"The run {last.dagster_run.run_id[:8]} failed, and nothing has changed: {error}"
+    except ActiveCampaignError:
+        return None
+    return None
+
+
+def schedule(account: Account, mode: str, job: dg.ExecutableDefinition) -> dg.ScheduleDefinition:
+    """The schedule of one of the account's jobs."""
+    trigger = account.trigger if mode == "incremental" else account.full_sync
+
+    def evaluate(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        reason = tick(account, mode, context)
+        return dg.SkipReason(reason) if reason else dg.RunRequest()
+
+    return dg.ScheduleDefinition(
+        name=f"{account.job(mode)}_schedule",
+        job=job,
+        cron_schedule=list(trigger.crons),
+        execution_timezone=trigger.timezone,
+        execution_fn=evaluate,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Starts {account.job(mode)}.",
+    )

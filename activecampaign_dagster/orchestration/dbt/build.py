@@ -1,0 +1,162 @@
+"""Runs dbt on the warehouse: its program, its manifest, and what it says when it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from packaging.version import Version
+
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
+from activecampaign_dagster.orchestration.failures import (
+    PlainFailure,
+    dbt_failure,
+    dbt_reasons,
+    failure,
+)
+from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
+from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.sql import SCHEMA
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
+
+_MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
+
+
+class ProjectError(Exception):
+    """The dbt project cannot be read; the message says why."""
+
+
+class _Dbt(DbtCliResource):
+    """dbt without what takes Dagster 4 s of CPU in each run: it asks dbt's command for its version,
+    and reads all macros for a connection that nothing here uses."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
+        return None
+
+
+def build(
+    project: DbtProject,
+    args: Sequence[str],
+    context: dg.AssetExecutionContext,
+    *,
+    accounts: Sequence[Account],
+    key_of: Callable[[str], dg.AssetKey],
+) -> Iterator[Any]:
+    """Run dbt on the database that the streams land in; yields its events with their metadata.
+
+    args: of dbt's command. key_of: a model's name → its asset. Raises PlainFailure.
+    """
+    os.environ[DATABASE_VARIABLE] = str(database_path())
+    _check_memory()
+    try:
+        with connect(database_path()):  # which mends what a killed process may have left
+            pass
+    except WarehouseError as error:
+        raise failure(error, context) from None
+    dbt = _Dbt(project_dir=project)  # type: ignore[arg-type]
+    run = dbt.cli(args, context=context)
+    events: list[Any] = []
+    try:
+        events.extend(run.stream())
+    except DagsterDbtCliRuntimeError as error:
+        raise dbt_failure(error, run.target_path / "dbt.log") from None
+    finally:
+        if any(isinstance(event, dg.Output) for event in events):
+            results = run.get_artifact("run_results.json")["results"]
+            with connect(database_path(), read_only=True) as db:
+                yield from Described(
+                    nodes=run.manifest["nodes"],
+                    compiled={each["unique_id"]: each["compiled_code"] for each in results},
+                    keys=_relations(run.manifest["nodes"], accounts, key_of),
+                    db=db,
+                    log=context.log,
+                ).events(events)
+
+
+def _relations(
+    nodes: Mapping[str, Any], accounts: Sequence[Account], key_of: Callable[[str], dg.AssetKey]
+) -> dict[Relation, dg.AssetKey]:
+    """The tables that are assets: dbt's and the streams'."""
+    with warnings.catch_warnings():
+        # dagster-dbt gives two for each model: that it uses what is in beta
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        made = {
+            (node["schema"], node["alias"]): key_of(node["name"])
+            for node in nodes.values()
+            if node["resource_type"] in {"model", "seed", "snapshot"}
+        }
+    landed = {
+        (SCHEMA, target.table): account.key(target.name)
+        for account in accounts
+        for target in account.enabled
+    }
+    return {**made, **landed}
+
+
+def put_dbt_on_path() -> None:
+    """Let dagster-dbt find the dbt of this environment, activated or not."""
+    if shutil.which("dbt") is None:
+        here = str(Path(sys.executable).parent)
+        os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
+
+
+def _check_memory() -> None:
+    """Dbt would answer a limit that is none with pages of stack traces."""
+    limit = os.environ.get(_MEMORY_VARIABLE)
+    if limit is None:
+        return
+    try:
+        duckdb.connect(config={"memory_limit": limit}).close()
+    except duckdb.Error:
+        raise PlainFailure(
+            f"{_MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
+            permanent=True,
+        ) from None
+
+
+def prepare_manifest(project: DbtProject) -> None:
+    """Parse the dbt project if its manifest does not reflect its files or the database.
+
+    Raises ProjectError if dbt cannot read it.
+    """
+    os.environ[DATABASE_VARIABLE] = str(database_path())
+    manifest = project.manifest_path
+    is_current = manifest.exists() and manifest.stat().st_mtime > _newest(project.project_dir)
+    # the manifest names tables in full, and DuckDB calls a database by its file's name
+    if is_current and f'"database": "{database_path().stem}"' in manifest.read_text("utf-8"):
+        return
+    try:
+        project.preparer.prepare(project)
+    except DagsterDbtCliRuntimeError as error:
+        reasons = "\n    ".join(dbt_reasons(error))
+        raise ProjectError(
+            f"{project.project_dir}: dbt cannot read the project.\n    {reasons}"
+        ) from error
+
+
+def _newest(folder: Path) -> float:
+    """When the newest of the project's own files was changed, in seconds since 1970."""
+    generated = {"target", "logs"}
+    return max(
+        path.stat().st_mtime
+        for child in folder.iterdir()
+        if child.name not in generated
+        for path in ([child] if child.is_file() else child.rglob("*"))
+        if path.is_file()
+    )

@@ -1,0 +1,48 @@
+"""What is to be kept current, and how: one account as the user configured it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from activecampaign_dagster.streams.declaration import Stream, SyncType
+from activecampaign_dagster.streams.registry import STREAMS
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A stream, the table it lands in, and how it is kept current.
+
+    keep: the fields that are stored, None for all the account sends.
+    """
+
+    stream: Stream
+    table: str
+    sync_type: SyncType
+    keep: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream.name
+
+
+def default_targets() -> tuple[Target, ...]:
+    """Every stream in a table of its own name, kept current in its own default way."""
+    return tuple(Target(s, s.name, s.sync_type) for s in STREAMS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One account as the user configured it.
+
+    targets: all streams, so that every table exists; enabled: the ones that are read.
+    overlap: how far before the watermark an incremental read begins. The API does not document
+    how its date filters read time-zone offsets, which is worth up to a day.
+    """
+
+    name: str = "activecampaign"
+    targets: tuple[Target, ...] = field(default_factory=default_targets)
+    enabled: frozenset[str] = frozenset(STREAMS)
+    extract_contact_custom_fields: bool = True
+    overlap: timedelta = timedelta(hours=24)

@@ -1,0 +1,137 @@
+"""From staged JSON to typed rows: the SQL that reads segments into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.warehouse.sql import literal, quoted
+from activecampaign_dagster.warehouse.tables import Column, stub_sql
+
+_SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
+
+# A value fits its type if it has the form that the type is declared for; DuckDB's own casts are
+# more lenient (12.5 becomes 13, an offset in a naive stamp is dropped). Years before 1000 mean that
+# there is no date; with an offset the first ones are B.C., which hardly any tool can read.
+_FORMS = {
+    "BIGINT": r"\s*[+-]?\d+(\.0*)?\s*",
+    "TIMESTAMPTZ": r"[1-9]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)",
+    "TIMESTAMP": r"[1-9]\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?",
+}
+
+
+def load(
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    target: Target,
+    columns: Sequence[Column],
+    files: Sequence[str],
+    longest: int,
+) -> None:
+    """Make `table` of segments: the columns, typed, one row per id.
+
+    `_raw` holds the texts of a row in which a value does not fit, `_record` the whole record if
+    it has no proper id, `_stub` whether the key may not see it in full. longest: bytes of the
+    longest line.
+    """
+    source, values = _reader(columns, files, longest)
+    typed = ",\n".join(
+        f"{typed_sql(column, value)} as {quoted(column.name)}"
+        for column, value in zip(columns, values, strict=True)
+    )
+    # misfits look at typed columns: written beside them, each type's SQL would be planned twice
+    names = ", ".join(quoted(column.name) for column in columns)
+    unfit = " or ".join(misfits(c, value) for c, value in zip(columns, values, strict=True))
+    texts = ", ".join(f"{value}::varchar" for value in values)
+    db.execute(f"""
+        create table {table} as
+        with typed as (select n as _n, r, x, {typed} from {source})
+        select
+            _n, {names},
+            case when id is null or {unfit} then [{texts}] end as _raw,
+            case when id is null then x end as _record,
+            {stub_sql(target, "typed")} as _stub
+        from typed
+    """)
+    counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()
+    if counted and counted[0] != counted[1]:
+        order = f"_stub, {version(target, 'b')} desc nulls last, _n desc"
+        db.execute(f"""
+            delete from {table} where rowid in (
+                select row_id from (
+                    select
+                        b.rowid as row_id,
+                        row_number() over (partition by b.id order by {order}) as place
+                    from {table} as b
+                    where b.id in (from {table} select id group by id having count(*) > 1)
+                ) where place > 1
+            )
+        """)
+
+
+def _reader(columns: Sequence[Column], files: Sequence[str], longest: int) -> tuple[str, list[str]]:
+    """SQL: the lines of segments (see `sync.spool`), and the value of each column in them.
+
+    A value is text, or a JSON document where the column is one.
+    """
+    types = {c.key: "JSON" if c.type == "JSON" else "VARCHAR" for c in columns}
+    values = [f"r.{quoted(c.key)}" for c in columns]
+    record = f"struct({', '.join(f'{quoted(key)} {type_}' for key, type_ in types.items())})"
+    if len({key.casefold() for key in types}) < len(types) or "" in types:
+        # a struct minds no case and has no nameless fields; JSON is slower to take apart
+        record = "json"
+        values = [
+            f"json_extract{'' if c.type == 'JSON' else '_string'}(r, {literal(_pointer(c.key))})"
+            for c in columns
+        ]
+    if not files:
+        return (
+            f"(select null::bigint as n, null::{record} as r, null::json as x where false)",
+            values,
+        )
+    names = ", ".join(map(literal, files))
+    size = max(longest + 1, _SMALLEST_BUFFER)
+    source = (
+        f"read_ndjson([{names}], columns = {{n: 'bigint', r: {literal(record)}, x: 'json'}}, "
+        f"maximum_object_size = {size})"
+    )
+    return source, values
+
+
+def _pointer(key: str) -> str:
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def typed_sql(column: Column, value: str) -> str:
+    """SQL: what a column holds of `value`, text or for JSON a document; NULL if it does not fit."""
+    match column.type:
+        case "BIGINT" | "TIMESTAMPTZ" | "TIMESTAMP":
+            fits = f"regexp_full_match({value}, {literal(_FORMS[column.type])})"
+            return f"case when {fits} then try_cast({value} as {column.type}) end"
+        case "BOOLEAN":
+            truths = "when 'true' then true when '1' then true"
+            return f"case {value} {truths} when 'false' then false when '0' then false end"
+        case "JSON":
+            return f"nullif({value}, 'null')"
+        case _:
+            return value
+
+
+def misfits(column: Column, text: str) -> str:
+    """SQL: whether `text` holds a value that the column's type cannot; `false` if it always can."""
+    name = quoted(column.name)
+    match column.type:
+        case "BIGINT" | "BOOLEAN":
+            return f"({name} is null and {text} <> '')"
+        case "TIMESTAMPTZ" | "TIMESTAMP":
+            return f"({name} is null and {text} <> '' and not starts_with({text}, '0000-00-00'))"
+        case _:
+            return "false"
+
+
+def version(target: Target, alias: str) -> str:
+    """SQL: the stamp that tells which of two versions of a record is newer."""
+    keys = [key for key in (target.stream.replication_key, target.stream.created_key) if key]
+    return f"coalesce({', '.join(f'{alias}.{quoted(key)}' for key in keys)})" if keys else "null"

@@ -1,0 +1,51 @@
+"""Tables whose declaration has changed: columns take their new type, and no value is lost."""
+
+from __future__ import annotations
+
+import duckdb
+
+from activecampaign_dagster.streams.declaration import Type
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse.cast import misfits, typed_sql
+from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
+from activecampaign_dagster.warehouse.tables import Column, relation
+from activecampaign_dagster.warehouse.warehouse import transaction
+
+_BY = "migration"  # the sync id of values that a change of type could not take over
+
+
+def retype(db: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+    """Give existing columns the types that are declared now; returns what was changed.
+
+    What the new type cannot hold is NULL in the table and kept verbatim in `_rejected_values`,
+    like a value that the API sends. Each column in a transaction of its own; idempotent.
+    """
+    changed = []
+    for target in source.targets:
+        declared = {field.name: str(field.type) for field in target.stream.fields}
+        for column in tables.columns(db, target):
+            type_ = declared.get(column.key, column.type)
+            if type_ != column.type:
+                _retype(db, source, target, Column(column.name, type_, column.key))
+                changed.append(f"{target.table}.{column.name}: {column.type} to {type_}")
+    return changed
+
+
+def _retype(db: duckdb.DuckDBPyConnection, source: Source, target: Target, column: Column) -> None:
+    name, table = quoted(column.name), relation(target.table)
+    text = f"({name}::varchar)"
+    # a text that is no JSON document becomes one: a string
+    document = f"coalesce(try_cast({text} as json), to_json({text}))"
+    value = typed_sql(column, document if column.type == Type.JSON else text)
+    unfit = "false" if column.type == Type.JSON else misfits(column, "old")
+    with transaction(db):
+        db.execute(
+            f"insert into {SCHEMA}._rejected_values "
+            "select ?, ?, id::varchar, ?, old, ? "
+            f"from (select id, {text} as old, {value} as {name} from {table}) where {unfit}",
+            [source.name, target.name, column.name, _BY],
+        )
+        db.execute(
+            f"alter table {table} alter column {name} set data type {column.type} using {value}"
+        )

@@ -1,0 +1,221 @@
+"""The tables that records land in: made, widened, and accounted for in `_streams`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from activecampaign_dagster.streams.declaration import Stream, Type
+from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
+from activecampaign_dagster.warehouse.warehouse import transaction
+
+BOOKKEEPING = (
+    ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
+    ("_sync_id", "VARCHAR", "The sync that last wrote the row: the Dagster run id"),
+    ("_deleted_at", "TIMESTAMPTZ", "When a full sync no longer found it; NULL while it exists"),
+)
+HIDDEN = (
+    "_hidden_at",
+    "TIMESTAMPTZ",
+    "Since when the key may see only a stub of it; NULL while it is seen in full",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table, and the key of the record's JSON object that fills it."""
+
+    name: str
+    type: str
+    key: str
+
+
+def bookkeeping(stream: Stream) -> tuple[tuple[str, str, str], ...]:
+    """Name, type and description of the columns that the sync adds to a stream's table."""
+    return (*BOOKKEEPING, HIDDEN) if stream.stub_flag else BOOKKEEPING
+
+
+def stub_sql(target: Target, alias: str) -> str:
+    """SQL: whether a row is a stub. A flagged record with its stamp was sent in full."""
+    flag, key = target.stream.stub_flag, target.stream.replication_key
+    if not flag:
+        return "false"
+    stampless = f"{alias}.{quoted(key)} is null" if key else "true"
+    return f"(coalesce({alias}.{quoted(flag)}, false) and {stampless})"
+
+
+def relation(table: str) -> str:
+    """The quoted name of a table in the warehouse's schema."""
+    return f"{SCHEMA}.{quoted(table)}"
+
+
+def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Make what is missing: the schema, the tables of all streams, declared columns.
+
+    Idempotent. Tables of streams that are not read stay empty; models can rely on them.
+    """
+    with transaction(db):
+        create_facts(db)
+        db.execute(f"""
+            create table if not exists {SCHEMA}._streams (
+                account varchar, stream varchar, table_name varchar, sync_type varchar,
+                watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
+                last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
+            )""")
+        db.execute(f"""
+            create table if not exists {SCHEMA}._rejected_values (
+                account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
+                sync_id varchar
+            )""")
+        tables, listed = _tables(db), _listed(db, source)
+        for target in source.targets:
+            declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
+            wanted = (*declared, *bookkeeping(target.stream))
+            present = tables.get(target.table.casefold(), set())
+            if not present:
+                body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
+                db.execute(f"create table {relation(target.table)} ({body})")
+                _describe(db, target, wanted)
+            else:
+                missing = [column for column in wanted if column[0].casefold() not in present]
+                add_columns(db, target, [(name, type_) for name, type_, _ in missing])
+                _describe(db, target, missing)
+                if HIDDEN in missing:
+                    db.execute(
+                        f"update {relation(target.table)} as t set _hidden_at = _synced_at "
+                        f"where {stub_sql(target, 't')}"
+                    )
+            if not present or listed.get(target.name) != target.table:
+                _list(db, source, target)
+
+
+def create_facts(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the table of what is known about accounts, and the schema, if they are missing."""
+    db.execute(f"create schema if not exists {SCHEMA}")
+    db.execute(
+        f"create table if not exists {SCHEMA}._account_facts "
+        "(account varchar, fact varchar, value varchar, established_at timestamptz)"
+    )
+
+
+def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
+    """Stream → its table, as `_streams` has it."""
+    found = db.execute(
+        f"select stream, table_name from {SCHEMA}._streams where account = ?", [source.name]
+    )
+    return dict(found.fetchall())
+
+
+def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
+    """List a table in `_streams`, where the models look up the tables of all accounts.
+
+    Whatever was known about an earlier table does not hold for this one. A table that another
+    account has is that account under its new name.
+    """
+    owner = [source.name, target.name]
+    db.execute(
+        f"delete from {SCHEMA}._streams where stream = ? and (account = ? or table_name = ?)",
+        [target.name, source.name, target.table],
+    )
+    db.execute(
+        f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
+        [*owner, target.table, str(target.sync_type)],
+    )
+
+
+def _describe(
+    db: duckdb.DuckDBPyConnection, target: Target, described: Iterable[tuple[str, str, str]]
+) -> None:
+    db.execute(
+        "".join(
+            f"comment on column {relation(target.table)}.{quoted(name)} is {literal(text)};"
+            for name, _, text in described
+        )
+    )
+
+
+def add_columns(
+    db: duckdb.DuckDBPyConnection, target: Target, added: Iterable[tuple[str, str]]
+) -> None:
+    """Widen a table, outside the transaction that lands rows, as DuckDB requires."""
+    for name, type_ in added:
+        db.execute(f"alter table {relation(target.table)} add column {quoted(name)} {type_}")
+
+
+def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
+    """The table's columns that hold the record's fields, in order."""
+    own = {name for name, _, _ in bookkeeping(target.stream)}
+    declared = {field.name.casefold(): field for field in target.stream.fields}
+    found = []
+    described = f"select name, type from pragma_table_info({literal(relation(target.table))})"
+    for name, data_type in db.execute(described).fetchall():
+        if name in own or name.casefold() in HELPERS:
+            continue
+        field = declared.get(name.casefold())
+        type_ = "TIMESTAMPTZ" if data_type == "TIMESTAMP WITH TIME ZONE" else data_type
+        found.append(Column(name, type_, field.name if field else _key(name)))
+    return found
+
+
+def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table → its columns, all in lower case."""
+    rows = db.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = current_database() and schema_name = ?",
+        [SCHEMA],
+    ).fetchall()
+    tables: dict[str, set[str]] = {}
+    for table, name in rows:
+        tables.setdefault(table.casefold(), set()).add(name.casefold())
+    return tables
+
+
+# Names that the SQL in `cast` and `land` gives to columns of its own, and DuckDB's number of a row:
+# a table's column of such a name could not be told from it.
+HELPERS = frozenset({"r", "x", "_n", "_raw", "_record", "_stub", "hidden_at", "rowid"})
+_EMPTY = "__empty"
+_CLASH = "__other"
+_IS_CLASH = re.compile(rf"{_CLASH}\d*$")
+
+
+def column_for(key: str, taken: Iterable[str]) -> Column:
+    """The column for a field that nobody declared; `taken` names are used up, in any case.
+
+    A name that cannot be the key's own gets a suffix, numbered from the second on. So does a key
+    that ends like one, so that `_key` is exact.
+    """
+    used = {name.casefold() for name in (*taken, *HELPERS, _EMPTY)}
+    name = key or _EMPTY
+    if key and (key.casefold() in used or _IS_CLASH.search(key)):
+        names = (f"{key}{_CLASH}{number}" for number in ("", *range(2, len(used) + 2)))
+        name = next(name for name in names if name.casefold() not in used)
+    return Column(name, str(Type.VARCHAR), key)
+
+
+def _key(name: str) -> str:
+    return "" if name == _EMPTY else _IS_CLASH.sub("", name)
+
+
+def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
+    """Stream → the newest replication-key time that is committed, where there is one."""
+    rows = db.execute(
+        f"select stream, table_name, watermark from {SCHEMA}._streams "
+        "where account = ? and watermark is not null",
+        [source.name],
+    ).fetchall()
+    names = {target.name: target.table for target in source.targets}
+    return {name: watermark for name, table, watermark in rows if names.get(name) == table}
+
+
+def read_in_full(db: duckdb.DuckDBPyConnection, source: Source) -> set[str]:
+    """The streams of which a full sync has landed."""
+    rows = db.execute(
+        f"select stream from {SCHEMA}._streams where account = ? and last_full_sync_at is not null",
+        [source.name],
+    ).fetchall()
+    return {name for (name,) in rows}
