@@ -190,7 +190,7 @@ def _detailed(stream: Stream) -> str:
 def _described(stream: Stream) -> dict[str, object]:
     return {
         "name": stream.name,
-        "path": stream.path,
+        "path": stream.endpoint.path,
         "description": stream.description,
         "sync_type": str(stream.sync_type),
         "replication_key": stream.replication_key,

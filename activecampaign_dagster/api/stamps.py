@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +25,14 @@ def parse_stamp(value: Any) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo and _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
+
+
+def first_stamp(record: Any, names: Iterable[str]) -> datetime | None:
+    """The first of a record's fields called `names` that holds a stamp; None if none does."""
+    if not isinstance(record, dict):
+        return None
+    stamps = (parse_stamp(record.get(name)) for name in names)
+    return next((stamp for stamp in stamps if stamp), None)
 
 
 def write_stamp(moment: datetime) -> str:

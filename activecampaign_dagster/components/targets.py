@@ -69,13 +69,14 @@ def targets(settings: Settings) -> tuple[tuple[Target, ...], list[Mistake]]:
 def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Target:
     keep = None
     if wanted.fields is not None:
-        keep = frozenset(wanted.fields) | required(stream)
+        keep = frozenset(wanted.fields) | stream.required | stream.owners
     elif wanted.exclude_fields:
-        keep = frozenset(f.name for f in stream.fields) - frozenset(wanted.exclude_fields)
-    if wanted.access == "partial" and stream.stub_flag:
+        declared = frozenset(f.name for f in stream.fields)
+        keep = declared - frozenset(wanted.exclude_fields) | stream.owners
+    if wanted.access == "partial" and stream.stub:
         # what a stub has, and no stamp to move by
-        keep = frozenset((*_STUB_FIELDS, stream.stub_flag))
-        stream = replace(stream, replication_key=None, created_key=None, date_filters=False)
+        keep = frozenset((*stream.stub.fields, stream.stub.flag))
+        stream = replace(stream, changes=None)
     default = stream.sync_type if stream.replication_key else SyncType.FULL_TABLE
     return Target(
         stream=stream,
@@ -85,15 +86,9 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Targe
     )
 
 
-def required(stream: Stream) -> frozenset[str]:
-    """The fields that a sync cannot do without."""
-    needed = ("id", stream.replication_key, stream.created_key, stream.stub_flag)
-    return frozenset(name for name in needed if name)
-
-
 def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
-    if wanted.access and not stream.stub_flag:
+    if wanted.access and not stream.stub:
         yield Mistake((*path, "access"), f"{stream.name} has no access setting: only deals has")
     if wanted.sync_type == "INCREMENTAL":
         if wanted.access == "partial":
@@ -133,7 +128,7 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
                     f"{suggestion(name, known) or f'; see `activecampaign streams {stream.name}`'}",
                 )
     for index, name in enumerate(wanted.exclude_fields or ()):
-        if name in required(stream):
+        if name in stream.required:
             yield Mistake(
                 (*path, "exclude_fields", index),
                 f"{name} cannot be left out: a sync tells by it which row a record is and which "

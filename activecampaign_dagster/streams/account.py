@@ -7,19 +7,18 @@ choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
 from activecampaign_dagster.streams.columns import bigint, instant, nested, text, wall_clock
-from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+from activecampaign_dagster.streams.declaration import ByOffset, Endpoint, Family, Stream
 
 USERS = Stream(
     name="users",
-    path="users",
-    collection="users",
+    family=Family.SETTINGS,
+    endpoint=Endpoint(path="users", collection="users"),
     description=(
         "One row per user who can log in to the account; deals refer to them as owners. "
         "The table is the account's current state: a removed user is gone with the next sync, "
         "so that an old deal's owner may have no row here."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.FULL_TABLE,
+    walk=ByOffset(),
     fields=(
         bigint("id", "Id of the user"),
         instant("cdate", "When the user was created; NULL for an account's first user"),

@@ -1,33 +1,33 @@
 """Shorthand for the tables of fields: one function per column type, one line per field."""
 
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
 from activecampaign_dagster.streams.declaration import Field, Type
 
 
-def bigint(name: str, description: str) -> Field:
-    """An id, a count, an amount in cents or a 0/1 flag."""
-    return Field(name, Type.BIGINT, description)
+class _Declare(Protocol):
+    def __call__(
+        self,
+        name: str,
+        description: str,
+        *,
+        references: str | None = None,
+        personal: bool = False,
+        secret: bool = False,
+        nested_from: str | None = None,
+    ) -> Field: ...
 
 
-def boolean(name: str, description: str) -> Field:
-    """A value that was recorded as a JSON boolean."""
-    return Field(name, Type.BOOLEAN, description)
+def _of_type(type_: Type, name: str, description: str, **more: Any) -> Field:
+    return Field(name=name, type=type_, description=description, **more)
 
 
-def instant(name: str, description: str) -> Field:
-    """A stamp with an offset: a point in time."""
-    return Field(name, Type.TIMESTAMPTZ, description)
-
-
-def wall_clock(name: str, description: str) -> Field:
-    """A stamp without an offset, or a plain date: what a clock on the wall in Chicago showed."""
-    return Field(name, Type.TIMESTAMP, description)
-
-
-def nested(name: str, description: str) -> Field:
-    """An array or an object."""
-    return Field(name, Type.JSON, description)
-
-
-def text(name: str, description: str) -> Field:
-    """Everything else."""
-    return Field(name, Type.VARCHAR, description)
+bigint: _Declare = partial(_of_type, Type.BIGINT)  # an id, a count, cents or a 0/1 flag
+boolean: _Declare = partial(_of_type, Type.BOOLEAN)  # recorded as a JSON boolean
+instant: _Declare = partial(_of_type, Type.TIMESTAMPTZ)  # a stamp with an offset: a point in time
+wall_clock: _Declare = partial(_of_type, Type.TIMESTAMP)  # a stamp without one, or a plain date
+nested: _Declare = partial(_of_type, Type.JSON)  # an array or an object
+text: _Declare = partial(_of_type, Type.VARCHAR)  # everything else

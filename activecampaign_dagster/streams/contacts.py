@@ -14,23 +14,42 @@ from activecampaign_dagster.streams.columns import (
     text,
     wall_clock,
 )
-from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+from activecampaign_dagster.streams.declaration import (
+    Beside,
+    ById,
+    ByOffset,
+    Changes,
+    Endpoint,
+    Family,
+    Pivot,
+    Stream,
+)
 
 CONTACTS = Stream(
     name="contacts",
-    path="contacts",
-    collection="contacts",
+    family=Family.CRM,
+    endpoint=Endpoint(path="contacts", collection="contacts"),
     description=(
         "One row per contact of the account, subscribed or not. "
         "Deleted contacts vanish from the API: a full sync sets `_deleted_at` on them. "
         "`udate` does not move when a contact's tags change, and whether it moves with lists and "
         "custom fields is not documented. Most arrays of ids are sent only if asked for."
     ),
-    walk=Walk.ID,
-    sync_type=SyncType.INCREMENTAL,
-    replication_key="udate",
-    created_key="cdate",
-    date_filters=True,
+    walk=ById(order="orders[id]", after="id_greater", before="id_less"),
+    changes=Changes(
+        stamp="udate",
+        created="cdate",
+        after="filters[updated_after]",
+        before="filters[updated_before]",
+    ),
+    pivot=Pivot(
+        column="customFields",
+        child="custom_field_values",
+        label_of="field",
+        value="value",
+        labels="custom_fields",
+        label="perstag",
+    ),
     fields=(
         bigint("id", "Id of the contact"),
         nested("accountContacts", "Ids of the contact's links to accounts (companies)"),
@@ -98,17 +117,15 @@ CONTACTS = Stream(
 
 CUSTOM_FIELDS = Stream(
     name="custom_fields",
-    path="fields",
-    collection="fields",
+    family=Family.CRM,
+    endpoint=Endpoint(path="fields", collection="fields"),
     description=(
         "One row per custom field that the account defines for contacts, with its choices in "
         "`options` and its list relations in `relations`. "
         "The table is the account's current state: a deleted field is gone with the next sync. "
         "Custom fields of deals and accounts are other collections of the API."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.FULL_TABLE,
-    side_loads=(("fieldOptions", "options"), ("fieldRels", "relations")),
+    walk=ByOffset(),
     fields=(
         bigint("id", "Id of the custom field"),
         instant("cdate", "When the field was created"),
@@ -123,6 +140,7 @@ CUSTOM_FIELDS = Stream(
             "options",
             "The option records themselves (`label`, `value`, `orderid`, `isdefault`, …), "
             "side-loaded by the API and resolved from their ids by the sync",
+            nested_from="fieldOptions",
         ),
         bigint("ordernum", "Position of the field among the account's fields"),
         text("perstag", "Personalisation tag, e.g. FAVOURITE_COLOUR: names the field in messages"),
@@ -130,6 +148,7 @@ CUSTOM_FIELDS = Stream(
             "relations",
             "The relation records themselves (`relid`, `dorder`, …), which tie the field to lists: "
             "side-loaded by the API and resolved from their ids by the sync",
+            nested_from="fieldRels",
         ),
         bigint("rows", "Height of a textarea in rows; no longer used by ActiveCampaign"),
         text("service", "Integration that the field came from, e.g. shopify; empty if none"),
@@ -145,25 +164,29 @@ CUSTOM_FIELDS = Stream(
 
 CUSTOM_FIELD_VALUES = Stream(
     name="custom_field_values",
-    path="fieldValues",
-    collection="fieldValues",
+    family=Family.CRM,
+    endpoint=Endpoint(path="fieldValues", collection="fieldValues"),
     description=(
         "One row per contact and custom field that has a value. "
         "The collection has no date filter: changed values are found through the contacts' "
         "`include=fieldValues`, and a full sync reads all and sets `_deleted_at` on rows that are "
         "gone. Whether a changed value moves the contact's `udate` is not documented."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.INCREMENTAL,
-    replication_key="udate",
-    created_key="cdate",
-    parent="contacts",
+    walk=ByOffset(),
+    changes=Changes(stamp="udate", created="cdate"),
+    beside=Beside(
+        parent="contacts",
+        include="fieldValues",
+        array="fieldValues",
+        owner="contact",
+        listed="fieldValues",
+    ),
     fields=(
         bigint("id", "Id of the field value"),
         instant("cdate", "When the value was first set"),
-        bigint("contact", "Id of the contact (`contacts.id`)"),
+        bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of the user who set the value; NULL or 0 if none"),
-        bigint("field", "Id of the custom field (`custom_fields.id`)"),
+        bigint("field", "Id of the custom field (`custom_fields.id`)", references="custom_fields"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("owner", "Id of the contact again: the same as `contact`"),
         instant("udate", "When the value was last changed: the replication key"),

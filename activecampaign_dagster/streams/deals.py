@@ -14,12 +14,20 @@ from activecampaign_dagster.streams.columns import (
     text,
     wall_clock,
 )
-from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+from activecampaign_dagster.streams.declaration import (
+    ByCreation,
+    ByOffset,
+    Changes,
+    Endpoint,
+    Family,
+    Stream,
+    Stub,
+)
 
 DEALS = Stream(
     name="deals",
-    path="deals",
-    collection="deals",
+    family=Family.CRM,
+    endpoint=Endpoint(path="deals", collection="deals"),
     description=(
         "One row per deal, with its pipeline, stage, owner and primary contact. "
         "A deal that the API key may not see in full comes as a stub (`isDisabled`): id, title and "
@@ -28,23 +36,25 @@ DEALS = Stream(
         "deal is no longer seen in full. "
         "Deleted deals vanish from the API: a full sync sets `_deleted_at` on them."
     ),
-    walk=Walk.CREATED,
-    sync_type=SyncType.INCREMENTAL,
-    replication_key="mdate",
-    created_key="cdate",
-    date_filters=True,
-    stub_flag="isDisabled",
+    walk=ByCreation(stamp="cdate", order="orders[cdate]", after="filters[created_after]"),
+    changes=Changes(
+        stamp="mdate",
+        created="cdate",
+        after="filters[updated_after]",
+        before="filters[updated_before]",
+    ),
+    stub=Stub(flag="isDisabled", fields=("id", "title", "status")),
     fields=(
         bigint("id", "Id of the deal"),
         bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),
         bigint("activitycount", "Number of activities on the deal"),
         instant("cdate", "When the deal was created"),
-        bigint("contact", "Id of the primary contact (`contacts.id`)"),
+        bigint("contact", "Id of the primary contact (`contacts.id`)", references="contacts"),
         text("currency", "Currency of `value`: three-letter ISO code in lower case, e.g. usd"),
         bigint("customerAccount", "Id of the deal's account (company), sent next to `account`"),
         text("description", "Free-text description of the deal"),
         wall_clock("edate", "Naive stamp, Chicago wall clock; meaning not documented by the API"),
-        bigint("group", "Id of the pipeline (`deal_groups.id`)"),
+        bigint("group", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
         text("hash", "Opaque hash of the deal; its use is not documented by the API"),
         boolean("isDisabled", "True for a stub: its pipeline is hidden from the key or deleted"),
         nested("links", "URLs of related resources, keyed by resource name"),
@@ -54,9 +64,9 @@ DEALS = Stream(
         bigint("nextdealid", "A number close to the id; meaning not documented by the API"),
         bigint("nexttaskid", "Id of the deal's next task; NULL or 0 if there is none"),
         bigint("organization", "Id of the organization; NULL, empty or 0 if there is none"),
-        bigint("owner", "Id of the user who owns the deal (`users.id`)"),
+        bigint("owner", "Id of the user who owns the deal (`users.id`)", references="users"),
         bigint("percent", "Percentage of the deal; the API documents no more than that"),
-        bigint("stage", "Id of the pipeline stage (`deal_stages.id`)"),
+        bigint("stage", "Id of the pipeline stage (`deal_stages.id`)", references="deal_stages"),
         bigint("status", "State of the deal: 0 open, 1 won, 2 lost; some stubs lack it"),
         text("title", "Title of the deal; sent for stubs too"),
         bigint("value", "Value of the deal in cents of `currency` (10000 is 100.00)"),
@@ -67,15 +77,14 @@ DEALS = Stream(
 
 DEAL_GROUPS = Stream(
     name="deal_groups",
-    path="dealGroups",
-    collection="dealGroups",
+    family=Family.CRM,
+    endpoint=Endpoint(path="dealGroups", collection="dealGroups"),
     description=(
         "One row per pipeline that the API key's user may manage; others are not listed at all. "
         "The table is the account's current state: a deleted pipeline is gone with the next sync, "
         "while its stages may stay in `deal_stages` and its deals come back as stubs."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.FULL_TABLE,
+    walk=ByOffset(),
     fields=(
         bigint("id", "Id of the pipeline"),
         bigint("allgroups", "1 if all user groups may manage the pipeline, 0 if only chosen ones"),
@@ -95,15 +104,14 @@ DEAL_GROUPS = Stream(
 
 DEAL_STAGES = Stream(
     name="deal_stages",
-    path="dealStages",
-    collection="dealStages",
+    family=Family.CRM,
+    endpoint=Endpoint(path="dealStages", collection="dealStages"),
     description=(
         "One row per pipeline stage, of all pipelines: also of those that the API key's user may "
         "not manage and of deleted ones, so `group` can point to a row `deal_groups` lacks. "
         "The table is the account's current state; both stamps are NULL on most rows."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.FULL_TABLE,
+    walk=ByOffset(),
     fields=(
         bigint("id", "Id of the stage"),
         text("cardRegion1", "What deal cards show in the upper left corner, e.g. title"),
@@ -114,7 +122,11 @@ DEAL_STAGES = Stream(
         instant("cdate", "When the stage was created; NULL on most rows"),
         text("color", "Colour of the stage: six hexadecimal digits without the hash sign"),
         text("dealOrder", "How deals are sorted in the stage, e.g. next-action DESC"),
-        bigint("group", "Id of the pipeline (`deal_groups.id`), which may be deleted or hidden"),
+        bigint(
+            "group",
+            "Id of the pipeline (`deal_groups.id`), which may be deleted or hidden",
+            references="deal_groups",
+        ),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("order", "Position of the stage within its pipeline; ties are possible"),
         text("title", "Name of the stage"),

@@ -1,9 +1,22 @@
-"""What a stream is: one collection of an ActiveCampaign account that lands in one table."""
+"""What a stream is: one collection of an ActiveCampaign account that lands in one table.
+
+A declaration says in data whatever differs between streams: where the records are, how they are
+walked, what tells them apart, what tells when they changed, whose children they are. Nothing else
+in the project knows a stream by its name. `consistency` finds mistakes when the registry is
+imported.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+_ID_DIGITS = 18  # any such number is a BIGINT
+SEPARATOR = "\x1f"  # between the parts of a key of several fields, as text
 
 
 class Type(StrEnum):
@@ -24,65 +37,277 @@ class SyncType(StrEnum):
     FULL_TABLE = "FULL_TABLE"
 
 
-class Walk(StrEnum):
-    """How a collection is read so that no live row is missed (see api/walks.py)."""
+class Family(StrEnum):
+    """Streams that belong together for a user."""
 
-    ID = "id"  # orders[id]=ASC with id_greater as the cursor
-    CREATED = "created"  # orders[cdate]=ASC with filters[created_after] as the cursor
-    OFFSET = "offset"  # offset pages that overlap by one row
+    CRM = "crm"
+    MARKETING = "marketing"
+    AUTOMATION = "automation"
+    ECOMMERCE = "ecommerce"
+    EVENTS = "events"
+    SETTINGS = "settings"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of a record as the API sends it, and the column it becomes."""
+    """One field of a record as the API sends it, and the column it becomes.
+
+    references: the stream whose ids it holds. personal: it tells of a person. secret: it is left
+    out unless a user asks for it by name. nested_from: the array of the same page whose records
+    take the place of the ids that the field lists.
+    """
 
     name: str
     type: Type
     description: str
+    references: str | None = None
+    personal: bool = False
+    secret: bool = False
+    nested_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the records are: `path` relative to `/api/3/`, and the key of the body that holds them.
+
+    The path may hold one {parameter}, which `Each` fills in. params: sent with every request.
+    """
+
+    path: str
+    collection: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ById:
+    """A walk by numeric id: the query parameters that order by it and that bound it."""
+
+    order: str
+    after: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByCreation:
+    """A walk by creation stamp: its field, and the parameters that order by it and begin at it."""
+
+    stamp: str
+    order: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByOffset:
+    """A walk by offset pages that overlap by one row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestFirst:
+    """A walk over a log from its newest record down to what was read before.
+
+    stamp: the field that the records are ordered by. order: the parameter that asks for it; "": the
+    path knows none, and the log is read from its end.
+    """
+
+    stamp: str
+    order: str
+
+
+Walk = ById | ByCreation | ByOffset | NewestFirst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What tells when a record was changed, and the parameters that select by it.
+
+    stamp: the update stamp, the replication key. created: the creation stamp, which stands in where
+    that is null. after, before: query parameters; None: the API cannot select by it.
+    """
+
+    stamp: str
+    created: str | None = None
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Another form of the same rows, brought into the declared one before it is spooled.
+
+    renames: its field → ours. first_filled: our field → its fields, the first of which that is
+    filled counts.
+    """
+
+    renames: Mapping[str, str] = field(default_factory=dict)
+    first_filled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def declared(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record in the declared form; fields that nobody named stay as they are."""
+        used = {name for names in self.first_filled.values() for name in names}
+        made = {self.renames.get(key, key): record[key] for key in record if key not in used}
+        for name, candidates in self.first_filled.items():
+            filled = (record.get(c) for c in candidates if record.get(c) not in (None, ""))
+            made[name] = next(filled, None)
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """How a child's records come beside the pages of its parent.
+
+    parent: the stream whose pages are asked with `include`. array: the key of the page's body that
+    holds the children. owner: the child's field that names its parent. listed: the parent's field
+    that lists the ids of its children. shape: the form in which they come there. passes: how often
+    all parents are read for their sake.
+    """
+
+    parent: str
+    include: str
+    array: str
+    owner: str
+    listed: str | None = None
+    shape: Shape | None = None
+    passes: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """One read per record of another stream: its `column` fills the path's {parameter}.
+
+    The value is kept in the child's field of the parameter's name, so that a row tells its parent.
+    """
+
+    stream: str
+    parameter: str
+    column: str = "id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pivot:
+    """A field of a parent that is made of a child's rows: label → value.
+
+    column: the field. child: the stream that holds the values. label_of: the child's field that
+    refers to a definition. value: the child's field that holds the value. labels: the stream of the
+    definitions. label: the definition's field that names it.
+    """
+
+    column: str
+    child: str
+    label_of: str
+    value: str
+    labels: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stub:
+    """A record that the key may not see in full: its flag, and the fields that it has."""
+
+    flag: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """How the API answers where the account lacks a feature, and what that is called."""
+
+    statuses: frozenset[int]
+    says: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
     """One collection of the account.
 
-    `path` is relative to `/api/3/`; `collection` is the key of the response body that holds the
-    records. `replication_key` names the update stamp that an incremental read moves by and
-    `created_key` the creation stamp that stands in where the update stamp is null.
-    `date_filters` says that `filters[created_*]` and `filters[updated_*]` work on the path.
-    `side_loads` names further top-level arrays of a response whose records belong to their
-    parents: array name → (the parent's field that lists their ids).
-    `parent` names the stream through whose `include=<collection>` changed records are found
-    where the collection itself has no date filter.
-    `stub_flag` names the boolean field that marks a record which the key may not see in full;
-    tables of such streams have a column `_hidden_at`.
+    key: the fields that tell its records apart. default: whether it is read unless a user chooses;
+    one that is not says in its description why.
     """
 
     name: str
-    path: str
-    collection: str
+    family: Family
     description: str
+    endpoint: Endpoint
     fields: tuple[Field, ...]
     walk: Walk
-    sync_type: SyncType = SyncType.FULL_TABLE
-    replication_key: str | None = None
-    created_key: str | None = None
-    date_filters: bool = False
-    side_loads: tuple[tuple[str, str], ...] = ()
-    parent: str | None = None
-    stub_flag: str | None = None
+    key: tuple[str, ...] = ("id",)
+    changes: Changes | None = None
+    beside: Beside | None = None
+    each: Each | None = None
+    pivot: Pivot | None = None
+    stub: Stub | None = None
+    missing: Missing | None = None
+    default: bool = True
+    _by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = [field.name for field in self.fields]
-        folded = {name.casefold() for name in names}
-        if len(folded) != len(names):
-            raise ValueError(f"stream {self.name}: two fields share a name (DuckDB ignores case)")
-        for key in ("id", self.replication_key, self.created_key):
-            if key is not None and key not in names:
-                raise ValueError(f"stream {self.name}: field {key!r} is not declared")
+        by_name = MappingProxyType({declared.name: declared for declared in self.fields})
+        object.__setattr__(self, "_by_name", by_name)
 
     def field(self, name: str) -> Field:
         """The declared field called `name`; KeyError if there is none."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @property
+    def sync_type(self) -> SyncType:
+        """INCREMENTAL where changes can be asked for: by the path, or through the parent."""
+        can_tell = self.can_filter or isinstance(self.walk, NewestFirst) or self.beside is not None
+        return SyncType.INCREMENTAL if self.changes and can_tell else SyncType.FULL_TABLE
+
+    @property
+    def parent(self) -> str | None:
+        """The stream beside whose pages the records come; None if they come by themselves only."""
+        return self.beside.parent if self.beside else None
+
+    @property
+    def can_filter(self) -> bool:
+        """Whether the path selects records by when they were changed."""
+        return self.changes is not None and self.changes.after is not None
+
+    @property
+    def replication_key(self) -> str | None:
+        """The stamp that an incremental stream moves by; None for FULL_TABLE streams."""
+        is_incremental = self.sync_type is SyncType.INCREMENTAL
+        return self.changes.stamp if self.changes and is_incremental else None
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """The fields that tell when a record was changed, the first that is filled counts."""
+        if self.replication_key is None or self.changes is None:
+            return ()
+        return tuple(name for name in (self.changes.stamp, self.changes.created) if name)
+
+    @property
+    def has_numeric_key(self) -> bool:
+        """Whether one number tells the records apart."""
+        return len(self.key) == 1 and self.field(self.key[0]).type is Type.BIGINT
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The fields that tell which row a record is and which of two versions is newer."""
+        flag = (self.stub.flag,) if self.stub else ()
+        return frozenset((*self.key, *self.stamps, *flag))
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The fields that tell a child's parent."""
+        owner = (self.beside.owner,) if self.beside else ()
+        parent = (self.each.parameter,) if self.each else ()
+        return frozenset((*owner, *parent))
+
+    def key_of(self, record: Any) -> str | None:
+        """What tells a record apart, as text; None if it has no proper key."""
+        if not isinstance(record, dict):
+            return None
+        parts = [_key_part(record.get(name), self.field(name).type) for name in self.key]
+        return None if None in parts else SEPARATOR.join(map(str, parts))
+
+
+def _key_part(value: Any, type_: Type) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    text = str(value)
+    if type_ is not Type.BIGINT:
+        return text
+    if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
+        return None
+    return str(int(text)) if int(text) else None

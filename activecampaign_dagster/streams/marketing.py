@@ -15,20 +15,19 @@ from activecampaign_dagster.streams.columns import (
     text,
     wall_clock,
 )
-from activecampaign_dagster.streams.declaration import Stream, SyncType, Walk
+from activecampaign_dagster.streams.declaration import ByOffset, Endpoint, Family, Stream
 
 CAMPAIGNS = Stream(
     name="campaigns",
-    path="campaigns",
-    collection="campaigns",
+    family=Family.MARKETING,
+    endpoint=Endpoint(path="campaigns", collection="campaigns"),
     description=(
         "One row per campaign, one-off or sent by an automation, with its settings and counters. "
         "The table is the account's current state: a deleted campaign is gone with the next sync. "
         "Counters such as `opens` go on moving after `mdate`, which is why every sync reads all "
         "campaigns; a copy's `created_timestamp` can be years before its `cdate`."
     ),
-    walk=Walk.OFFSET,
-    sync_type=SyncType.FULL_TABLE,
+    walk=ByOffset(),
     fields=(
         bigint("id", "Id of the campaign"),
         text("activerss_interval", "RSS campaigns: the interval, e.g. day1"),
@@ -142,7 +141,7 @@ CAMPAIGNS = Stream(
         wall_clock("updated_timestamp", "Last update, counters included: naive Chicago wall clock"),
         bigint("updates", "Number of updates; meaning not documented by the API"),
         bigint("use_quartz_scheduler", "Plainly a 0/1 flag; internal to ActiveCampaign"),
-        bigint("user", "Id of the user who created the campaign (`users.id`)"),
+        bigint("user", "Id of the user who created the campaign (`users.id`)", references="users"),
         bigint("userid", "Id of the user who created the campaign: the same as `user`"),
         bigint("verified_opens", "Number of verified opens, presumably without those by machines"),
         bigint("verified_unique_opens", "Number of contacts with a verified open"),

@@ -1,14 +1,14 @@
 """All streams by name, in the order in which they are offered and read."""
 
 from activecampaign_dagster.streams.account import USERS
+from activecampaign_dagster.streams.consistency import registry
 from activecampaign_dagster.streams.contacts import CONTACTS, CUSTOM_FIELD_VALUES, CUSTOM_FIELDS
 from activecampaign_dagster.streams.deals import DEAL_GROUPS, DEAL_STAGES, DEALS
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.marketing import CAMPAIGNS
 
-STREAMS: dict[str, Stream] = {
-    declared.name: declared
-    for declared in (
+STREAMS: dict[str, Stream] = registry(
+    (
         DEALS,
         CONTACTS,
         DEAL_GROUPS,
@@ -18,7 +18,7 @@ STREAMS: dict[str, Stream] = {
         CUSTOM_FIELD_VALUES,
         USERS,
     )
-}
+)
 
 
 def stream(name: str) -> Stream:

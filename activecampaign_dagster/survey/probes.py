@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
-from activecampaign_dagster.api.stamps import CHICAGO, parse_stamp, write_stamp
-from activecampaign_dagster.streams.declaration import Stream, Walk
+from activecampaign_dagster.api.stamps import CHICAGO, first_stamp, parse_stamp, write_stamp
+from activecampaign_dagster.streams.declaration import ById, Stream
 
 _FAR_EAST = timezone(timedelta(hours=14))  # 19 to 20 hours ahead of Chicago
 _AROUND = timedelta(minutes=1)
@@ -25,7 +25,7 @@ def whose_key(client: Client) -> dict[str, Any]:
 
 def total(client: Client, stream: Stream) -> int | None:
     """How many records the account has of a stream; None if it does not say. One request."""
-    return client.page(stream.path, stream.collection, {"limit": 1}).total
+    return client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 1}).total
 
 
 def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
@@ -38,7 +38,7 @@ def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
         }
         if page:
             params["offset"] = page * PAGE_SIZE
-        found = client.page(stream.path, stream.collection, params)
+        found = client.page(stream.endpoint.path, stream.endpoint.collection, params)
         moments = (_stamp(record, stream) for record in found.records)
         stamps |= {moment.isoformat() for moment in moments if moment and moment > since}
         if len(found.records) < PAGE_SIZE:
@@ -90,9 +90,9 @@ def _window(middle: datetime) -> Params:
 def _finds(client: Client, stream: Stream, record: dict[str, Any], params: Params) -> bool:
     wanted = str(record["id"])
     pinned: dict[str, str | int] = {**params, "limit": PAGE_SIZE}
-    if stream.walk is Walk.ID:
-        pinned |= {"orders[id]": "ASC", "id_greater": int(wanted) - 1}
-    found = client.page(stream.path, stream.collection, pinned)
+    if isinstance(stream.walk, ById):
+        pinned |= {stream.walk.order: "ASC", stream.walk.after: int(wanted) - 1}
+    found = client.page(stream.endpoint.path, stream.endpoint.collection, pinned)
     return any(isinstance(r, dict) and str(r.get("id")) == wanted for r in found.records)
 
 
@@ -107,5 +107,4 @@ def _stamp(record: Any, stream: Stream) -> datetime | None:
     """When a record was last changed, or created where that is null."""
     if not isinstance(record, dict):
         return None
-    changed, created = record.get(stream.replication_key), record.get(stream.created_key)
-    return parse_stamp(changed) or parse_stamp(created)
+    return first_stamp(record, stream.stamps)

@@ -14,7 +14,7 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
     PermanentError,
 )
-from activecampaign_dagster.streams.declaration import Walk
+from activecampaign_dagster.streams.declaration import ByOffset
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, Target
 from activecampaign_dagster.survey import probes
@@ -108,7 +108,7 @@ def _look(client: Client, source: Source, target: Target) -> tuple[Access, Page 
     if stream.name == "contacts":
         params["include"] = "fieldValues"
     try:
-        page = client.page(stream.path, stream.collection, params)
+        page = client.page(stream.endpoint.path, stream.endpoint.collection, params)
     except (CredentialsError, AddressError):
         raise
     except ActiveCampaignError as error:
@@ -130,7 +130,7 @@ def _facts(client: Client, pages: Mapping[str, Page]) -> dict[str, str]:
     facts = {}
     for name, page in pages.items():
         stream = STREAMS[name]
-        if not stream.date_filters:
+        if not stream.can_filter:
             continue
         try:
             facts[f"{OFFSETS_HONOURED}:{name}"] = probes.honours_offsets(client, stream, page)
@@ -162,7 +162,7 @@ def _pages(read: Read, total: int | None) -> int | None:
     if total is None:
         return None
     # offset pages overlap by a row; the others end with a page that is not full
-    overlap = 1 if read.stream.walk is Walk.OFFSET else 0
+    overlap = 1 if isinstance(read.stream.walk, ByOffset) else 0
     return 1 + max(total - overlap, 0) // (PAGE_SIZE - overlap)
 
 

@@ -10,21 +10,15 @@ from typing import Any
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
-from activecampaign_dagster.api.stamps import parse_stamp
+from activecampaign_dagster.api.stamps import first_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
-from activecampaign_dagster.streams.declaration import Stream
-from activecampaign_dagster.streams.declaration import Walk as WalkKind
+from activecampaign_dagster.streams.declaration import ByCreation, ById, Stream
 from activecampaign_dagster.streams.source import Target
 from activecampaign_dagster.sync.plan import Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import SideLoads, Staging
 
 _REPORT_SECONDS = 10.0
-_NEWEST_FIRST: Mapping[WalkKind, Params] = {
-    WalkKind.ID: {"orders[id]": "DESC"},
-    WalkKind.CREATED: {"orders[cdate]": "DESC"},
-    WalkKind.OFFSET: {},
-}
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 _STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole seconds
 
@@ -120,15 +114,19 @@ class Extraction:
         """One more page: the records added last, if the collection can be asked for them."""
         self.requests += 1
         stream = self.read.stream
-        params = {"limit": PAGE_SIZE, **_NEWEST_FIRST[stream.walk]}
-        return self._client.page(stream.path, stream.collection, params)
+        params: dict[str, str | int] = {"limit": PAGE_SIZE}
+        if isinstance(stream.walk, ById | ByCreation):
+            params[stream.walk.order] = "DESC"
+        return self._client.page(stream.endpoint.path, stream.endpoint.collection, params)
 
     def _walk(self, walk: Walk, state: Callable[[], State]) -> None:
         """Take every page of `walk`; `state` is where a later process goes on."""
 
+        endpoint = self.read.stream.endpoint
+
         def fetch(params: Params) -> Page:
             self.requests += 1
-            return self._client.page(self.read.stream.path, self.read.stream.collection, params)
+            return self._client.page(endpoint.path, endpoint.collection, params)
 
         pages = read(walk, fetch, self._client.executor, lambda: self._client.in_flight)
         staged = state()  # the walk counts a page before it is staged, which may fail
@@ -179,13 +177,9 @@ class Extraction:
         stream = self.read.stream
         if not isinstance(record, dict):
             return True
-        stamp = None
-        if stream.replication_key:
-            stamp = parse_stamp(record.get(stream.replication_key)) or parse_stamp(
-                record.get(stream.created_key or "")
-            )
+        stamp = first_stamp(record, stream.stamps)
         if stamp is None:
-            self.progress.stubs += bool(stream.stub_flag and record.get(stream.stub_flag))
+            self.progress.stubs += bool(stream.stub and record.get(stream.stub.flag))
             return True
         since, until = self.read.since, self.read.until
         if (since and stamp < since) or (until and stamp >= until):
@@ -309,11 +303,11 @@ class Extraction:
 
 def _walk_for(read_: Read, state: State | None, warn: Callable[[str], None]) -> Walk:
     match read_.stream.walk:
-        case WalkKind.ID:
+        case ById():
             return IdWalk(read_.filters, state=state)
-        case WalkKind.CREATED:
+        case ByCreation():
             return CreatedWalk(read_.filters, state=state, warn=warn)
-        case WalkKind.OFFSET:
+        case _:
             return OffsetWalk(read_.filters, state=state)
 
 
@@ -323,7 +317,7 @@ def _list(value: Any) -> list[Any]:
 
 def _attach_side_loads(stream: Stream, page: Page) -> None:
     """Put side-loaded records in place of the ids that their parents list."""
-    for array, field in stream.side_loads:
+    for field, array in ((f.name, f.nested_from) for f in stream.fields if f.nested_from):
         records = page.body.get(array)
         by_id = {str(r.get("id")): r for r in records or () if isinstance(r, dict)}
         for record in page.records:

@@ -48,7 +48,8 @@ class Read:
         """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
         keeps = [None if t.keep is None else sorted(t.keep) for t in self.targets]
-        return f"{self.name} {self.stream.path} {span} {self.include} {self.custom_fields} {keeps}"
+        path = self.stream.endpoint.path
+        return f"{self.name} {path} {span} {self.include} {self.custom_fields} {keeps}"
 
     @property
     def mode(self) -> Mode:
@@ -77,11 +78,11 @@ class Read:
     def changed_since(self, moment: datetime) -> Read | None:
         """The same read, of what changed since `moment` only; None if the API cannot tell."""
         since = max(moment, self.since) if self.since else moment
-        if self.stream.date_filters:
+        if self.stream.can_filter:
             return replace(self, since=since)
         if self.stream.parent is None:
             return None
-        parent, include = stream(self.stream.parent), self.stream.collection
+        parent, include = stream(self.stream.parent), self.stream.endpoint.collection
         return Read(stream=parent, side=self.main, since=since, include=include)
 
 
@@ -133,7 +134,7 @@ def _with_side(own: Read, reads: list[Read], source: Source) -> list[Read]:
     """Feed a target from its parent's pages where that costs less than `own`, its own read."""
     if own.is_full and not source.extract_contact_custom_fields:
         return [*reads, own]
-    side, include = own.main, own.stream.collection
+    side, include = own.main, own.stream.endpoint.collection
     parent = next((r for r in reads if r.main and r.main.name == own.stream.parent), None)
     if parent is None:
         of_parent = stream(str(own.stream.parent))

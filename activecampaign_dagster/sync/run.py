@@ -290,7 +290,7 @@ class _Run:
         """Merge batches into their tables, with what is known about how many records there are."""
         stream, staged, newest = complete.read.stream, complete.staged, complete.newest
         census = Census(
-            path=stream.path,
+            path=stream.endpoint.path,
             total=newest.total if newest else staged.progress.total or None,
             newest=[i for r in newest.records if (i := record_id(r))] if newest else None,
             segments=() if complete.read.main else staged.files(stream.name),
@@ -309,7 +309,7 @@ class _Run:
         totals = {}
         for target in read.targets:
             stream = target.stream
-            page = self._client.page(stream.path, stream.collection, {"limit": 1})
+            page = self._client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 1})
             # without a total nothing can be told: no count is right
             totals[target.name] = -1 if page.total is None else page.total
         return totals

@@ -133,5 +133,5 @@ def misfits(column: Column, text: str) -> str:
 
 def version(target: Target, alias: str) -> str:
     """SQL: the stamp that tells which of two versions of a record is newer."""
-    keys = [key for key in (target.stream.replication_key, target.stream.created_key) if key]
-    return f"coalesce({', '.join(f'{alias}.{quoted(key)}' for key in keys)})" if keys else "null"
+    stamps = [f"{alias}.{quoted(name)}" for name in target.stream.stamps]
+    return f"coalesce({', '.join(stamps)})" if stamps else "null"

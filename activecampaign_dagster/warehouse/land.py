@@ -159,7 +159,7 @@ def _doubt(
         return None
     came, known = ids_in(census.segments), []
     for batch in batches:
-        if batch.target.stream.path != census.path:
+        if batch.target.stream.endpoint.path != census.path:
             known.append(
                 f"select contact as id, true as live from {batch.table} where _deleted_at is null"
             )
@@ -274,7 +274,7 @@ def _merge(db: duckdb.DuckDBPyConnection, batch: Batch, columns: Sequence[Column
     own, hidden_at, hide = "_synced_at, _sync_id", "", ""
     carried = kept = ""
     updated = "id in (select id from temp.verdict where verdict = 'update')"
-    if batch.target.stream.stub_flag:
+    if batch.target.stream.stub:
         own, hidden_at, hide = f"{own}, _hidden_at", ", hidden_at", ", _hidden_at = v.hidden_at"
     if batch.absent:
         absent = [c.name for c in tables.columns(db, batch.target) if c.key in batch.absent]
@@ -305,7 +305,7 @@ def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
     """
     target = batch.target
     row = f"hash({', '.join(quoted(column.name) for column in columns)})"
-    hidden = "_hidden_at" if target.stream.stub_flag else "null::timestamptz"
+    hidden = "_hidden_at" if target.stream.stub else "null::timestamptz"
     better = "true"
     if target.stream.replication_key:
         better = "(t.is_stub or (not b.is_stub and coalesce(b.version >= t.version, true)))"

@@ -37,16 +37,16 @@ class Column:
 
 def bookkeeping(stream: Stream) -> tuple[tuple[str, str, str], ...]:
     """Name, type and description of the columns that the sync adds to a stream's table."""
-    return (*BOOKKEEPING, HIDDEN) if stream.stub_flag else BOOKKEEPING
+    return (*BOOKKEEPING, HIDDEN) if stream.stub else BOOKKEEPING
 
 
 def stub_sql(target: Target, alias: str) -> str:
     """SQL: whether a row is a stub. A flagged record with its stamp was sent in full."""
-    flag, key = target.stream.stub_flag, target.stream.replication_key
-    if not flag:
+    stub, key = target.stream.stub, target.stream.replication_key
+    if not stub:
         return "false"
     stampless = f"{alias}.{quoted(key)} is null" if key else "true"
-    return f"(coalesce({alias}.{quoted(flag)}, false) and {stampless})"
+    return f"(coalesce({alias}.{quoted(stub.flag)}, false) and {stampless})"
 
 
 def relation(table: str) -> str:

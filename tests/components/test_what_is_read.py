@@ -50,7 +50,7 @@ def test_deals_with_partial_access_are_a_stubs_fields_read_as_a_full_table() -> 
     deals = target("deals", access="partial")
     assert deals.keep == {"id", "title", "status", "isDisabled"}
     assert deals.sync_type is SyncType.FULL_TABLE
-    assert not deals.stream.date_filters
+    assert not deals.stream.can_filter
     assert target("deals", access="full").keep is None
 
 

@@ -136,7 +136,7 @@ class Observed:
     @cached_property
     def tables(self) -> dict[str, dict[int, dict[str, Any]]]:
         """The account's own records now, by the API's names of the collections."""
-        names = [stream.collection for stream in STREAMS.values()]
+        names = [stream.endpoint.collection for stream in STREAMS.values()]
         return {name: self.account.truth(name) for name in names}
 
 

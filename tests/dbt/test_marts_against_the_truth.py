@@ -678,7 +678,7 @@ def test_what_fields_users_pipelines_and_stages_are_called_agrees(observed):
     }
     for stream, columns in expected.items():
         key = next(iter(columns))
-        listed = observed.account.truth(STREAMS[stream].collection)
+        listed = observed.account.truth(STREAMS[stream].endpoint.collection)
         rows = observed.dbt.rows(f"from staging.stg_activecampaign__{stream} order by {key}")
         kept = {*columns, "full_name", "options", "account", "observed_at"}
         for row, record in zip(rows, listed.values(), strict=True):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from activecampaign_dagster.streams.declaration import Field, Stream, SyncType, Type, Walk
+from activecampaign_dagster.streams.declaration import Field, Stream, SyncType, Type
 from activecampaign_dagster.streams.registry import STREAMS, stream
 from activecampaign_dagster.warehouse.tables import HELPERS
 
@@ -206,92 +206,31 @@ def test_every_stream_is_described_in_two_sentences_or_more(declared: Stream):
 
 
 @every_stream
-def test_ids_are_numbers_and_links_are_json(declared: Stream):
-    assert declared.field("id").type is Type.BIGINT
-    assert declared.field("links").type is Type.JSON
-
-
-@every_stream
 def test_replication_keys_are_points_in_time(declared: Stream):
-    for key in (declared.replication_key, declared.created_key):
-        if key is not None:
-            assert declared.field(key).type is Type.TIMESTAMPTZ
+    for key in declared.stamps:
+        assert declared.field(key).type is Type.TIMESTAMPTZ
 
 
 @every_stream
 def test_only_incremental_streams_have_a_replication_key(declared: Stream):
     incremental = declared.sync_type is SyncType.INCREMENTAL
     assert (declared.replication_key is not None) == incremental
-    assert (declared.created_key is not None) == incremental
 
 
 @every_stream
-def test_an_incremental_stream_has_date_filters_or_a_parent_that_has_them(declared: Stream):
-    if declared.sync_type is SyncType.INCREMENTAL:
-        found_through = declared if declared.parent is None else STREAMS[declared.parent]
-        assert found_through.date_filters
-
-
-@every_stream
-def test_side_loaded_records_have_a_json_column_to_go_to(declared: Stream):
-    for _, parent_field in declared.side_loads:
-        assert declared.field(parent_field).type is Type.JSON
+def test_nested_records_have_a_json_column_to_go_to(declared: Stream):
+    for field in declared.fields:
+        assert field.nested_from is None or field.type is Type.JSON
 
 
 def test_no_two_streams_read_the_same_collection():
-    assert len({declared.path for declared in STREAMS.values()}) == len(STREAMS)
-
-
-def test_deals_are_walked_by_creation_and_moved_by_mdate():
-    deals = stream("deals")
-    assert (deals.path, deals.collection) == ("deals", "deals")
-    assert (deals.walk, deals.replication_key, deals.created_key) == (
-        Walk.CREATED,
-        "mdate",
-        "cdate",
-    )
-    assert deals.date_filters
-
-
-def test_contacts_are_walked_by_id_and_moved_by_udate():
-    contacts = stream("contacts")
-    assert (contacts.walk, contacts.replication_key, contacts.created_key) == (
-        Walk.ID,
-        "udate",
-        "cdate",
-    )
-    assert contacts.date_filters
-
-
-def test_custom_field_values_are_found_through_their_contacts():
-    values = stream("custom_field_values")
-    assert (values.path, values.collection, values.parent) == (
-        "fieldValues",
-        "fieldValues",
-        "contacts",
-    )
-    assert values.replication_key == "udate"
-    assert not values.date_filters
+    assert len({declared.endpoint.path for declared in STREAMS.values()}) == len(STREAMS)
 
 
 def test_custom_fields_bring_their_options_and_relations_along():
     fields = stream("custom_fields")
-    assert fields.side_loads == (("fieldOptions", "options"), ("fieldRels", "relations"))
-
-
-def test_pipelines_leave_the_side_loaded_stages_to_their_own_stream():
-    assert stream("deal_groups").side_loads == ()
-    assert stream("deal_stages").path == "dealStages"
-
-
-@pytest.mark.parametrize(
-    "name", ["deal_groups", "deal_stages", "campaigns", "custom_fields", "users"]
-)
-def test_what_has_no_usable_cursor_is_read_in_full(name: str):
-    declared = stream(name)
-    assert declared.sync_type is SyncType.FULL_TABLE
-    assert declared.walk is Walk.OFFSET
-    assert not declared.date_filters
+    assert fields.field("options").nested_from == "fieldOptions"
+    assert fields.field("relations").nested_from == "fieldRels"
 
 
 @pytest.mark.parametrize(

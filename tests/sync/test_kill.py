@@ -134,7 +134,9 @@ def test_what_changes_between_a_kill_and_the_next_run_is_seen(
     sandbox: Sandbox, warehouse: Warehouse, totals: bool
 ) -> None:
     if not totals:
-        sandbox.account.meta = dict.fromkeys((s.collection for s in STREAMS.values()), "absent")
+        sandbox.account.meta = dict.fromkeys(
+            (s.endpoint.collection for s in STREAMS.values()), "absent"
+        )
     sandbox.latency = 0.1
     process = start(sandbox, warehouse, Mode.FULL)
     while not list(warehouse.staging.rglob("*-contacts.ndjson.zst")):

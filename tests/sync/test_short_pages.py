@@ -166,7 +166,9 @@ def test_what_was_deleted_is_deleted_whatever_is_known_of_the_total(
     warehouse: Warehouse, style: str
 ) -> None:
     with serving() as sandbox:
-        sandbox.account.meta = dict.fromkeys((s.collection for s in STREAMS.values()), style)
+        sandbox.account.meta = dict.fromkeys(
+            (s.endpoint.collection for s in STREAMS.values()), style
+        )
         warehouse.sync(sandbox)
         delete_some(sandbox.account)
         outcomes = warehouse.sync(sandbox)

@@ -14,7 +14,7 @@ from tests.helpers import Table
 
 def truth(account: Account, stream: str) -> dict[int, dict[str, Any]]:
     """A stream's records by id, as a full sync should land them."""
-    records = account.truth(STREAMS[stream].collection)
+    records = account.truth(STREAMS[stream].endpoint.collection)
     if stream == "contacts":
         tags = personalisation_tags(account.truth("fields").values())
         for record in records.values():

@@ -20,7 +20,7 @@ def declared(**types: Type) -> Source:
     users = STREAMS["users"]
     fields = tuple(replace(field, type=types.get(field.name, field.type)) for field in users.fields)
     added = tuple(
-        Field(name, type_, "")
+        Field(name=name, type=type_, description="")
         for name, type_ in types.items()
         if name not in {f.name for f in fields}
     )

@@ -64,7 +64,7 @@ def applicable(account: Account, target: Target) -> list[str]:
         "orphaned_references": bool(references(account, target)),
         "row_count_drift": account.drift is not None
         and target.sync_type is SyncType.INCREMENTAL,  # a FULL_TABLE table is what was just read
-        "hidden_deals": stream.stub_flag is not None,
+        "hidden_deals": stream.stub is not None,
         "missed_changes": stream.parent is not None and stream.parent in account.source.enabled,
     }
     return [

@@ -136,7 +136,7 @@ def _rows_per_partition(
     stream, counts = target.stream, dict[str, int]()
     if not stream.replication_key:
         return counts
-    stamps = f"coalesce({quoted(stream.replication_key)}, {quoted(str(stream.created_key))})"
+    stamps = f"coalesce({', '.join(map(quoted, stream.stamps))})"
     zone = ZoneInfo(definition.timezone)
     rows = db.execute(
         f"select (timezone('{zone}', {stamps}))::date as day, count(*) "
@@ -173,7 +173,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         metadata["window_start"] = dg.MetadataValue.timestamp(read.since)
     if read.until:
         metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
-    if target.stream.stub_flag:
+    if target.stream.stub:
         metadata["stubs"] = outcome.stubs
     if landed.new_columns:
         metadata["new_columns"] = ", ".join(landed.new_columns)

@@ -26,7 +26,7 @@ def watched(source: Source) -> list[Stream]:
         for t in source.targets
         if t.name in source.enabled and t.stream.replication_key
     }
-    return [stream(name) for name in sorted(feeding) if stream(name).date_filters]
+    return [stream(name) for name in sorted(feeding) if stream(name).can_filter]
 
 
 def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDefinition:

@@ -175,5 +175,5 @@ def test_the_probe_tells_how_date_filters_read_offsets(reads: str, answer: str) 
     ):
         for name in ("contacts", "deals"):
             stream = STREAMS[name]
-            page = client.page(stream.path, stream.collection, {"limit": 100})
+            page = client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 100})
             assert probes.honours_offsets(client, stream, page) == answer
