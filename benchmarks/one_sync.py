@@ -85,7 +85,7 @@ def main() -> None:
             "requests": client.requests,
             "statuses": statuses,
             "streams": {
-                o.target.name: {
+                o.stream_table.name: {
                     "live": o.landed.live_rows,
                     "inserted": o.landed.inserted,
                     "updated": o.landed.updated,

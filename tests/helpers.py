@@ -71,7 +71,7 @@ class Warehouse:
                 staging=self.staging,
                 log=logging.getLogger("sync"),
             )
-            return {outcome.target.name: outcome for outcome in outcomes}
+            return {outcome.stream_table.name: outcome for outcome in outcomes}
 
     @property
     def staging(self) -> Path:

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.definitions.utils import is_valid_owner
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from activecampaign_dagster.components import targets, timing
+from activecampaign_dagster.components import stream_tables, timing
 from activecampaign_dagster.components.mistakes import (
     ConfigurationError,
     Mistake,
@@ -114,11 +114,11 @@ class ActiveCampaignSource(dg.Component, Settings):
 
     def source(self) -> Source:
         """What a sync needs to know."""
-        made, _ = targets.targets(self)
-        asked, _ = targets.chosen(self)
+        made, _ = stream_tables.stream_tables(self)
+        asked, _ = stream_tables.chosen(self)
         return Source(
             name=self.name,
-            targets=made,
+            stream_tables=made,
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
             extract_contact_custom_fields=self.extract_contact_custom_fields,
         )
@@ -143,7 +143,7 @@ class ActiveCampaignSource(dg.Component, Settings):
 
     def mistakes(self) -> list[Mistake]:
         """What is wrong with this account by itself."""
-        parts = (targets.targets, timing.trigger, timing.full_sync, timing.drift)
+        parts = (stream_tables.stream_tables, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
         made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
         if self.name in _TAKEN:
@@ -211,7 +211,7 @@ def _clashes(
     if names.setdefault(one.name, one) is not one:
         text = f"another source is called {one.name!r} too: give this one another name"
         return [Mistake(("name",), text)]
-    landing = [target.table for target in targets.targets(one)[0]]
+    landing = [stream_table.table for stream_table in stream_tables.stream_tables(one)[0]]
     shared = [table for table in landing if table.casefold() in tables]
     others = {tables[table.casefold()].name for table in shared}
     tables.update({table.casefold(): one for table in landing})

@@ -11,7 +11,7 @@ from dagster import DagsterRunStatus as Status
 
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 
 KIND = "activecampaign"
 MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
@@ -68,9 +68,9 @@ class Account:
         return f"{self.name}_api"
 
     @property
-    def enabled(self) -> list[Target]:
+    def enabled(self) -> list[StreamTable]:
         """The streams that are assets."""
-        return [t for t in self.source.targets if t.name in self.source.enabled]
+        return [t for t in self.source.stream_tables if t.name in self.source.enabled]
 
     def key(self, stream: str) -> dg.AssetKey:
         """The asset key of a stream."""

@@ -10,7 +10,7 @@ from activecampaign_dagster.streams.registry import STREAMS
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class StreamTable:
     """A stream, the table it lands in, and how it is kept current.
 
     keep: the fields that are stored, None for all the account sends.
@@ -27,22 +27,22 @@ class Target:
         return self.stream.name
 
 
-def default_targets() -> tuple[Target, ...]:
+def default_stream_tables() -> tuple[StreamTable, ...]:
     """Every stream in a table of its own name, kept current in its own default way."""
-    return tuple(Target(s, s.name, s.sync_type) for s in STREAMS.values())
+    return tuple(StreamTable(s, s.name, s.sync_type) for s in STREAMS.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One account as the user configured it.
 
-    targets: all streams, so that every table exists; enabled: the ones that are read.
+    tables: all streams, so that every table exists; enabled: the ones that are read.
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
     """
 
     name: str = "activecampaign"
-    targets: tuple[Target, ...] = field(default_factory=default_targets)
+    stream_tables: tuple[StreamTable, ...] = field(default_factory=default_stream_tables)
     enabled: frozenset[str] = frozenset(STREAMS)
     extract_contact_custom_fields: bool = True
     overlap: timedelta = timedelta(hours=24)

@@ -16,7 +16,7 @@ from activecampaign_dagster.api.errors import (
 )
 from activecampaign_dagster.streams.declaration import ByOffset
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.request import Mode, SyncRequest
@@ -76,11 +76,11 @@ def survey(client: Client, source: Source) -> Survey:
     """Look at an account; raises the errors of `api` if nothing can be read at all."""
     user = probes.whose_key(client)
     seen, pages = [], dict[str, Page]()
-    for target in source.targets:
-        access, page = _look(client, source, target)
+    for stream_table in source.stream_tables:
+        access, page = _look(client, source, stream_table)
         seen.append(access)
         if page:
-            pages[target.name] = page
+            pages[stream_table.name] = page
     totals = {access.stream: access.rows for access in seen}
     deals = pages["deals"].records if "deals" in pages else []
     stubs = [r["id"] for r in deals if isinstance(r, dict) and r.get("isDisabled") in (True, 1)]
@@ -99,10 +99,12 @@ def survey(client: Client, source: Source) -> Survey:
     return replace(found, requests=client.requests)
 
 
-def _look(client: Client, source: Source, target: Target) -> tuple[Access, Page | None]:
+def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Access, Page | None]:
     """One stream's total, and a page that the probes can use."""
-    stream = target.stream
-    access = Access(stream.name, target.table, str(target.sync_type), stream.name in source.enabled)
+    stream = stream_table.stream
+    access = Access(
+        stream.name, stream_table.table, str(stream_table.sync_type), stream.name in source.enabled
+    )
     limit = PAGE_SIZE if stream.name == "deals" else 20
     params: dict[str, str | int] = {"limit": limit}
     if stream.name == "contacts":

@@ -13,7 +13,7 @@ from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
 from activecampaign_dagster.api.stamps import first_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
 from activecampaign_dagster.streams.declaration import ByCreation, ById, Stream
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.sync.plan import Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import SideLoads, Staging
@@ -261,22 +261,22 @@ class Extraction:
         reason = f"The API ignored include={include}"
         self.note(f"{reason if ignored else f'include={include} left records out'}; {remedy}")
 
-    def _stage(self, target: Target, records: list[Any]) -> None:
-        """Write records of a target, noticing fields that nobody declared."""
-        if target.keep is not None:
-            kept = target.keep
+    def _stage(self, stream_table: StreamTable, records: list[Any]) -> None:
+        """Write records of a table, noticing fields that nobody declared."""
+        if stream_table.keep is not None:
+            kept = stream_table.keep
             records = [
                 {key: r[key] for key in r if key in kept} if isinstance(r, dict) else r
                 for r in records
             ]
-        shapes = self._shapes.setdefault(target.name, set())
+        shapes = self._shapes.setdefault(stream_table.name, set())
         for record in records:
             if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
                 shapes.add(shape)
-                extras = self.progress.extras.setdefault(target.name, [])
-                declared = {field.name for field in target.stream.fields}
+                extras = self.progress.extras.setdefault(stream_table.name, [])
+                declared = {field.name for field in stream_table.stream.fields}
                 extras += [key for key in shape if key not in declared and key not in extras]
-        self._staging.add(target.name, records)
+        self._staging.add(stream_table.name, records)
 
     def _report(self) -> None:
         """One line on how far the read is."""

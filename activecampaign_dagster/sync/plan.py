@@ -10,23 +10,23 @@ from activecampaign_dagster.api.client import Params
 from activecampaign_dagster.api.stamps import write_stamp
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import stream
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """One walk over one collection, and the targets that it feeds.
+    """One walk over one collection, and the tables that it feeds.
 
     `since`, `until`: only records last changed in [since, until) count; None: no limit.
     `margin`: how much more the account is asked for at either end of that span.
-    `include`: the side-load that feeds `side`, the target whose records come with their parents.
+    `include`: the side-load that feeds `side`, the table whose records come with their parents.
     `custom_fields`: whether contacts are given their `customFields`.
     """
 
     stream: Stream
-    main: Target | None = None
-    side: Target | None = None
+    main: StreamTable | None = None
+    side: StreamTable | None = None
     since: datetime | None = None
     until: datetime | None = None
     margin: timedelta = timedelta(0)
@@ -34,20 +34,20 @@ class Read:
     custom_fields: bool = False
 
     @property
-    def targets(self) -> tuple[Target, ...]:
-        """The targets this read feeds."""
-        return tuple(target for target in (self.main, self.side) if target)
+    def stream_tables(self) -> tuple[StreamTable, ...]:
+        """The tables this read feeds."""
+        return tuple(stream_table for stream_table in (self.main, self.side) if stream_table)
 
     @property
     def name(self) -> str:
         """What it reads, in the log: the streams it feeds."""
-        return "+".join(t.name for t in self.targets) or self.stream.name
+        return "+".join(t.name for t in self.stream_tables) or self.stream.name
 
     @property
     def fingerprint(self) -> str:
         """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
-        keeps = [None if t.keep is None else sorted(t.keep) for t in self.targets]
+        keeps = [None if t.keep is None else sorted(t.keep) for t in self.stream_tables]
         path = self.stream.endpoint.path
         return f"{self.name} {path} {span} {self.include} {self.custom_fields} {keeps}"
 
@@ -91,14 +91,14 @@ def plan(
 ) -> tuple[Read, ...]:
     """The reads that bring the requested streams up to date, with as few requests as possible."""
     names = request.streams & source.enabled
-    wanted = {t.name: t for t in source.targets if t.name in names}
+    wanted = {t.name: t for t in source.stream_tables if t.name in names}
     contacts = wanted.get("contacts")
     custom_fields = (
         source.extract_contact_custom_fields
         and contacts is not None
         and (contacts.keep is None or "customFields" in contacts.keep)
     )
-    own = [_read(target, source, request, watermarks) for target in wanted.values()]
+    own = [_read(stream_table, source, request, watermarks) for stream_table in wanted.values()]
     reads = [read for read in own if read.stream.parent is None]
     for read in own:
         if read.stream.parent is not None:
@@ -116,22 +116,25 @@ def plan(
 
 
 def _read(
-    target: Target, source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
+    stream_table: StreamTable,
+    source: Source,
+    request: SyncRequest,
+    watermarks: Mapping[str, datetime],
 ) -> Read:
     """A read of the stream's own collection, of the span that is asked for."""
-    whole = Read(stream=target.stream, main=target)
-    if target.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
+    whole = Read(stream=stream_table.stream, main=stream_table)
+    if stream_table.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
         return whole
     if request.mode is Mode.WINDOW:
         window = request.window
         assert isinstance(window, Window)  # noqa: S101
         return replace(whole, since=window.start, until=window.end, margin=source.overlap)
-    watermark = watermarks.get(target.name)
+    watermark = watermarks.get(stream_table.name)
     return whole if watermark is None else replace(whole, since=watermark - source.overlap)
 
 
 def _with_side(own: Read, reads: list[Read], source: Source) -> list[Read]:
-    """Feed a target from its parent's pages where that costs less than `own`, its own read."""
+    """Feed a table from its parent's pages where that costs less than `own`, its own read."""
     if own.is_full and not source.extract_contact_custom_fields:
         return [*reads, own]
     side, include = own.main, own.stream.endpoint.collection

@@ -20,7 +20,7 @@ from activecampaign_dagster.api.errors import (
     PermanentError,
 )
 from activecampaign_dagster.api.walks import record_id
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.plan import Read, plan
@@ -42,7 +42,7 @@ _GATHER_SECONDS = 0.3
 class Outcome:
     """What a sync did for one stream. requests and seconds are those of the read that fed it."""
 
-    target: Target
+    stream_table: StreamTable
     read: Read
     landed: Landed
     rows_read: int
@@ -115,7 +115,7 @@ def sync(
 class _Complete:
     """A read that is staged to its end.
 
-    expected: rows by target that the account must have. newest: a page asked for after the read.
+    expected: rows by table that the account must have. newest: a page asked for after the read.
     """
 
     read: Read
@@ -170,7 +170,7 @@ class _Run:
                             complete.append(future.result())
                         elif isinstance(error, ActiveCampaignError):
                             self._log.error("%s", error)
-                            names = [t.name for t in read.targets] or [read.stream.name]
+                            names = [t.name for t in read.stream_tables] or [read.stream.name]
                             failures |= dict.fromkeys(names, error)
                         else:
                             raise error
@@ -238,7 +238,7 @@ class _Run:
         read, staged, progress = complete.read, complete.staged, complete.staged.progress
         came = progress.side_loads if read.include else SideLoads.WHOLE
         ignored, without_side = came == SideLoads.IGNORED, came not in {None, SideLoads.WHOLE}
-        targets = [t for t in read.targets if not (without_side and t is read.side)]
+        stream_tables = [t for t in read.stream_tables if not (without_side and t is read.side)]
         watermark = complete.extraction.watermark
         lacks = read.include and read.custom_fields and not progress.has_custom_fields
         # a window says nothing about what lies after it; contacts without their custom fields are
@@ -247,41 +247,41 @@ class _Run:
         fills = read.include is None or (ignored and not read.side and self._has_values)
         batches = [
             Batch(
-                target=target,
-                files=staged.files(target.name),
-                size=staged.sizes[target.name],
+                stream_table=stream_table,
+                files=staged.files(stream_table.name),
+                size=staged.sizes[stream_table.name],
                 longest=staged.longest,
-                extras=progress.extras.get(target.name, ()),
+                extras=progress.extras.get(stream_table.name, ()),
                 is_full=read.is_full,
-                watermark=watermark if moves_on and target.stream.replication_key else None,
+                watermark=watermark if moves_on and stream_table.stream.replication_key else None,
                 sync_id=self._request.sync_id,
                 at=self._request.at,
-                expected=complete.expected.get(target.name),
+                expected=complete.expected.get(stream_table.name),
                 absent=frozenset({"customFields"} if lacks else ()),
                 tags=self._tags.result() if read.custom_fields and fills else None,
             )
-            for target in targets
+            for stream_table in stream_tables
         ]
         landed = self._merged(db, complete, batches) if batches else []
-        forget(self._staging, {target.name for target in targets})
+        forget(self._staging, {stream_table.name for stream_table in stream_tables})
         staged.remove()
         if without_side and read.side:
             side = Read(stream=read.side.stream, main=read.side, custom_fields=read.custom_fields)
             self._again.append((side, partial(self._extract, side)))
         return [
             Outcome(
-                target=target,
+                stream_table=stream_table,
                 read=read,
                 landed=counts,
                 rows_read=progress.rows,
-                stubs=progress.stubs if target is read.main else 0,
+                stubs=progress.stubs if stream_table is read.main else 0,
                 pages=progress.pages,
                 requests=complete.extraction.requests,
                 seconds=complete.seconds,
                 resumed=staged.resumed,
                 notes=tuple(progress.notes),
             )
-            for target, counts in zip(targets, landed, strict=True)
+            for stream_table, counts in zip(stream_tables, landed, strict=True)
         ]
 
     def _merged(
@@ -307,9 +307,9 @@ class _Run:
     def _expected(self, read: Read) -> dict[str, int]:
         """After a kill, what was deleted since must not be landed as live: ask for the totals."""
         totals = {}
-        for target in read.targets:
-            stream = target.stream
+        for stream_table in read.stream_tables:
+            stream = stream_table.stream
             page = self._client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 1})
             # without a total nothing can be told: no count is right
-            totals[target.name] = -1 if page.total is None else page.total
+            totals[stream_table.name] = -1 if page.total is None else page.total
         return totals

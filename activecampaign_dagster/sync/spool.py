@@ -53,7 +53,7 @@ class Progress:
     began: datetime | None = None  # when the first page was sent, by the account's clock
     side_loads: SideLoads | None = None  # None: not known yet
     has_custom_fields: bool = True  # whether contacts were given theirs, where they are to be
-    extras: dict[str, list[str]] = field(default_factory=dict)  # target → undeclared fields
+    extras: dict[str, list[str]] = field(default_factory=dict)  # table → undeclared fields
     notes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -92,7 +92,7 @@ class Staging:
         self._segments: int = saved["segments"]
         self._rows: int = saved["rows"]
         self.longest: int = saved["longest"]  # bytes of the longest line
-        self.sizes: Counter[str] = Counter(saved["sizes"])  # bytes of JSON by target
+        self.sizes: Counter[str] = Counter(saved["sizes"])  # bytes of JSON by table
         self._lines: dict[str, list[bytes]] = {}
         self._bytes = 0
         self._opened = time.monotonic()
@@ -105,14 +105,14 @@ class Staging:
         fresh = now - datetime.fromisoformat(saved["began"]) < _RESUME_WITHIN
         return saved if fresh and saved["fingerprint"] == self._fingerprint else None
 
-    def add(self, target: str, records: Iterable[Any]) -> None:
-        """Append records for a target to the open segment."""
+    def add(self, stream_table: str, records: Iterable[Any]) -> None:
+        """Append records for a table to the open segment."""
         lines = [_line(number, record) for number, record in enumerate(records, self._rows + 1)]
         lengths = [len(line) for line in lines]
         self._rows += len(lines)
         self._bytes += sum(lengths)
         self.longest = max([self.longest, *lengths])
-        self._lines.setdefault(target, []).extend(lines)
+        self._lines.setdefault(stream_table, []).extend(lines)
 
     @property
     def segment_is_full(self) -> bool:
@@ -122,12 +122,14 @@ class Staging:
 
     def close_segment(self, walk: dict[str, Any]) -> None:
         """Make all that was added so far, and where the walk goes on after it, permanent."""
-        for target, lines in self._lines.items():
+        for stream_table, lines in self._lines.items():
             if lines:
                 self._segments += 1
                 segment = b"".join(lines)
-                self.sizes[target] += len(segment)
-                self._write(f"{self._segments:06d}-{target}.{_SUFFIX}", zstd.compress(segment, 1))
+                self.sizes[stream_table] += len(segment)
+                self._write(
+                    f"{self._segments:06d}-{stream_table}.{_SUFFIX}", zstd.compress(segment, 1)
+                )
         self._lines.clear()
         self._bytes = 0
         self._opened = time.monotonic()
@@ -160,9 +162,9 @@ class Staging:
                 "here."
             ) from error
 
-    def files(self, target: str) -> list[str]:
-        """The whole segments of a target, in the order of reading."""
-        found = sorted(self.folder.glob(f"*-{target}.{_SUFFIX}"))
+    def files(self, stream_table: str) -> list[str]:
+        """The whole segments of a table, in the order of reading."""
+        found = sorted(self.folder.glob(f"*-{stream_table}.{_SUFFIX}"))
         return [str(path) for path in found if int(path.name[:6]) <= self._segments]
 
     def remove(self) -> None:
@@ -170,10 +172,10 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def forget(root: Path, targets: set[str]) -> None:
-    """Remove all that is staged for `targets` below `root`: what was landed since supersedes it."""
+def forget(root: Path, stream_tables: set[str]) -> None:
+    """Remove all that is staged for the tables below `root`: what was landed since supersedes it."""
     for folder in root.iterdir() if root.exists() else ():
-        if targets & set(folder.name.split("+")):
+        if stream_tables & set(folder.name.split("+")):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -55,4 +55,6 @@ def _hold_rows(db: duckdb.DuckDBPyConnection, source: Source) -> bool:
         "where account = ? and last_synced_at is not null",
         [source.name],
     ).fetchall()
-    return not {(target.name, target.table) for target in source.targets}.isdisjoint(rows)
+    return not {
+        (stream_table.name, stream_table.table) for stream_table in source.stream_tables
+    }.isdisjoint(rows)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.warehouse.sql import literal, quoted
 from activecampaign_dagster.warehouse.tables import Column, stub_sql
 
@@ -25,7 +25,7 @@ _FORMS = {
 def load(
     db: duckdb.DuckDBPyConnection,
     table: str,
-    target: Target,
+    stream_table: StreamTable,
     columns: Sequence[Column],
     files: Sequence[str],
     longest: int,
@@ -52,12 +52,12 @@ def load(
             _n, {names},
             case when id is null or {unfit} then [{texts}] end as _raw,
             case when id is null then x end as _record,
-            {stub_sql(target, "typed")} as _stub
+            {stub_sql(table, "typed")} as _stub
         from typed
     """)
     counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()
     if counted and counted[0] != counted[1]:
-        order = f"_stub, {version(target, 'b')} desc nulls last, _n desc"
+        order = f"_stub, {version(stream_table, 'b')} desc nulls last, _n desc"
         db.execute(f"""
             delete from {table} where rowid in (
                 select row_id from (
@@ -131,7 +131,7 @@ def misfits(column: Column, text: str) -> str:
             return "false"
 
 
-def version(target: Target, alias: str) -> str:
+def version(stream_table: StreamTable, alias: str) -> str:
     """SQL: the stamp that tells which of two versions of a record is newer."""
-    stamps = [f"{alias}.{quoted(name)}" for name in target.stream.stamps]
+    stamps = [f"{alias}.{quoted(name)}" for name in stream_table.stream.stamps]
     return f"coalesce({', '.join(stamps)})" if stamps else "null"

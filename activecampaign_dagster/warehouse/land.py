@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from activecampaign_dagster.streams.declaration import SyncType
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.cast import load, misfits, version
 from activecampaign_dagster.warehouse.completeness import Census, doubt, ids_in
@@ -49,7 +49,7 @@ class Batch:
     the table of custom field values once the batch has landed.
     """
 
-    target: Target
+    stream_table: StreamTable
     files: Sequence[str]
     size: int
     longest: int
@@ -65,12 +65,12 @@ class Batch:
     @property
     def table(self) -> str:
         """The table that they land in."""
-        return relation(self.target.table)
+        return relation(self.stream_table.table)
 
     @property
     def typed(self) -> str:
         """The table of the records as typed rows, on their way."""
-        return f"{_SCRATCH}.{quoted(self.target.name)}"
+        return f"{_SCRATCH}.{quoted(self.stream_table.name)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def land(
         db.execute(f"set memory_limit = '{megabytes * threads}MB'")
         with suppress(duckdb.OutOfMemoryException):
             return _attempt(db, source, batches, folder, census)
-    names = ", ".join(batch.target.name for batch in batches)
+    names = ", ".join(batch.stream_table.name for batch in batches)
     raise WarehouseError(
         f"Landing {names} takes more than {_MEGABYTES[-1]} MB of memory per thread, which no "
         "account should need: please report it."
@@ -132,12 +132,16 @@ def _attempt(
 ) -> list[Landed]:
     added = [_widen(db, batch) for batch in batches]
     columns = [
-        [column for column in tables.columns(db, batch.target) if column.key not in batch.absent]
+        [
+            column
+            for column in tables.columns(db, batch.stream_table)
+            if column.key not in batch.absent
+        ]
         for batch in batches
     ]
     with _scratch(db, batches, folder):
         for batch, of_batch in zip(batches, columns, strict=True):
-            load(db, batch.typed, batch.target, of_batch, batch.files, batch.longest)
+            load(db, batch.typed, batch.stream_table, of_batch, batch.files, batch.longest)
         with transaction(db):
             why = _doubt(db, batches, census)
             if why and census.newest is None:
@@ -159,7 +163,7 @@ def _doubt(
         return None
     came, known = ids_in(census.segments), []
     for batch in batches:
-        if batch.target.stream.endpoint.path != census.path:
+        if batch.stream_table.stream.endpoint.path != census.path:
             known.append(
                 f"select contact as id, true as live from {batch.table} where _deleted_at is null"
             )
@@ -194,15 +198,15 @@ def _are_small(batches: Sequence[Batch]) -> bool:
 
 def _widen(db: duckdb.DuckDBPyConnection, batch: Batch) -> list[Column]:
     """Add the columns that a batch needs, outside the transaction as DuckDB requires."""
-    present = tables.columns(db, batch.target)
+    present = tables.columns(db, batch.stream_table)
     keys = {column.key for column in present}
     added: list[Column] = []
     for key in batch.extras:
         if key not in keys:
             taken = [column.name for column in (*present, *added)]
-            taken += [name for name, _, _ in tables.bookkeeping(batch.target.stream)]
+            taken += [name for name, _, _ in tables.bookkeeping(batch.stream_table.stream)]
             added.append(tables.column_for(key, taken))
-    tables.add_columns(db, batch.target, [(column.name, column.type) for column in added])
+    tables.add_columns(db, batch.stream_table, [(column.name, column.type) for column in added])
     return added
 
 
@@ -217,7 +221,7 @@ def _land(
 ) -> Landed:
     """Land one batch; `keep`: it may not be all that the account has."""
     if keep:
-        watermark = batch.watermark if _was_read_in_vain(db, source, batch.target) else None
+        watermark = batch.watermark if _was_read_in_vain(db, source, batch.stream_table) else None
         batch = replace(batch, is_full=False, watermark=watermark)
     rejected = _reject(db, source, batch, columns)
     _merge(db, batch, columns)
@@ -240,7 +244,9 @@ def _land(
     )
 
 
-def _was_read_in_vain(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> bool:
+def _was_read_in_vain(
+    db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable
+) -> bool:
     """Whether a stream was landed before, but not all of it came then either.
 
     Without a watermark the next sync reads everything again, which mends a mishap. But an account
@@ -249,7 +255,7 @@ def _was_read_in_vain(db: duckdb.DuckDBPyConnection, source: Source, target: Tar
     found = db.execute(
         f"select watermark is null and last_synced_at is not null from {SCHEMA}._streams "
         "where account = ? and stream = ?",
-        [source.name, target.name],
+        [source.name, stream_table.name],
     ).fetchone()
     return found == (True,)
 
@@ -274,10 +280,10 @@ def _merge(db: duckdb.DuckDBPyConnection, batch: Batch, columns: Sequence[Column
     own, hidden_at, hide = "_synced_at, _sync_id", "", ""
     carried = kept = ""
     updated = "id in (select id from temp.verdict where verdict = 'update')"
-    if batch.target.stream.stub:
+    if batch.stream_table.stream.stub:
         own, hidden_at, hide = f"{own}, _hidden_at", ", hidden_at", ", _hidden_at = v.hidden_at"
     if batch.absent:
-        absent = [c.name for c in tables.columns(db, batch.target) if c.key in batch.absent]
+        absent = [c.name for c in tables.columns(db, batch.stream_table) if c.key in batch.absent]
         carried = "".join(f", {quoted(name)}" for name in absent)
         kept = " left join temp.carried using (id)"
         db.execute(
@@ -303,11 +309,11 @@ def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
 
     Only a hash of each row takes part in the join.
     """
-    target = batch.target
+    stream_table = batch.stream_table
     row = f"hash({', '.join(quoted(column.name) for column in columns)})"
-    hidden = "_hidden_at" if target.stream.stub else "null::timestamptz"
+    hidden = "_hidden_at" if stream_table.stream.stub else "null::timestamptz"
     better = "true"
-    if target.stream.replication_key:
+    if stream_table.stream.replication_key:
         better = "(t.is_stub or (not b.is_stub and coalesce(b.version >= t.version, true)))"
     return f"""
         select b.id, case
@@ -318,13 +324,13 @@ def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
         end as verdict,
         case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at
         from (
-            select id, {row} as hash, {version(target, "r")} as version, _stub as is_stub
+            select id, {row} as hash, {version(table, "r")} as version, _stub as is_stub
             from {batch.typed} as r where id is not null
         ) as b
         left join (
             select
-                id, {row} as hash, {version(target, "r")} as version,
-                {stub_sql(target, "r")} as is_stub, _deleted_at is not null as is_gone,
+                id, {row} as hash, {version(table, "r")} as version,
+                {stub_sql(table, "r")} as is_stub, _deleted_at is not null as is_gone,
                 {hidden} as hidden_at
             from {batch.table} as r
         ) as t on t.id = b.id
@@ -334,7 +340,7 @@ def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
 def _delete(db: duckdb.DuckDBPyConnection, batch: Batch) -> int:
     """Rows that a complete read did not return: marked, or gone from a FULL_TABLE table."""
     gone = "not exists (from temp.verdict as v where v.id = t.id)"
-    if batch.target.sync_type is SyncType.FULL_TABLE:
+    if batch.stream_table.sync_type is SyncType.FULL_TABLE:
         result = db.execute(f"delete from {batch.table} as t where {gone}").fetchone()
     else:
         result = db.execute(
@@ -350,7 +356,7 @@ def _reject(
 ) -> int:
     """Keep what did not fit verbatim in `_rejected_values`; returns how many values there are."""
     rows, where = batch.typed, "account = ? and stream = ?"
-    owner = [source.name, batch.target.name]
+    owner = [source.name, batch.stream_table.name]
     concerned = db.execute(
         f"select exists (from {rows} where _raw is not null) or "
         f"exists (from {SCHEMA}._rejected_values where {where})",
@@ -408,9 +414,9 @@ def _account_for(db: duckdb.DuckDBPyConnection, source: Source, batch: Batch) ->
         """,
         {
             "account": source.name,
-            "stream": batch.target.name,
-            "sync_type": str(batch.target.sync_type),
-            "has_key": batch.target.stream.replication_key is not None,
+            "stream": batch.stream_table.name,
+            "sync_type": str(batch.stream_table.sync_type),
+            "has_key": batch.stream_table.stream.replication_key is not None,
             "watermark": batch.watermark,
             "at": batch.at,
             "is_full": batch.is_full,

@@ -71,8 +71,8 @@ def store_facts(open_database: Connect, account: str, facts: Mapping[str, str]) 
 
 def with_known_overlap(source: Source, db: duckdb.DuckDBPyConnection) -> Source:
     """The source with the shorter overlap, if date filters are known to honour offsets."""
-    filtered = {t.stream.parent or t.name for t in source.targets if t.name in source.enabled}
-    filtered &= {t.name for t in source.targets if t.stream.can_filter}
+    filtered = {t.stream.parent or t.name for t in source.stream_tables if t.name in source.enabled}
+    filtered &= {t.name for t in source.stream_tables if t.stream.can_filter}
     facts = dict(
         db.execute(
             f"select fact, value from {SCHEMA}._account_facts where account = ?", [source.name]

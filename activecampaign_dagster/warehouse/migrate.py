@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from activecampaign_dagster.streams.declaration import Type
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.cast import misfits, typed_sql
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
@@ -22,18 +22,20 @@ def retype(db: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
     like a value that the API sends. Each column in a transaction of its own; idempotent.
     """
     changed = []
-    for target in source.targets:
-        declared = {field.name: str(field.type) for field in target.stream.fields}
-        for column in tables.columns(db, target):
+    for stream_table in source.stream_tables:
+        declared = {field.name: str(field.type) for field in stream_table.stream.fields}
+        for column in tables.columns(db, stream_table):
             type_ = declared.get(column.key, column.type)
             if type_ != column.type:
-                _retype(db, source, target, Column(column.name, type_, column.key))
-                changed.append(f"{target.table}.{column.name}: {column.type} to {type_}")
+                _retype(db, source, stream_table, Column(column.name, type_, column.key))
+                changed.append(f"{stream_table.table}.{column.name}: {column.type} to {type_}")
     return changed
 
 
-def _retype(db: duckdb.DuckDBPyConnection, source: Source, target: Target, column: Column) -> None:
-    name, table = quoted(column.name), relation(target.table)
+def _retype(
+    db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable, column: Column
+) -> None:
+    name, table = quoted(column.name), relation(stream_table.table)
     text = f"({name}::varchar)"
     # a text that is no JSON document becomes one: a string
     document = f"coalesce(try_cast({text} as json), to_json({text}))"
@@ -44,7 +46,7 @@ def _retype(db: duckdb.DuckDBPyConnection, source: Source, target: Target, colum
             f"insert into {SCHEMA}._rejected_values "
             "select ?, ?, id::varchar, ?, old, ? "
             f"from (select id, {text} as old, {value} as {name} from {table}) where {unfit}",
-            [source.name, target.name, column.name, _BY],
+            [source.name, stream_table.name, column.name, _BY],
         )
         db.execute(
             f"alter table {table} alter column {name} set data type {column.type} using {value}"

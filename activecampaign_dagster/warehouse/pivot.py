@@ -32,7 +32,7 @@ def personalisation_tags(fields: Iterable[Any]) -> dict[str, str]:
 
 def stored_tags(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
     """The same, from the table of custom fields."""
-    table = next(relation(t.table) for t in source.targets if t.name == "custom_fields")
+    table = next(relation(t.table) for t in source.stream_tables if t.name == "custom_fields")
     rows = db.execute(f"select id, perstag from {table}").fetchall()
     return personalisation_tags({"id": i, "perstag": tag} for i, tag in rows)
 
@@ -44,7 +44,9 @@ def fill_custom_fields(
 
     For contacts that were read without them. stamp: time and id of the sync.
     """
-    table = {target.name: relation(target.table) for target in source.targets}
+    table = {
+        stream_table.name: relation(stream_table.table) for stream_table in source.stream_tables
+    }
     known = ", ".join(f"({literal(i)}, {literal(tag)})" for i, tag in tags.items())
     db.execute(
         f"""

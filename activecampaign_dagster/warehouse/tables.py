@@ -10,7 +10,7 @@ from datetime import datetime
 import duckdb
 
 from activecampaign_dagster.streams.declaration import Stream, Type
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
 from activecampaign_dagster.warehouse.warehouse import transaction
 
@@ -40,9 +40,9 @@ def bookkeeping(stream: Stream) -> tuple[tuple[str, str, str], ...]:
     return (*BOOKKEEPING, HIDDEN) if stream.stub else BOOKKEEPING
 
 
-def stub_sql(target: Target, alias: str) -> str:
+def stub_sql(stream_table: StreamTable, alias: str) -> str:
     """SQL: whether a row is a stub. A flagged record with its stamp was sent in full."""
-    stub, key = target.stream.stub, target.stream.replication_key
+    stub, key = stream_table.stream.stub, stream_table.stream.replication_key
     if not stub:
         return "false"
     stampless = f"{alias}.{quoted(key)} is null" if key else "true"
@@ -73,25 +73,25 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                 sync_id varchar
             )""")
         tables, listed = _tables(db), _listed(db, source)
-        for target in source.targets:
-            declared = [(f.name, str(f.type), f.description) for f in target.stream.fields]
-            wanted = (*declared, *bookkeeping(target.stream))
-            present = tables.get(target.table.casefold(), set())
+        for stream_table in source.stream_tables:
+            declared = [(f.name, str(f.type), f.description) for f in stream_table.stream.fields]
+            wanted = (*declared, *bookkeeping(stream_table.stream))
+            present = tables.get(stream_table.table.casefold(), set())
             if not present:
                 body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
-                db.execute(f"create table {relation(target.table)} ({body})")
-                _describe(db, target, wanted)
+                db.execute(f"create table {relation(stream_table.table)} ({body})")
+                _describe(db, stream_table, wanted)
             else:
                 missing = [column for column in wanted if column[0].casefold() not in present]
-                add_columns(db, target, [(name, type_) for name, type_, _ in missing])
-                _describe(db, target, missing)
+                add_columns(db, stream_table, [(name, type_) for name, type_, _ in missing])
+                _describe(db, stream_table, missing)
                 if HIDDEN in missing:
                     db.execute(
-                        f"update {relation(target.table)} as t set _hidden_at = _synced_at "
-                        f"where {stub_sql(target, 't')}"
+                        f"update {relation(stream_table.table)} as t set _hidden_at = _synced_at "
+                        f"where {stub_sql(stream_table, 't')}"
                     )
-            if not present or listed.get(target.name) != target.table:
-                _list(db, source, target)
+            if not present or listed.get(stream_table.name) != stream_table.table:
+                _list(db, source, stream_table)
 
 
 def create_facts(db: duckdb.DuckDBPyConnection) -> None:
@@ -111,48 +111,50 @@ def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
     return dict(found.fetchall())
 
 
-def _list(db: duckdb.DuckDBPyConnection, source: Source, target: Target) -> None:
+def _list(db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable) -> None:
     """List a table in `_streams`, where the models look up the tables of all accounts.
 
     Whatever was known about an earlier table does not hold for this one. A table that another
     account has is that account under its new name.
     """
-    owner = [source.name, target.name]
+    owner = [source.name, stream_table.name]
     db.execute(
         f"delete from {SCHEMA}._streams where stream = ? and (account = ? or table_name = ?)",
-        [target.name, source.name, target.table],
+        [stream_table.name, source.name, stream_table.table],
     )
     db.execute(
         f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
-        [*owner, target.table, str(target.sync_type)],
+        [*owner, stream_table.table, str(stream_table.sync_type)],
     )
 
 
 def _describe(
-    db: duckdb.DuckDBPyConnection, target: Target, described: Iterable[tuple[str, str, str]]
+    db: duckdb.DuckDBPyConnection,
+    stream_table: StreamTable,
+    described: Iterable[tuple[str, str, str]],
 ) -> None:
     db.execute(
         "".join(
-            f"comment on column {relation(target.table)}.{quoted(name)} is {literal(text)};"
+            f"comment on column {relation(stream_table.table)}.{quoted(name)} is {literal(text)};"
             for name, _, text in described
         )
     )
 
 
 def add_columns(
-    db: duckdb.DuckDBPyConnection, target: Target, added: Iterable[tuple[str, str]]
+    db: duckdb.DuckDBPyConnection, stream_table: StreamTable, added: Iterable[tuple[str, str]]
 ) -> None:
     """Widen a table, outside the transaction that lands rows, as DuckDB requires."""
     for name, type_ in added:
-        db.execute(f"alter table {relation(target.table)} add column {quoted(name)} {type_}")
+        db.execute(f"alter table {relation(stream_table.table)} add column {quoted(name)} {type_}")
 
 
-def columns(db: duckdb.DuckDBPyConnection, target: Target) -> list[Column]:
+def columns(db: duckdb.DuckDBPyConnection, stream_table: StreamTable) -> list[Column]:
     """The table's columns that hold the record's fields, in order."""
-    own = {name for name, _, _ in bookkeeping(target.stream)}
-    declared = {field.name.casefold(): field for field in target.stream.fields}
+    own = {name for name, _, _ in bookkeeping(stream_table.stream)}
+    declared = {field.name.casefold(): field for field in stream_table.stream.fields}
     found = []
-    described = f"select name, type from pragma_table_info({literal(relation(target.table))})"
+    described = f"select name, type from pragma_table_info({literal(relation(stream_table.table))})"
     for name, data_type in db.execute(described).fetchall():
         if name in own or name.casefold() in HELPERS:
             continue
@@ -208,7 +210,7 @@ def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datet
         "where account = ? and watermark is not null",
         [source.name],
     ).fetchall()
-    names = {target.name: target.table for target in source.targets}
+    names = {stream_table.name: stream_table.table for stream_table in source.stream_tables}
     return {name: watermark for name, table, watermark in rows if names.get(name) == table}
 
 

@@ -12,7 +12,7 @@ import pytest
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
@@ -40,14 +40,16 @@ class History:
         self.dbt = observed.dbt
         self.random = Random(seed)
         self.now = NOW
-        vanishing = tuple(Target(s, f"two_{s.name}", SyncType.FULL_TABLE) for s in STREAMS.values())
+        vanishing = tuple(
+            StreamTable(s, f"two_{s.name}", SyncType.FULL_TABLE) for s in STREAMS.values()
+        )
         second = Account.generate(
             seed=seed + 100, now=NOW, clock=observed.clock, contacts=30, deals=40, field_values=90
         )
         self.clock = observed.clock
         self.sides = [
             (observed.account, observed.warehouse),
-            (second, Warehouse(self.dbt.database, Source(name="two", targets=vanishing))),
+            (second, Warehouse(self.dbt.database, Source(name="two", stream_tables=vanishing))),
         ]
 
     def go_on(self) -> None:

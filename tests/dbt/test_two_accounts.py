@@ -9,7 +9,7 @@ import pytest
 
 from activecampaign_dagster.report.page import render
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse, serving
@@ -25,8 +25,8 @@ REMEMBERING = ("+config.materialized:incremental", "+resource_type:snapshot")
 
 def sync(observed: Observed, dbt, name: str, number: int) -> None:
     """Land an account under a name in a database, which need not be its own."""
-    targets = tuple(Target(s, f"{name}_{s.name}", s.sync_type) for s in STREAMS.values())
-    warehouse = Warehouse(dbt.database, Source(name=name, targets=targets))
+    stream_tables = tuple(StreamTable(s, f"{name}_{s.name}", s.sync_type) for s in STREAMS.values())
+    warehouse = Warehouse(dbt.database, Source(name=name, stream_tables=stream_tables))
     with serving(observed.account) as sandbox:
         warehouse.sync(sandbox, at=NOW + timedelta(hours=number))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.streams.declaration import SyncType
-from activecampaign_dagster.streams.source import Source, default_targets
+from activecampaign_dagster.streams.source import Source, default_stream_tables
 from tests.dbt.conftest import NOW, Observed
 from tests.helpers import Warehouse
 
@@ -76,11 +76,13 @@ def test_deals_stay_in_the_funnel_and_in_the_forecast_when_their_stage_is_delete
 
 
 def test_a_deal_that_a_full_table_drops_keeps_its_history_and_no_test_fails(built):
-    targets = tuple(
-        replace(target, sync_type=SyncType.FULL_TABLE) if target.name == "deals" else target
-        for target in default_targets()
+    stream_tables = tuple(
+        replace(stream_table, sync_type=SyncType.FULL_TABLE)
+        if stream_table.name == "deals"
+        else stream_table
+        for stream_table in default_stream_tables()
     )
-    built.warehouse = Warehouse(built.dbt.database, Source(targets=targets))
+    built.warehouse = Warehouse(built.dbt.database, Source(stream_tables=stream_tables))
     deal = built.dbt.rows("select max(deal_id) as d from marts.deals where status = 'open'")[0]
     built.account.delete_deal(deal["d"])
     built.sync(at=NOW + timedelta(hours=1))

@@ -46,7 +46,7 @@ def main() -> None:
             staging=database.with_name(f"{database.name}.staging"),
             log=logging.getLogger("sync"),
         ):
-            print("landed", outcome.target.name, flush=True)
+            print("landed", outcome.stream_table.name, flush=True)
     print("done", flush=True)
 
 

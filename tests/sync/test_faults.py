@@ -33,7 +33,7 @@ from activecampaign_dagster.sandbox.faults import (
 )
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Source, Target, default_targets
+from activecampaign_dagster.streams.source import Source, StreamTable, default_stream_tables
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.spool import zstd
@@ -212,7 +212,7 @@ def touch_all(account: Account, text: str, ago: timedelta) -> None:
 @pytest.mark.parametrize("mode", [Mode.FULL, Mode.INCREMENTAL])
 def test_what_was_staged_with_other_fields_is_read_again(mode: Mode, tmp_path: Path) -> None:
     few = frozenset({"id", "cdate", "mdate", "isDisabled"})
-    warehouse = Warehouse(tmp_path / "a.duckdb", Source(targets=targets_keeping(few)))
+    warehouse = Warehouse(tmp_path / "a.duckdb", Source(stream_tables=targets_keeping(few)))
     with serving(faults=[nth({2}, error(400), "deals")]) as sandbox:
         with pytest.raises(SyncError):
             warehouse.sync(sandbox, mode, streams=["deals"])
@@ -221,9 +221,11 @@ def test_what_was_staged_with_other_fields_is_read_again(mode: Mode, tmp_path: P
         assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
 
 
-def targets_keeping(fields: frozenset[str]) -> tuple[Target, ...]:
+def targets_keeping(fields: frozenset[str]) -> tuple[StreamTable, ...]:
     """All streams, with only these fields of deals."""
-    return tuple(replace(t, keep=fields) if t.name == "deals" else t for t in default_targets())
+    return tuple(
+        replace(t, keep=fields) if t.name == "deals" else t for t in default_stream_tables()
+    )
 
 
 PERMANENT = [

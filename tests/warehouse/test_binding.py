@@ -72,8 +72,10 @@ def test_a_new_table_prefix_makes_room_for_another_account(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
     warehouse.sync(sandbox, streams=["users"])
-    targets = tuple(replace(t, table=f"new_{t.table}") for t in warehouse.source.targets)
-    warehouse.source = Source(targets=targets)
+    stream_tables = tuple(
+        replace(t, table=f"new_{t.table}") for t in warehouse.source.stream_tables
+    )
+    warehouse.source = Source(stream_tables=stream_tables)
     warehouse.sync(sandbox, streams=["users"], url=elsewhere(sandbox))
     assert warehouse.query("select count(*) from activecampaign.new_users") == [(8,)]
 

@@ -50,8 +50,10 @@ def rejected(warehouse: Warehouse) -> list[tuple[Any, ...]]:
 
 def with_deals(**settings: Any) -> Source:
     """The source with other settings of the stream deals."""
-    targets = [replace(t, **settings) if t.name == "deals" else t for t in Source().targets]
-    return Source(targets=tuple(targets))
+    stream_tables = [
+        replace(t, **settings) if t.name == "deals" else t for t in Source().stream_tables
+    ]
+    return Source(stream_tables=tuple(stream_tables))
 
 
 def visible_deal(sandbox: Sandbox) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from activecampaign_dagster.streams.declaration import Field, Type
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.migrate import retype
@@ -25,7 +25,7 @@ def declared(**types: Type) -> Source:
         if name not in {f.name for f in fields}
     )
     stream = replace(users, fields=fields + added)
-    return Source(targets=(Target(stream, "users", stream.sync_type),))
+    return Source(stream_tables=(StreamTable(stream, "users", stream.sync_type),))
 
 
 @pytest.fixture

@@ -259,11 +259,11 @@ def test_a_tag_with_an_id_may_be_another_fields_own_tag() -> None:
 def test_custom_fields_that_are_not_kept_cost_nothing(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    targets = tuple(
+    stream_tables = tuple(
         replace(t, keep=frozenset({"id", "email", "cdate", "udate"})) if t.name == "contacts" else t
-        for t in Source().targets
+        for t in Source().stream_tables
     )
-    warehouse.source = Source(targets=targets)
+    warehouse.source = Source(stream_tables=stream_tables)
     warehouse.sync(sandbox, streams=["contacts"])
     assert paths(sandbox) == {"contacts": 3}
     assert warehouse.query('select distinct "customFields" from activecampaign.contacts') == [

@@ -13,7 +13,7 @@ import duckdb
 
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.streams.declaration import SyncType, Type
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.tables import relation
@@ -57,13 +57,14 @@ class Facts:
     is_full: bool
 
 
-def applicable(account: Account, target: Target) -> list[str]:
+def applicable(account: Account, stream_table: StreamTable) -> list[str]:
     """The checks that a stream has."""
-    stream = target.stream
+    stream = stream_table.stream
     there = {
-        "orphaned_references": bool(references(account, target)),
+        "orphaned_references": bool(references(account, stream_table)),
         "row_count_drift": account.drift is not None
-        and target.sync_type is SyncType.INCREMENTAL,  # a FULL_TABLE table is what was just read
+        and stream_table.sync_type
+        is SyncType.INCREMENTAL,  # a FULL_TABLE table is what was just read
         "hidden_deals": stream.stub is not None,
         "missed_changes": stream.parent is not None and stream.parent in account.source.enabled,
     }
@@ -74,37 +75,37 @@ def applicable(account: Account, target: Target) -> list[str]:
     ]
 
 
-def references(account: Account, target: Target) -> dict[str, Target]:
-    """Field → the target whose ids it holds, as the field's description says: (`users.id`)."""
+def references(account: Account, stream_table: StreamTable) -> dict[str, StreamTable]:
+    """Field → the table whose ids it holds, as the field's description says: (`users.id`)."""
     by_name = {t.name: t for t in account.enabled}
     found = {}
-    for declared in target.stream.fields:
+    for declared in stream_table.stream.fields:
         named = re.search(r"\(`(\w+)\.id`", declared.description)
-        is_kept = target.keep is None or declared.name in target.keep
+        is_kept = stream_table.keep is None or declared.name in stream_table.keep
         if named and named[1] in by_name and declared.type is Type.BIGINT and is_kept:
             found[declared.name] = by_name[named[1]]
     return found
 
 
 def evaluate(
-    account: Account, target: Target, facts: Facts, db: duckdb.DuckDBPyConnection
+    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
 ) -> Iterator[dg.AssetCheckResult]:
     """The results of a stream's checks after it has landed."""
     looks: dict[str, Callable[[], Finding]] = {
-        "rejected_values": lambda: _rejected(account, target, db),
-        "undeclared_fields": lambda: _undeclared(target, db),
-        "duplicate_ids": lambda: _duplicates(target, db),
-        "orphaned_references": lambda: _orphans(account, target, db),
-        "row_count_drift": lambda: _drift(account, target, facts, db),
-        "hidden_deals": lambda: _hidden(target, facts, db),
-        "missed_changes": lambda: _missed(account, target, facts, db),
+        "rejected_values": lambda: _rejected(account, stream_table, db),
+        "undeclared_fields": lambda: _undeclared(stream_table, db),
+        "duplicate_ids": lambda: _duplicates(stream_table, db),
+        "orphaned_references": lambda: _orphans(account, stream_table, db),
+        "row_count_drift": lambda: _drift(account, stream_table, facts, db),
+        "hidden_deals": lambda: _hidden(stream_table, facts, db),
+        "missed_changes": lambda: _missed(account, stream_table, facts, db),
     }
-    for name in applicable(account, target):
+    for name in applicable(account, stream_table):
         finding = looks[name]()
         is_error = account.severities.get(name) == "error"
         yield dg.AssetCheckResult(
             check_name=name,
-            asset_key=account.key(target.name),
+            asset_key=account.key(stream_table.name),
             passed=not finding.count,
             severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
             description=finding.text or None,
@@ -117,35 +118,37 @@ def _count(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = 
     return int(found[0]) if found else 0
 
 
-def _rejected(account: Account, target: Target, db: duckdb.DuckDBPyConnection) -> Finding:
+def _rejected(
+    account: Account, stream_table: StreamTable, db: duckdb.DuckDBPyConnection
+) -> Finding:
     rows = db.execute(
         f'select "column", count(*) from {SCHEMA}._rejected_values '
         "where account = ? and stream = ? group by all order by all",
-        [account.name, target.name],
+        [account.name, stream_table.name],
     ).fetchall()
     count = sum(n for _, n in rows)
     columns = ", ".join(f"{column} ({n})" for column, n in rows)
     return Finding(count, f"{count} values are NULL in the table: {columns}." if count else "")
 
 
-def _undeclared(target: Target, db: duckdb.DuckDBPyConnection) -> Finding:
-    declared = {f.name for f in target.stream.fields}
-    new = [column.name for column in tables.columns(db, target) if column.key not in declared]
+def _undeclared(stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
+    declared = {f.name for f in stream_table.stream.fields}
+    new = [column.name for column in tables.columns(db, stream_table) if column.key not in declared]
     return Finding(len(new), f"New columns: {', '.join(new)}." if new else "")
 
 
-def _duplicates(target: Target, db: duckdb.DuckDBPyConnection) -> Finding:
-    count = _count(db, f"select count(*) - count(distinct id) from {relation(target.table)}")
+def _duplicates(stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
+    count = _count(db, f"select count(*) - count(distinct id) from {relation(stream_table.table)}")
     return Finding(count, f"{count} rows have the id of another row." if count else "")
 
 
-def _orphans(account: Account, target: Target, db: duckdb.DuckDBPyConnection) -> Finding:
+def _orphans(account: Account, stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
     found = {}
-    for name, parent in references(account, target).items():
+    for name, parent in references(account, stream_table).items():
         column = f"child.{quoted(name)}"
         found[name] = _count(
             db,
-            f"select count(*) from {relation(target.table)} as child "
+            f"select count(*) from {relation(stream_table.table)} as child "
             f"where child._deleted_at is null and {column} <> 0 and {column} not in "
             f"(select id from {relation(parent.table)} where id is not null)",
         )
@@ -162,11 +165,13 @@ def drifted(live: int, total: int, tolerance: float) -> bool:
 
 
 def _drift(
-    account: Account, target: Target, facts: Facts, db: duckdb.DuckDBPyConnection
+    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
 ) -> Finding:
     if facts.total is None or account.drift is None:
         return Finding(None, "The account was not asked or did not say how many records it has.")
-    live = _count(db, f"select count(*) from {relation(target.table)} where _deleted_at is null")
+    live = _count(
+        db, f"select count(*) from {relation(stream_table.table)} where _deleted_at is null"
+    )
     details = {"live_rows": live, "account_total": facts.total}
     if not drifted(live, facts.total, account.drift.tolerance):
         return Finding(0, "", details)
@@ -178,10 +183,10 @@ def _drift(
     )
 
 
-def _hidden(target: Target, facts: Facts, db: duckdb.DuckDBPyConnection) -> Finding:
+def _hidden(stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection) -> Finding:
     count = _count(
         db,
-        f"select count(*) from {relation(target.table)} "
+        f"select count(*) from {relation(stream_table.table)} "
         "where _hidden_at is not null and _deleted_at is null",
     )
     if not count:
@@ -197,14 +202,14 @@ def _hidden(target: Target, facts: Facts, db: duckdb.DuckDBPyConnection) -> Find
 
 
 def _missed(
-    account: Account, target: Target, facts: Facts, db: duckdb.DuckDBPyConnection
+    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
 ) -> Finding:
-    parent = next(t for t in account.source.targets if t.name == target.stream.parent)
+    parent = next(t for t in account.source.stream_tables if t.name == stream_table.stream.parent)
     if facts.since is None or not facts.is_full:
         return Finding(None, "Only a full sync after an earlier sync can tell.")
     count = _count(
         db,
-        f"select count(*) from {relation(target.table)} as child "
+        f"select count(*) from {relation(stream_table.table)} as child "
         f"join {relation(parent.table)} as parent on parent.id = child.contact "
         "where child._sync_id = ? and parent._deleted_at is null "
         "and coalesce(parent.udate, parent.cdate) < ?",

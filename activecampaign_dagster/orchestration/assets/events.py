@@ -16,7 +16,7 @@ from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.assets.checks import Facts, applicable, evaluate
 from activecampaign_dagster.orchestration.partitions import keys_between
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.run import Outcome
@@ -43,15 +43,15 @@ class Report:
     def events(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
         """The materialization of one stream, and the partitions that it covered."""
         self.landed.append(outcome)
-        landed, key = outcome.landed, self.account.key(outcome.target.name)
+        landed, key = outcome.landed, self.account.key(outcome.stream_table.name)
         self.context.log.info(
             "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
-            outcome.target.name,
+            outcome.stream_table.name,
             *(landed.inserted, landed.updated, landed.unchanged, landed.deleted),
             landed.live_rows,
         )
         with self.connect() as db:
-            counts = _rows_per_partition(db, self.account.partitions, outcome.target)
+            counts = _rows_per_partition(db, self.account.partitions, outcome.stream_table)
         if self.request.window:
             for partition in self.context.partition_keys:
                 self.context.add_asset_metadata(
@@ -73,50 +73,52 @@ class Report:
     def _covered(self, outcome: Outcome) -> Sequence[str]:
         """The partitions to mark: those not marked yet that were covered, and the running one."""
         covered = keys_between(self.account.partitions, outcome.read.since, self.request.at)
-        key = self.account.key(outcome.target.name)
+        key = self.account.key(outcome.stream_table.name)
         marked = self.context.instance.get_materialized_partitions(key)
         return [key for key in covered if key not in marked or key == covered[-1]]
 
     def checks(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks on all streams that landed, once no more will."""
         for outcome in self.landed:
-            yield from self._checked(outcome.target, is_full=outcome.read.is_full)
+            yield from self._checked(outcome.stream_table, is_full=outcome.read.is_full)
 
     def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks that a run is asked for without their streams."""
-        for target in self.account.enabled:
-            key, asked = self.account.key(target.name), self.context.selected_asset_check_keys
+        for stream_table in self.account.enabled:
+            key, asked = self.account.key(stream_table.name), self.context.selected_asset_check_keys
             names = {check.name for check in asked if check.asset_key == key}
             if names:
-                found = self._checked(target, is_full=False)
+                found = self._checked(stream_table, is_full=False)
                 yield from (result for result in found if result.check_name in names)
 
-    def _checked(self, target: Target, *, is_full: bool) -> Iterator[dg.AssetCheckResult]:
-        wanted = applicable(self.account, target)
+    def _checked(
+        self, stream_table: StreamTable, *, is_full: bool
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted = applicable(self.account, stream_table)
         facts = Facts(
             sync_id=self.request.sync_id,
-            total=self._total(target) if "row_count_drift" in wanted else None,
+            total=self._total(stream_table) if "row_count_drift" in wanted else None,
             # asked after full reads only, as they seldom change
-            hidden=self._hidden(target) if is_full and "hidden_deals" in wanted else None,
-            since=self.since.get(target.name),
+            hidden=self._hidden(stream_table) if is_full and "hidden_deals" in wanted else None,
+            since=self.since.get(stream_table.name),
             is_full=is_full,
         )
         with self.connect() as db:
-            yield from evaluate(self.account, target, facts, db)
+            yield from evaluate(self.account, stream_table, facts, db)
 
-    def _total(self, target: Target) -> int | None:
+    def _total(self, stream_table: StreamTable) -> int | None:
         """The account's own count, None if it cannot be had."""
         try:
-            return probes.total(self.client, target.stream)
+            return probes.total(self.client, stream_table.stream)
         except ActiveCampaignError as error:
-            self.context.log.warning("%s: its total is not known: %s", target.name, error)
+            self.context.log.warning("%s: its total is not known: %s", stream_table.name, error)
             return None
 
-    def _hidden(self, target: Target) -> Sequence[str] | None:
+    def _hidden(self, stream_table: StreamTable) -> Sequence[str] | None:
         """Names of hidden pipelines, None if there are none or the API does not tell."""
         with self.connect() as db:
             rows = db.execute(
-                f"select id from {tables.relation(target.table)} "
+                f"select id from {tables.relation(stream_table.table)} "
                 "where _hidden_at is not null and _deleted_at is null order by id desc limit 50"
             ).fetchall()
         if not rows:
@@ -130,17 +132,19 @@ class Report:
 
 
 def _rows_per_partition(
-    db: duckdb.DuckDBPyConnection, definition: dg.TimeWindowPartitionsDefinition, target: Target
+    db: duckdb.DuckDBPyConnection,
+    definition: dg.TimeWindowPartitionsDefinition,
+    stream_table: StreamTable,
 ) -> Mapping[str, int]:
     """Partition → rows whose replication key lies in it; none for streams without one."""
-    stream, counts = target.stream, dict[str, int]()
+    stream, counts = stream_table.stream, dict[str, int]()
     if not stream.replication_key:
         return counts
     stamps = f"coalesce({', '.join(map(quoted, stream.stamps))})"
     zone = ZoneInfo(definition.timezone)
     rows = db.execute(
         f"select (timezone('{zone}', {stamps}))::date as day, count(*) "
-        f"from {tables.relation(target.table)} where day is not null group by day"
+        f"from {tables.relation(stream_table.table)} where day is not null group by day"
     ).fetchall()
     for day, count in rows:
         moment = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
@@ -151,10 +155,10 @@ def _rows_per_partition(
 
 
 def _metadata(outcome: Outcome) -> dict[str, Any]:
-    landed, target, read = outcome.landed, outcome.target, outcome.read
+    landed, stream_table, read = outcome.landed, outcome.stream_table, outcome.read
     metadata: dict[str, Any] = {
         "dagster/row_count": landed.live_rows + landed.deleted_rows,
-        "dagster/table_name": f"{SCHEMA}.{target.table}",
+        "dagster/table_name": f"{SCHEMA}.{stream_table.table}",
         "live_rows": landed.live_rows,
         "deleted_rows": landed.deleted_rows,
         "inserted": landed.inserted,
@@ -173,7 +177,7 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         metadata["window_start"] = dg.MetadataValue.timestamp(read.since)
     if read.until:
         metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
-    if target.stream.stub:
+    if stream_table.stream.stub:
         metadata["stubs"] = outcome.stubs
     if landed.new_columns:
         metadata["new_columns"] = ", ".join(landed.new_columns)

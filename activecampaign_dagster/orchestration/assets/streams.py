@@ -18,7 +18,7 @@ from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
 )
-from activecampaign_dagster.streams.source import Source, Target
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import SyncError, sync
 from activecampaign_dagster.warehouse import tables
@@ -44,11 +44,13 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=account.op,
-        specs=[_spec(account, target) for target in account.enabled],
+        specs=[_spec(account, stream_table) for stream_table in account.enabled],
         check_specs=[
-            dg.AssetCheckSpec(check, asset=account.key(target.name), description=CHECKS[check])
-            for target in account.enabled
-            for check in applicable(account, target)
+            dg.AssetCheckSpec(
+                check, asset=account.key(stream_table.name), description=CHECKS[check]
+            )
+            for stream_table in account.enabled
+            for check in applicable(account, stream_table)
         ],
         partitions_def=account.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -70,20 +72,20 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
     return streams
 
 
-def _spec(account: Account, target: Target) -> dg.AssetSpec:
+def _spec(account: Account, stream_table: StreamTable) -> dg.AssetSpec:
     """One stream's asset."""
-    stream = target.stream
+    stream = stream_table.stream
     metadata: dict[str, Any] = {
-        "dagster/column_schema": _column_schema(target),
-        "dagster/table_name": f"{SCHEMA}.{target.table}",
-        "sync_type": str(target.sync_type),
+        "dagster/column_schema": _column_schema(stream_table),
+        "dagster/table_name": f"{SCHEMA}.{stream_table.table}",
+        "sync_type": str(stream_table.sync_type),
     }
     if stream.replication_key:
         metadata["replication_key"] = stream.replication_key
     if account.description:
         metadata["account"] = account.description
     return dg.AssetSpec(
-        key=account.key(target.name),
+        key=account.key(stream_table.name),
         description=stream.description,
         group_name=account.name,
         kinds={KIND, "duckdb"},
@@ -94,13 +96,14 @@ def _spec(account: Account, target: Target) -> dg.AssetSpec:
     )
 
 
-def _column_schema(target: Target) -> dg.TableSchema:
+def _column_schema(stream_table: StreamTable) -> dg.TableSchema:
     declared = [
-        dg.TableColumn(f.name, str(f.type), description=f.description) for f in target.stream.fields
+        dg.TableColumn(f.name, str(f.type), description=f.description)
+        for f in stream_table.stream.fields
     ]
     own = [
         dg.TableColumn(name, type_, description=text)
-        for name, type_, text in bookkeeping(target.stream)
+        for name, type_, text in bookkeeping(stream_table.stream)
     ]
     return dg.TableSchema([*declared, *own])
 

@@ -23,7 +23,7 @@ def watched(source: Source) -> list[Stream]:
     """The streams that tell of changes: those with date filters that feed an enabled one."""
     feeding = {
         t.stream.parent or t.name
-        for t in source.targets
+        for t in source.stream_tables
         if t.name in source.enabled and t.stream.replication_key
     }
     return [stream(name) for name in sorted(feeding) if stream(name).can_filter]
@@ -83,9 +83,9 @@ def _watermark(
     account: Account, declared: Stream, states: dict[str, StreamState]
 ) -> datetime | None:
     """How far a watched stream, or what it feeds, has come; None if it was never read."""
-    fed = [t for t in account.source.targets if declared.name in (t.name, t.stream.parent)]
-    fed.sort(key=lambda target: target.name != declared.name)
-    for target in fed:
-        if target.name in account.source.enabled and (state := states.get(target.name)):
+    fed = [t for t in account.source.stream_tables if declared.name in (t.name, t.stream.parent)]
+    fed.sort(key=lambda stream_table: stream_table.name != declared.name)
+    for stream_table in fed:
+        if stream_table.name in account.source.enabled and (state := states.get(stream_table.name)):
             return state.watermark or state.last_synced_at  # no watermark: it was empty
     return None

@@ -13,7 +13,7 @@ from activecampaign_dagster.orchestration.assets.checks import drifted
 from activecampaign_dagster.orchestration.automation.conditions import not_now
 from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.streams.declaration import SyncType
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.warehouse.ledger import StreamState, stream_states
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
@@ -44,10 +44,10 @@ def drift_sensor(
         now = datetime.now(UTC)
         requested: dict[str, str] = json.loads(context.cursor or "{}")
         due = [
-            target
-            for target in account.enabled
-            if target.sync_type is SyncType.INCREMENTAL
-            and not _is_recent(requested.get(target.name), now, drift)
+            stream_table
+            for stream_table in account.enabled
+            if stream_table.sync_type is SyncType.INCREMENTAL
+            and not _is_recent(requested.get(stream_table.name), now, drift)
         ]
         try:
             states = stream_states(database_path(), account.name)
@@ -81,16 +81,18 @@ def _is_recent(requested: str | None, now: datetime, drift: Drift) -> bool:
 
 
 def _drifted(
-    account: Account, drift: Drift, targets: list[Target], states: dict[str, StreamState]
+    account: Account, drift: Drift, stream_tables: list[StreamTable], states: dict[str, StreamState]
 ) -> dict[str, str]:
     """Stream → what is wrong, for those that have drifted."""
     found = {}
     with account.api.client() as client:
-        for target in targets:
-            if target.name not in states:
+        for stream_table in stream_tables:
+            if stream_table.name not in states:
                 continue
-            live = states[target.name].live_rows
-            total = probes.total(client, target.stream)
+            live = states[stream_table.name].live_rows
+            total = probes.total(client, stream_table.stream)
             if total is not None and drifted(live, total, drift.tolerance):
-                found[target.name] = f"{target.name}: {live} live rows, {total} in the account"
+                found[stream_table.name] = (
+                    f"{stream_table.name}: {live} live rows, {total} in the account"
+                )
     return found

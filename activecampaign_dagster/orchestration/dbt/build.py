@@ -102,9 +102,9 @@ def _relations(
             if node["resource_type"] in {"model", "seed", "snapshot"}
         }
     landed = {
-        (SCHEMA, target.table): account.key(target.name)
+        (SCHEMA, stream_table.table): account.key(stream_table.name)
         for account in accounts
-        for target in account.enabled
+        for stream_table in account.enabled
     }
     return {**made, **landed}
 

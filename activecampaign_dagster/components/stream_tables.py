@@ -1,4 +1,4 @@
-"""From settings to targets: which streams land where and how, and what cannot be."""
+"""From settings to tables: which streams land where and how, and what cannot be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggest
 from activecampaign_dagster.components.settings import Settings, StreamSettings
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.streams.source import Target
+from activecampaign_dagster.streams.source import StreamTable
 
 _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
 _STUB_FIELDS = ("id", "title", "status")
@@ -53,20 +53,20 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
     return found, mistakes
 
 
-def targets(settings: Settings) -> tuple[tuple[Target, ...], list[Mistake]]:
-    """A target for every stream there is, and the mistakes in what was asked for."""
+def stream_tables(settings: Settings) -> tuple[tuple[StreamTable, ...], list[Mistake]]:
+    """A table for every stream there is, and the mistakes in what was asked for."""
     asked, mistakes = chosen(settings)
     made = []
     for name, stream in STREAMS.items():
         choice = asked.get(name, Chosen(StreamSettings(name=name), ("streams",)))
-        target = _target(settings, stream, choice.settings)
-        made.append(target)
+        stream_table = _target(settings, stream, choice.settings)
+        made.append(stream_table)
         mistakes += _stream_mistakes(stream, choice)
     mistakes += _table_mistakes(settings, made, asked)
     return tuple(made), mistakes
 
 
-def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Target:
+def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> StreamTable:
     keep = None
     if wanted.fields is not None:
         keep = frozenset(wanted.fields) | stream.required | stream.owners
@@ -78,7 +78,7 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Targe
         keep = frozenset((*stream.stub.fields, stream.stub.flag))
         stream = replace(stream, changes=None)
     default = stream.sync_type if stream.replication_key else SyncType.FULL_TABLE
-    return Target(
+    return StreamTable(
         stream=stream,
         table=f"{settings.table_prefix}{wanted.table or stream.name}",
         sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
@@ -137,7 +137,7 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
 
 
 def _table_mistakes(
-    settings: Settings, made: list[Target], asked: dict[str, Chosen]
+    settings: Settings, made: list[StreamTable], asked: dict[str, Chosen]
 ) -> Iterator[Mistake]:
     prefix = settings.table_prefix
     if prefix and not re.fullmatch(_SQL_NAME, prefix):
@@ -147,8 +147,8 @@ def _table_mistakes(
             "letters, digits and underscores, such as shop_",
         )
     tables: dict[str, str] = {}
-    for target in made:
-        choice = asked.get(target.name)
+    for stream_table in made:
+        choice = asked.get(stream_table.name)
         path: KeyPath = (*choice.path, "table") if choice else ("streams",)
         table = choice.settings.table if choice else None
         if table is not None and not re.fullmatch(_SQL_NAME, table):
@@ -158,12 +158,12 @@ def _table_mistakes(
                 "digits and underscores",
             )
             continue
-        other = tables.setdefault(target.table.casefold(), target.name)
-        if other != target.name:
+        other = tables.setdefault(stream_table.table.casefold(), stream_table.name)
+        if other != stream_table.name:
             if table is None and (named := asked.get(other)):
                 path = (*named.path, "table")
             yield Mistake(
                 path,
-                f"{other} and {target.name} would share the table {target.table}: give one of "
-                "them another table",
+                f"{other} and {stream_table.name} would share the table {stream_table.table}: give "
+                "one of them another table",
             )
