@@ -173,7 +173,7 @@ class Staging:
 
 
 def forget(root: Path, stream_tables: set[str]) -> None:
-    """Remove all that is staged for the tables below `root`: what was landed since supersedes it."""
+    """Remove what is staged for tables below `root`: what was landed since supersedes it."""
     for folder in root.iterdir() if root.exists() else ():
         if stream_tables & set(folder.name.split("+")):
             shutil.rmtree(folder, ignore_errors=True)

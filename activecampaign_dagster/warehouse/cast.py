@@ -52,7 +52,7 @@ def load(
             _n, {names},
             case when id is null or {unfit} then [{texts}] end as _raw,
             case when id is null then x end as _record,
-            {stub_sql(table, "typed")} as _stub
+            {stub_sql(stream_table, "typed")} as _stub
         from typed
     """)
     counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()

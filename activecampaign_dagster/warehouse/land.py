@@ -324,13 +324,13 @@ def _verdict_sql(batch: Batch, columns: Sequence[Column]) -> str:
         end as verdict,
         case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at
         from (
-            select id, {row} as hash, {version(table, "r")} as version, _stub as is_stub
+            select id, {row} as hash, {version(stream_table, "r")} as version, _stub as is_stub
             from {batch.typed} as r where id is not null
         ) as b
         left join (
             select
-                id, {row} as hash, {version(table, "r")} as version,
-                {stub_sql(table, "r")} as is_stub, _deleted_at is not null as is_gone,
+                id, {row} as hash, {version(stream_table, "r")} as version,
+                {stub_sql(stream_table, "r")} as is_stub, _deleted_at is not null as is_gone,
                 {hidden} as hidden_at
             from {batch.table} as r
         ) as t on t.id = b.id
