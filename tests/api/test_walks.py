@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activecampaign_dagster.api.client import Page, Params
+from activecampaign_dagster.api.created_walk import CreatedWalk
 from activecampaign_dagster.api.errors import LoopError, OrderError
-from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
+from activecampaign_dagster.api.id_walk import IdWalk
 from activecampaign_dagster.api.walks import OffsetWalk, Walk, read
 
 CHICAGO = ZoneInfo("America/Chicago")
