@@ -128,7 +128,7 @@ class OffsetWalk:
         out: list[Request] = []
         offset = self._offset
         while len(out) < room and not self._done:
-            if offset != self._offset and offset >= self._total:
+            if offset != self._offset and offset >= self._reach():
                 break
             if offset not in self._waiting and offset not in self._arrived:
                 params = {**self._filters, "limit": self._limit, "offset": offset}
@@ -149,13 +149,25 @@ class OffsetWalk:
 
     def _join(self, page: Page) -> None:
         found = keys(page.records, self._key)
-        joins = self._offset == 0 or self._seen.any_of(found)
+        joins = self._joins(page, found)
         self._patience.count(new=joins and self._seen.add(found))
         if not joins:
             self._offset = max(0, self._offset - self._limit)
             self._arrived.clear()
             self._waiting.clear()
-        elif len(page.records) < self._limit:
+        elif self._ends(page):
             self._done = True
         else:
             self._offset += len(page.records) - 1
+
+    def _reach(self) -> float:
+        """The offset up to which pages are asked for before the one before them has come."""
+        return self._total
+
+    def _joins(self, page: Page, found: list[str]) -> bool:  # noqa: ARG002
+        """Whether no record lies between a page and those read before it."""
+        return self._offset == 0 or self._seen.any_of(found)
+
+    def _ends(self, page: Page) -> bool:
+        """Whether nothing is to be read behind a page that joins."""
+        return len(page.records) < self._limit
