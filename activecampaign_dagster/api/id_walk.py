@@ -29,7 +29,9 @@ class IdWalk:
     The only walk that makes numbers of keys.
 
     filters: further parameters of every request. order: the parameter that orders by id. after:
-    the one that begins behind an id. key: gives a record's id as digits. limit: rows per page.
+    the one that begins behind an id. before: the one that ends before an id, None where there is
+    none; it only saves what two ranges would both be sent, so a server may ignore it. key: gives
+    a record's id as digits. limit: rows per page.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class IdWalk:
         *,
         order: str = "orders[id]",
         after: str = "id_greater",
+        before: str | None = "id_less",
         key: KeyOf = numeric_id,
         limit: int = PAGE_SIZE,
         state: State | None = None,
@@ -45,6 +48,7 @@ class IdWalk:
         self._filters = dict(filters or {})
         self._order = order
         self._after = after
+        self._before = before
         self._key = key
         self._limit = limit
         lanes = state["lanes"] if state else [(0, None)]
@@ -65,6 +69,8 @@ class IdWalk:
         params: dict[str, str | int] = {self._order: "ASC", "limit": self._limit}
         if lane.position:
             params[self._after] = int(lane.position)
+        if self._before and lane.bound is not None:
+            params[self._before] = int(lane.bound) + 1
         return Request({**self._filters, **params}, lane)
 
     def _halve(self, worth: int) -> Request | None:

@@ -56,8 +56,9 @@ class NewestFirstWalk:
         self._all = partial(OffsetWalk, filters, key=key, limit=limit)
         self._warn = warn
         self._part: _Part | None = None
-        inner = state and state["walk"]
-        if until is None or (state and state["is_all"]):
+        is_all = until is None or bool(state and state["is_all"])
+        inner = state["walk"] if state and state["is_all"] == is_all else None
+        if until is None or is_all:
             self._walk: Walk = self._all(state=inner)
             return
         make = partial(DescendingWalk, order=order) if order else TailWalk
