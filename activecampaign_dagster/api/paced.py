@@ -2,10 +2,16 @@
 
 Taking the slot here, after the connection is open, keeps name resolution, TCP and TLS handshakes
 out of the pace: what the server sees is what the budget counted.
+
+Answers must have come whole after a while. The read time-out counts from one piece of an answer to
+the next, and urllib3's total time-out ends where the body begins: an answer that comes byte by
+byte would be read without end.
 """
 
 from __future__ import annotations
 
+import io
+import time
 from http.client import HTTPResponse, parse_headers
 from typing import Any
 
@@ -15,7 +21,26 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
 from activecampaign_dagster.api.budget import Budget, Slot
-from activecampaign_dagster.api.deadline import within
+
+
+class _Deadline(io.RawIOBase):
+    """A stream that can be read until a moment, by the monotonic clock."""
+
+    def __init__(self, raw: io.RawIOBase, end: float) -> None:
+        self._raw = raw
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        if time.monotonic() > self._end:
+            raise TimeoutError
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class PacedAdapter(HTTPAdapter):
@@ -37,7 +62,7 @@ class PacedAdapter(HTTPAdapter):
         class Timed(HTTPResponse):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
-                self.fp = within(answer_timeout, self.fp)
+                self.fp = _within(answer_timeout, self.fp)
 
             def _read_status(self) -> tuple[str, int, str]:
                 # the standard library takes early hints (103) for the answer, and what follows
@@ -78,3 +103,8 @@ class PacedAdapter(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _within(seconds: float, stream: io.BufferedReader) -> io.BufferedReader:
+    """`stream`, for so many seconds from now; reading on after that raises TimeoutError."""
+    return io.BufferedReader(_Deadline(stream.detach(), time.monotonic() + seconds))
