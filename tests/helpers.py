@@ -23,8 +23,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
-from activecampaign_dagster.sync.run import Outcome, sync
+from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
 
 Table = dict[int, dict[str, Any]]

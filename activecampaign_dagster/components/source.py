@@ -120,7 +120,7 @@ class ActiveCampaignSource(dg.Component, Settings):
             name=self.name,
             stream_tables=made,
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
-            extract_contact_custom_fields=self.extract_contact_custom_fields,
+            pivots=self.extract_contact_custom_fields,
         )
 
     def account(self) -> Account:

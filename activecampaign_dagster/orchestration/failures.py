@@ -14,7 +14,7 @@ from dagster_shared.error import SerializableErrorInfo
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.orchestration.partitions import PartitionError
-from activecampaign_dagster.sync.run import SyncError
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
 # The API client has retried each request before this; what is left are outages of some minutes.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import duckdb
 
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.warehouse.sql import literal, quoted
-from activecampaign_dagster.warehouse.tables import Column, stub_sql
+from activecampaign_dagster.warehouse.tables import Column, key_sql, stub_sql
 
 _SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
 
@@ -22,6 +23,14 @@ _FORMS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A column that is made of other rows. sql: `owner` (a key as text) and `made`, its value."""
+
+    column: Column
+    sql: str
+
+
 def load(
     db: duckdb.DuckDBPyConnection,
     table: str,
@@ -29,13 +38,15 @@ def load(
     columns: Sequence[Column],
     files: Sequence[str],
     longest: int,
+    made: Made | None = None,
 ) -> None:
-    """Make `table` of segments: the columns, typed, one row per id.
+    """Make `table` of segments: the columns, typed, one row per key.
 
-    `_raw` holds the texts of a row in which a value does not fit, `_record` the whole record if
-    it has no proper id, `_stub` whether the key may not see it in full. longest: bytes of the
-    longest line.
+    `_key` tells rows apart, `_raw` holds the texts of a row in which a value does not fit,
+    `_record` the whole record if it has no proper key, `_stub` whether the key may not see it in
+    full, `_n` where it came in the order of reading. longest: bytes of the longest line.
     """
+    stream = stream_table.stream
     source, values = _reader(columns, files, longest)
     typed = ",\n".join(
         f"{typed_sql(column, value)} as {quoted(column.name)}"
@@ -45,17 +56,22 @@ def load(
     names = ", ".join(quoted(column.name) for column in columns)
     unfit = " or ".join(misfits(c, value) for c, value in zip(columns, values, strict=True))
     texts = ", ".join(f"{value}::varchar" for value in values)
+    key = key_sql(stream, "typed")
+    join = ""
+    if made:
+        names += f", coalesce(made.made, '{{}}') as {quoted(made.column.name)}"
+        join = f"left join ({made.sql}) as made on made.owner = ({key})::varchar"
     db.execute(f"""
         create table {table} as
         with typed as (select n as _n, r, x, {typed} from {source})
         select
-            _n, {names},
-            case when id is null or {unfit} then [{texts}] end as _raw,
-            case when id is null then x end as _record,
+            _n, {key} as _key, {names},
+            case when {key} is null or {unfit} then [{texts}] end as _raw,
+            case when {key} is null then x end as _record,
             {stub_sql(stream_table, "typed")} as _stub
-        from typed
+        from typed {join}
     """)
-    counted = db.execute(f"select count(id), count(distinct id) from {table}").fetchone()
+    counted = db.execute(f"select count(_key), count(distinct _key) from {table}").fetchone()
     if counted and counted[0] != counted[1]:
         order = f"_stub, {version(stream_table, 'b')} desc nulls last, _n desc"
         db.execute(f"""
@@ -63,16 +79,16 @@ def load(
                 select row_id from (
                     select
                         b.rowid as row_id,
-                        row_number() over (partition by b.id order by {order}) as place
+                        row_number() over (partition by b._key order by {order}) as place
                     from {table} as b
-                    where b.id in (from {table} select id group by id having count(*) > 1)
+                    where b._key in (from {table} select _key group by _key having count(*) > 1)
                 ) where place > 1
             )
         """)
 
 
 def _reader(columns: Sequence[Column], files: Sequence[str], longest: int) -> tuple[str, list[str]]:
-    """SQL: the lines of segments (see `sync.spool`), and the value of each column in them.
+    """SQL: the lines of segments (see `spool`), and the value of each column in them.
 
     A value is text, or a JSON document where the column is one.
     """

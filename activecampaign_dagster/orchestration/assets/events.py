@@ -18,8 +18,8 @@ from activecampaign_dagster.orchestration.assets.checks import Facts, applicable
 from activecampaign_dagster.orchestration.partitions import keys_between
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
-from activecampaign_dagster.sync.run import Outcome
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect

@@ -19,9 +19,10 @@ from activecampaign_dagster.orchestration.resources import (
     WarehouseResource,
 )
 from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
-from activecampaign_dagster.sync.run import SyncError, sync
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse import ledger, migrate
 from activecampaign_dagster.warehouse.ledger import with_known_overlap
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.tables import bookkeeping
@@ -160,7 +161,7 @@ def _sync(
 def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
     """The source as the facts about the account allow, and where an incremental read begins."""
     with warehouse.get_connection() as db:
-        tables.create(db, configured)
+        migrate.prepare(db, configured)
         source = with_known_overlap(configured, db)
-        marks = tables.watermarks(db, source)
+        marks = ledger.watermarks(db, source)
     return source, {stream: mark - source.overlap for stream, mark in marks.items()}
