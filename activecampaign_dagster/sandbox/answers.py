@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from activecampaign_dagster.sandbox import query as queries
 from activecampaign_dagster.sandbox import selection
 from activecampaign_dagster.sandbox.deals import CURRENCIES
 from activecampaign_dagster.sandbox.query import Params, Query
-from activecampaign_dagster.sandbox.rows import StampIndex
 from activecampaign_dagster.sandbox.selection import Selection
-from activecampaign_dagster.sandbox.shapes import Record, dumps
-
-if TYPE_CHECKING:
-    from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.state import AccountRecords
+from activecampaign_dagster.sandbox.store import StampIndex
+from activecampaign_dagster.sandbox.templates import Record, dumps
 
 Answer = tuple[int, bytes]
 
@@ -41,7 +38,7 @@ _EMPTY_INCLUDES = {
 }
 
 
-def answer(account: Account, path: str, params: Params) -> Answer:  # noqa: PLR0911 a return per route
+def answer(account: AccountRecords, path: str, params: Params) -> Answer:  # noqa: PLR0911 a return per route
     """Status and body for a path below `/api/3/`."""
     parts = path.strip("/").split("/")
     if parts == ["dealGroup", "get_inaccessible_deal_groups"]:
@@ -66,7 +63,7 @@ def answer(account: Account, path: str, params: Params) -> Answer:  # noqa: PLR0
     return 200, _one(account, collection, key, number)
 
 
-def _inaccessible(account: Account, params: Params) -> Answer:
+def _inaccessible(account: AccountRecords, params: Params) -> Answer:
     """ActiveCampaign API: the pipelines of `dealIds[]` that the user `userId` may not manage.
 
     A missing parameter is answered with 422. Deleted pipelines are not listed anywhere.
@@ -106,7 +103,7 @@ def _strings(ids: Iterable[int]) -> list[str]:
 
 
 def _meta(
-    account: Account, collection: str, total: int, before: str = "", after: str = ""
+    account: AccountRecords, collection: str, total: int, before: str = "", after: str = ""
 ) -> bytes:
     """`,"meta":{…}`, or what the account was told to send instead."""
     style = account.meta.get(collection, "present")
@@ -118,7 +115,7 @@ def _meta(
     return f',"meta":{{{before}"total":{count}{after}}}}}'.encode()
 
 
-def _list_contacts(account: Account, collection: str, query: Query) -> bytes:
+def _list_contacts(account: AccountRecords, collection: str, query: Query) -> bytes:
     """ActiveCampaign API: `scoreValues` beside the contacts, more than `total` in `meta`."""
     selected = selection.contacts(account, query)
     contacts = selected.page(query)
@@ -165,7 +162,7 @@ def _list_contacts(account: Account, collection: str, query: Query) -> bytes:
     return _body(**side)[:-1] + _meta(account, collection, len(selected), before, after)
 
 
-def _list_deals(account: Account, collection: str, query: Query) -> bytes:
+def _list_deals(account: AccountRecords, collection: str, query: Query) -> bytes:
     """ActiveCampaign API: stubs count in `meta.total` and in `meta.currencies`."""
     selected = selection.deals(account, query)
     ids = selection.page_of_deals(account, query, selected)
@@ -183,7 +180,7 @@ def _list_deals(account: Account, collection: str, query: Query) -> bytes:
     return page[:-1] + _meta(account, collection, len(selected), before)
 
 
-def _currency_totals(account: Account, selected: Selection) -> dict[int, tuple[int, int]]:
+def _currency_totals(account: AccountRecords, selected: Selection) -> dict[int, tuple[int, int]]:
     """Currency → number and cents, from running totals where the selection is part of an index."""
     rows = account.deals
     source = selected.source
@@ -216,13 +213,13 @@ def _currency_totals(account: Account, selected: Selection) -> dict[int, tuple[i
     return {currency: pair for currency, pair in found.items() if pair[0]}
 
 
-def _list_field_values(account: Account, collection: str, query: Query) -> bytes:
+def _list_field_values(account: AccountRecords, collection: str, query: Query) -> bytes:
     selected = selection.field_values(account, query)
     page = _body(fieldValues=map(account.values.render, selected.page(query)))
     return page[:-1] + _meta(account, collection, len(selected))
 
 
-def _list_small(account: Account, collection: str, query: Query) -> bytes:
+def _list_small(account: AccountRecords, collection: str, query: Query) -> bytes:
     """ActiveCampaign API: fields come with their options and relations, pipelines with stages."""
     selected = selection.small(account, collection, query)
     table = account.tables[collection]
@@ -234,7 +231,7 @@ def _list_small(account: Account, collection: str, query: Query) -> bytes:
 
 
 def _side_loads(
-    account: Account, collection: str, records: list[Record]
+    account: AccountRecords, collection: str, records: list[Record]
 ) -> dict[str, Iterable[bytes]]:
     if collection == "dealGroups":
         return {"dealStages": _children(account, "dealStages", records, "stages")}
@@ -247,13 +244,13 @@ def _side_loads(
 
 
 def _children(
-    account: Account, collection: str, parents: list[Record], key: str
+    account: AccountRecords, collection: str, parents: list[Record], key: str
 ) -> Iterable[bytes]:
     table = account.tables[collection]
     return [dumps(table[int(number)]) for parent in parents for number in parent[key]]
 
 
-def _one(account: Account, collection: str, key: str, number: int) -> bytes:
+def _one(account: AccountRecords, collection: str, key: str, number: int) -> bytes:
     """One record by id; a contact brings what belongs to it."""
     if collection == "contacts":
         deals = account.deals_of(number)
@@ -281,7 +278,7 @@ def _one(account: Account, collection: str, key: str, number: int) -> bytes:
     return _body(**{key: account.render(collection, number)})
 
 
-_LISTS: dict[str, Callable[[Account, str, Query], bytes]] = {
+_LISTS: dict[str, Callable[[AccountRecords, str, Query], bytes]] = {
     "contacts": _list_contacts,
     "deals": _list_deals,
     "fieldValues": _list_field_values,

@@ -6,10 +6,10 @@ from array import array
 from bisect import bisect_right
 from random import Random
 
-from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
+from activecampaign_dagster.sandbox import calendar, stamps, templates, words
 from activecampaign_dagster.sandbox.pipelines import Table
-from activecampaign_dagster.sandbox.shapes import Record
 from activecampaign_dagster.sandbox.stamps import DAY
+from activecampaign_dagster.sandbox.templates import Record
 
 DRAFT, COMPLETED = "0", "5"
 
@@ -150,7 +150,7 @@ def campaign(number: int, name: str, created: int, changes: Record | None = None
         "ldate": None,
         "created_timestamp": plain,
         "updated_timestamp": plain,
-        "links": shapes.links(
+        "links": templates.links(
             f"campaigns/{number}",
             (
                 "user",

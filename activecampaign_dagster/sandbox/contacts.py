@@ -6,11 +6,11 @@ from array import array
 from bisect import bisect_right
 from random import Random
 
-from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
-from activecampaign_dagster.sandbox.rows import Rows
-from activecampaign_dagster.sandbox.shapes import Record
+from activecampaign_dagster.sandbox import calendar, stamps, templates, words
+from activecampaign_dagster.sandbox.store import Rows
+from activecampaign_dagster.sandbox.templates import Record
 
-_LINKS = shapes.links(
+_LINKS = templates.links(
     "contacts/<id>",
     (
         "bounceLogs",
@@ -85,11 +85,11 @@ _RECENT: Record = {
 _TAIL: Record = {"links": _LINKS, "id": "<id>", "organization": "<<organization>>"}
 
 # Recordings of different years and accounts differ in their keys; most records are of today.
-_TODAY = shapes.compile_shape(_CORE | _RECENT | _TAIL)
-_OLDER = shapes.compile_shape(
+_TODAY = templates.compile_shape(_CORE | _RECENT | _TAIL)
+_OLDER = templates.compile_shape(
     _CORE | {"mpp_tracking": "<mpp>", "email_empty": "0", "accountContacts": []} | _TAIL
 )
-_OLDEST = shapes.compile_shape(
+_OLDEST = templates.compile_shape(
     {
         key: value
         for key, value in _CORE.items()
@@ -102,11 +102,11 @@ _OLDEST = shapes.compile_shape(
 _ZERO_DAYS = (b"null", b'"0000-00-00"', b"null", b"null")
 _ZERO_STAMPS = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
 _ORGANIZATIONS = ((b"0", b"null"), (b"0", b"null"), (b"", b'""'), (b"0", b'"0"'))
-_FIRST = tuple(shapes.inner(word) for word in words.FIRST)
-_LAST = tuple(shapes.inner(word) for word in words.LAST)
-_ODD_FIRST = (b"", shapes.inner("Zoëlia"), shapes.inner("Ми́рта"))
-_ODD_LAST = (b"", shapes.inner("Østavår"), b"")
-_COMPANIES = tuple(shapes.inner(word) for word in words.COMPANY)
+_FIRST = tuple(templates.inner(word) for word in words.FIRST)
+_LAST = tuple(templates.inner(word) for word in words.LAST)
+_ODD_FIRST = (b"", templates.inner("Zoëlia"), templates.inner("Ми́рта"))
+_ODD_LAST = (b"", templates.inner("Østavår"), b"")
+_COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _DOMAINS = tuple(word.encode() for word in words.DOMAINS)
 _PHONES = tuple(words.phone(number).encode() for number in range(100))
 _USERS = (b"null", b"null", b"null", b'"1"', b'"0"')
@@ -190,8 +190,8 @@ class Contacts(Rows):
             b"consent": b'"1"' if consent else b"null",
             b"consent_at": b'"0000-00-00 00:00:00"' if consent else b"null",
         }
-        raw = shapes.fill(template, contact, holes)
-        return shapes.merged(raw, self.changes.get(contact))
+        raw = templates.fill(template, contact, holes)
+        return templates.merged(raw, self.changes.get(contact))
 
 
 def generate(seed: int, count: int, start: int, end: int, bulk_import: int) -> Contacts:

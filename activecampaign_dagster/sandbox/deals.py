@@ -9,11 +9,11 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
+from activecampaign_dagster.sandbox import calendar, stamps, templates, words
 from activecampaign_dagster.sandbox.contacts import Contacts
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Pipeline, stage_ids
-from activecampaign_dagster.sandbox.rows import Rows
 from activecampaign_dagster.sandbox.stamps import DAY
+from activecampaign_dagster.sandbox.store import Rows
 
 OPEN, WON, LOST = 0, 1, 2
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
@@ -22,7 +22,7 @@ _MINOR_UNITS = (100, 100, 100, 1)
 _RATE = (1.0, 0.92, 0.79, 150.0)
 _SHARE = (0.72, 0.16, 0.09, 0.03)
 
-_SHAPE = shapes.compile_shape(
+_SHAPE = templates.compile_shape(
     {
         "hash": "<hash>",
         "owner": "<owner>",
@@ -44,7 +44,7 @@ _SHAPE = shapes.compile_shape(
         "percent": "0",
         "edate": "<<edate>>",
         "description": "<description>",
-        "links": shapes.links(
+        "links": templates.links(
             "deals/<id>",
             (
                 "activities",
@@ -73,7 +73,7 @@ _SHAPE = shapes.compile_shape(
 _WITH_TASK = _SHAPE[:-1] + b',"nextTask":null}'
 _STUB = b'{"title":"%b","status":"%d","id":"%d","isDisabled":true}'
 _STUB_WITHOUT_STATUS = b'{"title":"%b","id":"%d","isDisabled":true}'
-_COMPANIES = tuple(shapes.inner(word) for word in words.COMPANY)
+_COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _OFFERS = tuple(word.encode() for word in words.OFFER)
 _MISSING = (b"null", b'"0"', b'""')
 _NOT_CLOSED = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
@@ -145,7 +145,7 @@ class Deals(Rows):
         if not accessible:
             title = self.title(deal)
             if changes and "title" in changes:
-                title = shapes.inner(str(changes["title"]))
+                title = templates.inner(str(changes["title"]))
             if style < 40:
                 return _STUB_WITHOUT_STATUS % (title, deal)
             return _STUB % (title, self.status[slot], deal)
@@ -171,8 +171,8 @@ class Deals(Rows):
             b"next": b"%d" % (0 if style & 1 else deal + 1),
             b"account": account,
         }
-        raw = shapes.fill(_WITH_TASK if style % 20 == 3 else _SHAPE, deal, holes)
-        return shapes.merged(raw, changes)
+        raw = templates.fill(_WITH_TASK if style % 20 == 3 else _SHAPE, deal, holes)
+        return templates.merged(raw, changes)
 
 
 def generate(

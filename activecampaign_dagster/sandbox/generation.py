@@ -10,13 +10,13 @@ from activecampaign_dagster.sandbox import (
     calendar,
     campaigns,
     contacts,
+    custom_fields,
     deals,
-    fields,
     pipelines,
     stamps,
 )
-from activecampaign_dagster.sandbox.books import Clock, Stock
 from activecampaign_dagster.sandbox.stamps import DAY
+from activecampaign_dagster.sandbox.state import Clock, Stock
 
 _MOST = {
     "contacts": 10_000_000,
@@ -77,9 +77,9 @@ def stock(scale: Scale, now: datetime | None, clock: Clock | None) -> Stock:
         bulk_import=scale.bulk_import,
         stub_share=scale.stub_share,
     )
-    width, spare = fields.width(scale.field_values, scale.contacts)
-    made = fields.tables(width, start)
-    values = fields.FieldValues(scale.seed, scale.field_values, people, made, end, spare)
+    width, spare = custom_fields.width(scale.field_values, scale.contacts)
+    made = custom_fields.tables(width, start)
+    values = custom_fields.FieldValues(scale.seed, scale.field_values, people, made, end, spare)
     return Stock(
         contacts=people,
         deals=business,

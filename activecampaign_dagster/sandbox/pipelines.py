@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from activecampaign_dagster.sandbox import shapes, words
-from activecampaign_dagster.sandbox.shapes import Record
+from activecampaign_dagster.sandbox import templates, words
 from activecampaign_dagster.sandbox.stamps import DAY, iso, mislabelled
+from activecampaign_dagster.sandbox.templates import Record
 
 Table = dict[int, Record]
 
@@ -93,7 +93,7 @@ def user(number: int, first: str, last: str, created: int | None) -> Record:
         "udate": None if number == 2 else stamp or "2018-01-08T09:30:00-06:00",
         "mfaEnabled": "1" if number == 1 else "0",
         "password_updated_utc_timestamp": None if number % 3 else "0000-00-00 00:00:00",
-        "links": shapes.links(
+        "links": templates.links(
             f"users/{number}",
             ("lists", "userGroup", "dealGroupTotals", "dealGroupUsers", "configs"),
         ),
@@ -136,7 +136,7 @@ def group(number: int, title: str, stages: tuple[int, ...], created: int) -> Rec
         "udate": stamp,
         "source": "",
         "stages": [str(stage) for stage in stages],
-        "links": shapes.links(
+        "links": templates.links(
             f"dealGroups/{number}",
             ("dealGroupUsers", "dealGroupGroups", "stages", "winProbabilityFeatures"),
         ),
@@ -178,6 +178,6 @@ def stage(number: int, title: str, pipeline: int, order: int) -> Record:
         "cardRegion5": "value",
         "cdate": None,
         "udate": None,
-        "links": shapes.links(f"dealStages/{number}", ("group",)),
+        "links": templates.links(f"dealStages/{number}", ("group",)),
         "id": str(number),
     }

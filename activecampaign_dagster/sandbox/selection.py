@@ -6,14 +6,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from activecampaign_dagster.sandbox.query import Query, integer
-from activecampaign_dagster.sandbox.rows import Rows, StampIndex, tie_key
 from activecampaign_dagster.sandbox.stamps import parse_filter
-
-if TYPE_CHECKING:
-    from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.state import AccountRecords
+from activecampaign_dagster.sandbox.store import Rows, StampIndex, tie_key
 
 Key = Callable[[int], object]
 Test = Callable[[int], bool]
@@ -69,7 +66,7 @@ class Dates:
         return self.updated_after is not None or self.updated_before is not None
 
 
-def read_dates(account: Account, query: Query) -> Dates:
+def read_dates(account: AccountRecords, query: Query) -> Dates:
     """The request's date filters; one that is no date is ignored."""
 
     def one(name: str) -> int | None:
@@ -86,7 +83,7 @@ def whole(ids: Sequence[int], *, backwards: bool = False) -> Selection:
     return Selection(ids, 0, len(ids), backwards)
 
 
-def contacts(account: Account, query: Query) -> Selection:
+def contacts(account: AccountRecords, query: Query) -> Selection:
     """The contacts of a list request.
 
     ActiveCampaign API: `id_greater` and `id_less` work for contacts only. The order of a request
@@ -136,7 +133,7 @@ def contacts(account: Account, query: Query) -> Selection:
     )
 
 
-def _contact_tests(account: Account, query: Query) -> list[Test]:
+def _contact_tests(account: AccountRecords, query: Query) -> list[Test]:
     rows = account.contacts
     tests: list[Test] = []
     email, like, search = query.get("email"), query.get("email_like"), query.get("search")
@@ -152,7 +149,7 @@ def _contact_tests(account: Account, query: Query) -> list[Test]:
     return tests
 
 
-def deals(account: Account, query: Query) -> Selection:
+def deals(account: AccountRecords, query: Query) -> Selection:
     """The deals of a list request, stubs included.
 
     ActiveCampaign API: without a known `orders` deals do not come by id; here the last updated one
@@ -187,7 +184,7 @@ def deals(account: Account, query: Query) -> Selection:
     )
 
 
-def page_of_deals(account: Account, query: Query, selected: Selection) -> list[int]:
+def page_of_deals(account: AccountRecords, query: Query, selected: Selection) -> list[int]:
     """The ids of one page of deals; those created in one second may change places."""
     order, rows = dict(query.orders[:1]), account.deals
     if account.ties is None or "cdate" not in order:
@@ -198,7 +195,7 @@ def page_of_deals(account: Account, query: Query, selected: Selection) -> list[i
     return ids[query.offset : query.offset + query.limit]
 
 
-def _deal_tests(account: Account, query: Query) -> list[Test]:
+def _deal_tests(account: AccountRecords, query: Query) -> list[Test]:
     rows = account.deals
     tests: list[Test] = []
     for name, column in (("stage", rows.stage), ("owner", rows.owner), ("status", rows.status)):
@@ -220,7 +217,7 @@ def _deal_tests(account: Account, query: Query) -> list[Test]:
     return tests
 
 
-def field_values(account: Account, query: Query) -> Selection:
+def field_values(account: AccountRecords, query: Query) -> Selection:
     """The field values of a list request: by id, or those that `fieldid` and `val` name."""
     values = account.values
     field, text = integer(query.filter("fieldid")), query.filter("val")
@@ -251,7 +248,7 @@ _ORDERS = {
 }
 
 
-def small(account: Account, collection: str, query: Query) -> Selection:
+def small(account: AccountRecords, collection: str, query: Query) -> Selection:
     """The records of a collection that is kept as plain records."""
     table = account.tables[collection]
     ids = account.visible_ids(collection)

@@ -1,4 +1,4 @@
-"""What the account holds and what its API answers; `account.py` adds the ways it changes."""
+"""An account's records as its API sends them; `operations` adds the ways they change."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import orjson
 
-from activecampaign_dagster.sandbox import answers
 from activecampaign_dagster.sandbox.contacts import Contacts
+from activecampaign_dagster.sandbox.custom_fields import FieldTables, FieldValues
 from activecampaign_dagster.sandbox.deals import Deals
-from activecampaign_dagster.sandbox.fields import FieldTables, FieldValues
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Table
-from activecampaign_dagster.sandbox.query import Params
-from activecampaign_dagster.sandbox.shapes import Record, dumps
 from activecampaign_dagster.sandbox.stamps import DateFilter
-
-if TYPE_CHECKING:
-    from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.templates import Record, dumps
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 _CACHED_SELECTIONS = 64
+
+# the collections that have a path of their own
+COLLECTIONS = (
+    "contacts",
+    "deals",
+    "dealGroups",
+    "dealStages",
+    "campaigns",
+    "fields",
+    "fieldValues",
+    "users",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class Stock:
     clock: Clock
 
 
-class Books:
+class AccountRecords:
     """One account's records, readable from several threads.
 
     These attributes answer questions that the API's documentation leaves open; set them any time:
@@ -79,11 +86,6 @@ class Books:
         """What the account's clock shows."""
         return self.clock()
 
-    def respond(self, path: str, params: Params = ()) -> tuple[int, bytes]:
-        """Status and body for a GET of a path below `/api/3/`: no key, no limit, no faults."""
-        with self.lock:
-            return answers.answer(cast("Account", self), path, params)
-
     def truth(self, collection: str) -> dict[int, Record]:
         """All records of a collection by id, as the API sends them: stubs as stubs.
 
@@ -98,7 +100,7 @@ class Books:
     def counts(self) -> dict[str, int]:
         """How many records each collection lists."""
         with self.lock:
-            return {name: len(self.visible_ids(name)) for name in answers.SINGULAR}
+            return {name: len(self.visible_ids(name)) for name in COLLECTIONS}
 
     def visible_ids(self, collection: str) -> list[int]:
         """The ids that a collection lists, ascending."""

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
-from activecampaign_dagster.sandbox import campaigns, fields, words
+from activecampaign_dagster.sandbox import campaigns, custom_fields, words
 from activecampaign_dagster.sandbox.deals import OPEN
-
-if TYPE_CHECKING:
-    from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.operations import Operations
 
 
-def change(account: Account, random: Random) -> str:
+def change(account: Operations, random: Random) -> str:
     """Apply one random change and say what it was."""
     with account.lock:
         acts, weights = zip(*_ACTS, strict=True)
-        act: Callable[[Account, Random], str | None] = random.choices(acts, weights)[0]
+        act: Callable[[Operations, Random], str | None] = random.choices(acts, weights)[0]
         return act(account, random) or _new_contact(account, random)
 
 
-def _new_contact(account: Account, random: Random) -> str:
+def _new_contact(account: Operations, random: Random) -> str:
     contact = account.add_contact()
     if random.random() < 0.7 and account.fields.fields:
         _set_value_of(account, random, contact)
     return f"contact {contact} was added"
 
 
-def _edit_contact(account: Account, random: Random) -> str | None:
+def _edit_contact(account: Operations, random: Random) -> str | None:
     if not len(account.contacts):
         return None
     contact = random.choice(account.contacts.live)
@@ -38,7 +35,7 @@ def _edit_contact(account: Account, random: Random) -> str | None:
     return f"contact {contact} was changed"
 
 
-def _delete_contact(account: Account, random: Random) -> str | None:
+def _delete_contact(account: Operations, random: Random) -> str | None:
     if not len(account.contacts):
         return None
     contact = random.choice(account.contacts.live)
@@ -46,7 +43,7 @@ def _delete_contact(account: Account, random: Random) -> str | None:
     return f"contact {contact} was deleted"
 
 
-def _new_deal(account: Account, random: Random) -> str | None:
+def _new_deal(account: Operations, random: Random) -> str | None:
     groups = account.visible_ids("dealGroups")
     if not groups:
         return None
@@ -60,7 +57,7 @@ def _new_deal(account: Account, random: Random) -> str | None:
     return f"deal {deal} was added"
 
 
-def _some_deal(account: Account, random: Random, *, opened: bool) -> int | None:
+def _some_deal(account: Operations, random: Random, *, opened: bool) -> int | None:
     """A deal that is open (or is not), mostly a recent one."""
     rows = account.deals
     for _ in range(20):
@@ -72,7 +69,7 @@ def _some_deal(account: Account, random: Random, *, opened: bool) -> int | None:
     return None
 
 
-def _move_deal(account: Account, random: Random) -> str | None:
+def _move_deal(account: Operations, random: Random) -> str | None:
     deal = _some_deal(account, random, opened=True)
     stages = account.stages_of(account.pipeline_of(deal)) if deal is not None else []
     if deal is None or not stages:
@@ -82,7 +79,7 @@ def _move_deal(account: Account, random: Random) -> str | None:
     return f"deal {deal} moved to stage {stage}"
 
 
-def _close_deal(account: Account, random: Random) -> str | None:
+def _close_deal(account: Operations, random: Random) -> str | None:
     deal = _some_deal(account, random, opened=True)
     if deal is None:
         return None
@@ -93,7 +90,7 @@ def _close_deal(account: Account, random: Random) -> str | None:
     return f"deal {deal} was lost"
 
 
-def _reopen_deal(account: Account, random: Random) -> str | None:
+def _reopen_deal(account: Operations, random: Random) -> str | None:
     deal = _some_deal(account, random, opened=False)
     if deal is None:
         return None
@@ -101,7 +98,7 @@ def _reopen_deal(account: Account, random: Random) -> str | None:
     return f"deal {deal} was reopened"
 
 
-def _delete_deal(account: Account, random: Random) -> str | None:
+def _delete_deal(account: Operations, random: Random) -> str | None:
     if not len(account.deals):
         return None
     deal = random.choice(account.deals.live)
@@ -109,20 +106,20 @@ def _delete_deal(account: Account, random: Random) -> str | None:
     return f"deal {deal} was deleted"
 
 
-def _set_value(account: Account, random: Random) -> str | None:
+def _set_value(account: Operations, random: Random) -> str | None:
     if not len(account.contacts) or not account.fields.fields:
         return None
     return _set_value_of(account, random, random.choice(account.contacts.live))
 
 
-def _set_value_of(account: Account, random: Random, contact: int) -> str:
+def _set_value_of(account: Operations, random: Random, contact: int) -> str:
     field = random.choice(sorted(account.fields.fields))
     kind = account.fields.fields[field]["type"]
-    options = fields.labels(account.fields, field)
+    options = custom_fields.labels(account.fields, field)
     value = random.choice(words.TOPICS)
-    if kind in fields.MULTIPLE_CHOICE and options:
+    if kind in custom_fields.MULTIPLE_CHOICE and options:
         count = random.randint(1, len(options))
-        value = fields.write_choices(kind, random.sample(options, count))
+        value = custom_fields.write_choices(kind, random.sample(options, count))
     elif options:
         value = random.choice(options)
     elif kind == "date":
@@ -133,7 +130,7 @@ def _set_value_of(account: Account, random: Random, contact: int) -> str:
     return f"field {field} of contact {contact} was set"
 
 
-def _delete_value(account: Account, random: Random) -> str | None:
+def _delete_value(account: Operations, random: Random) -> str | None:
     if not len(account.values):
         return None
     number = random.choice(account.values.live)
@@ -141,7 +138,7 @@ def _delete_value(account: Account, random: Random) -> str | None:
     return f"field value {number} was deleted"
 
 
-def _campaign_read(account: Account, random: Random) -> str | None:
+def _campaign_read(account: Operations, random: Random) -> str | None:
     sent = [
         number
         for number, campaign in account.tables["campaigns"].items()
@@ -162,13 +159,13 @@ def _unread(campaign: dict[str, str]) -> int:
     return reached - int(campaign["uniqueopens"])
 
 
-def _new_campaign(account: Account, random: Random) -> str:
+def _new_campaign(account: Operations, random: Random) -> str:
     number = account.add_campaign(random.choice(words.TOPICS))
     return f"campaign {number} was drafted"
 
 
 # the relative frequency of each kind of change
-_ACTS: tuple[tuple[Callable[[Account, Random], str | None], float], ...] = (
+_ACTS: tuple[tuple[Callable[[Operations, Random], str | None], float], ...] = (
     (_new_contact, 3),
     (_edit_contact, 4),
     (_delete_contact, 0.5),

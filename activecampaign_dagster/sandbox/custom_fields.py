@@ -10,11 +10,11 @@ from itertools import accumulate
 from math import gcd
 from random import Random
 
-from activecampaign_dagster.sandbox import shapes, stamps, words
+from activecampaign_dagster.sandbox import stamps, templates, words
 from activecampaign_dagster.sandbox.pipelines import Table
-from activecampaign_dagster.sandbox.rows import Rows
-from activecampaign_dagster.sandbox.shapes import Record
 from activecampaign_dagster.sandbox.stamps import DAY
+from activecampaign_dagster.sandbox.store import Rows
+from activecampaign_dagster.sandbox.templates import Record
 
 SINGLE_CHOICE = ("dropdown", "radio")
 MULTIPLE_CHOICE = ("checkbox", "listbox")
@@ -103,7 +103,7 @@ def add_field(
         "updated_by": None if number % 4 == 0 else "1",
         "options": option_ids,
         "relations": [str(relation)],
-        "links": shapes.links(f"fields/{number}", ("options", "relations")),
+        "links": templates.links(f"fields/{number}", ("options", "relations")),
         "id": str(number),
     }
     return number
@@ -119,7 +119,7 @@ def _option(number: int, field: int, label: str, order: int, created: int) -> Re
         "isdefault": "0",
         "cdate": stamp,
         "udate": stamp,
-        "links": shapes.links(f"fieldOptions/{number}", ("field",)),
+        "links": templates.links(f"fieldOptions/{number}", ("field",)),
         "id": str(number),
     }
     if number % 40 == 3:
@@ -163,7 +163,7 @@ def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[
     return write
 
 
-_SHAPE = shapes.compile_shape(
+_SHAPE = templates.compile_shape(
     {
         "contact": "<contact>",
         "field": "<field>",
@@ -172,7 +172,7 @@ _SHAPE = shapes.compile_shape(
         "udate": "<udate>",
         "created_by": None,
         "updated_by": None,
-        "links": shapes.links("fieldValues/<id>", ("owner", "field")),
+        "links": templates.links("fieldValues/<id>", ("owner", "field")),
         "owner": "<contact>",
         "id": "<id>",
     }
@@ -299,11 +299,11 @@ class FieldValues:
         holes = {
             b"contact": b"%d" % contact,
             b"field": b"%d" % field,
-            b"value": shapes.dumps(value),
+            b"value": templates.dumps(value),
             b"cdate": cdate,
             b"udate": cdate if updated == created else stamps.iso(updated),
         }
-        return shapes.fill(_SHAPE, number, holes)
+        return templates.fill(_SHAPE, number, holes)
 
 
 def width(values: int, contacts: int) -> tuple[int, int]:
