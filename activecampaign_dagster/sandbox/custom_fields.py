@@ -10,7 +10,7 @@ from itertools import accumulate
 from math import gcd
 from random import Random
 
-from activecampaign_dagster.sandbox import stamps, templates, words
+from activecampaign_dagster.sandbox import stamps, templates, values, words
 from activecampaign_dagster.sandbox.pipelines import Table
 from activecampaign_dagster.sandbox.stamps import DAY
 from activecampaign_dagster.sandbox.store import Rows
@@ -163,20 +163,18 @@ def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[
     return write
 
 
-_SHAPE = templates.compile_shape(
+_SHAPES = values.shapes(
+    "fieldValues",
     {
-        "contact": "<contact>",
-        "field": "<field>",
-        "value": "<<value>>",
-        "cdate": "<cdate>",
-        "udate": "<udate>",
-        "created_by": None,
-        "updated_by": None,
-        "links": templates.links("fieldValues/<id>", ("owner", "field")),
-        "owner": "<contact>",
-        "id": "<id>",
-    }
+        "contact": "<<contact:quoted>>",
+        "owner": "<<contact:quoted>>",
+        "field": "<<field:quoted>>",
+        "value": "<<value:json>>",
+        "cdate": "<<cdate:iso>>",
+        "udate": "<<udate:iso>>",
+    },
 )
+_SHAPE = _SHAPES[0]
 
 
 class FieldValues:
@@ -295,15 +293,14 @@ class FieldValues:
             else:
                 value = self._made_up(number, field)
                 updated = created if number % 3 else self._updated[slot]
-        cdate = stamps.iso(created)
-        holes = {
-            b"contact": b"%d" % contact,
-            b"field": b"%d" % field,
-            b"value": templates.dumps(value),
-            b"cdate": cdate,
-            b"udate": cdate if updated == created else stamps.iso(updated),
+        facts = {
+            "contact": contact,
+            "field": field,
+            "value": value,
+            "cdate": created,
+            "udate": updated,
         }
-        return templates.fill(_SHAPE, number, holes)
+        return _SHAPE.render(number, facts)
 
 
 def width(values: int, contacts: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from activecampaign_dagster.sandbox import calendar, stamps, templates, words
+from activecampaign_dagster.sandbox import calendar, templates, values, words
 from activecampaign_dagster.sandbox.contacts import Contacts
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Pipeline, stage_ids
 from activecampaign_dagster.sandbox.stamps import DAY
@@ -22,61 +22,50 @@ _MINOR_UNITS = (100, 100, 100, 1)
 _RATE = (1.0, 0.92, 0.79, 150.0)
 _SHARE = (0.72, 0.16, 0.09, 0.03)
 
-_SHAPE = templates.compile_shape(
-    {
-        "hash": "<hash>",
-        "owner": "<owner>",
-        "contact": "<<contact>>",
-        "organization": "<<account>>",
-        "group": "<group>",
-        "title": "<title>",
-        "nexttaskid": "<<task>>",
-        "currency": "<currency>",
-        "status": "<status>",
-        "stage": "<stage>",
-        "winProbability": None,
-        "nextdate": None,
-        "winProbabilityMdate": None,
-        "activitycount": "<activity>",
-        "value": "<value>",
-        "cdate": "<cdate>",
-        "mdate": "<mdate>",
-        "percent": "0",
-        "edate": "<<edate>>",
-        "description": "<description>",
-        "links": templates.links(
-            "deals/<id>",
-            (
-                "activities",
-                "contact",
-                "contactDeals",
-                "group",
-                "nextTask",
-                "notes",
-                "account",
-                "customerAccount",
-                "organization",
-                "owner",
-                "scoreValues",
-                "stage",
-                "tasks",
-                "dealCustomFieldData",
-            ),
-        ),
-        "id": "<id>",
-        "isDisabled": False,
-        "nextdealid": "<next>",
-        "account": "<<account>>",
-        "customerAccount": "<<account>>",
-    }
+_LINKS = (
+    "activities",
+    "contact",
+    "contactDeals",
+    "group",
+    "nextTask",
+    "notes",
+    "account",
+    "customerAccount",
+    "organization",
+    "owner",
+    "scoreValues",
+    "stage",
+    "tasks",
+    "dealCustomFieldData",
 )
-_WITH_TASK = _SHAPE[:-1] + b',"nextTask":null}'
+_SHAPES = values.shapes(
+    "deals",
+    {
+        "hash": "<<hash:text>>",
+        "owner": "<<owner:quoted>>",
+        "contact": "<<contact:raw>>",
+        "group": "<<group:quoted>>",
+        "title": "<<title:text>>",
+        "currency": "<<currency:text>>",
+        "status": "<<status:quoted>>",
+        "stage": "<<stage:quoted>>",
+        "activitycount": "<<activity:quoted>>",
+        "value": "<<value:quoted>>",
+        "cdate": "<<cdate:iso>>",
+        "mdate": "<<mdate:iso>>",
+        "edate": "<<edate:naive>>",
+        "description": "<<description:text>>",
+        "links": templates.links("deals/<id>", _LINKS),
+        "nextdealid": "<<next:quoted>>",
+        **dict.fromkeys(("account", "customerAccount", "organization"), "<<account:quoted>>"),
+    },
+)
 _STUB = b'{"title":"%b","status":"%d","id":"%d","isDisabled":true}'
 _STUB_WITHOUT_STATUS = b'{"title":"%b","id":"%d","isDisabled":true}'
 _COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _OFFERS = tuple(word.encode() for word in words.OFFER)
 _MISSING = (b"null", b'"0"', b'""')
-_NOT_CLOSED = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
+_NOT_CLOSED = (None, None, "0000-00-00 00:00:00", None, "")
 _DESCRIPTIONS = (b"", b"", b"", b"Asked for a quote", b"Second attempt,\\nsee notes")
 
 
@@ -151,27 +140,25 @@ class Deals(Rows):
             return _STUB % (title, self.status[slot], deal)
         closed = self.closed[slot]
         contact = self.contact[slot]
-        account = b'"%d"' % (style % 60 + 1) if style < 40 else b"null"
-        holes = {
-            b"hash": b"%08x" % (bits >> 32),
-            b"owner": b"%d" % self.owner[slot],
-            b"contact": b'"%d"' % contact if contact else _MISSING[style % 3],
-            b"group": b"%d" % pipeline,
-            b"title": self.title(deal),
-            b"task": b'"%d"' % (deal * 3) if style % 6 == 1 else b"null",
-            b"currency": CURRENCIES[self.currency[slot]].encode(),
-            b"status": b"%d" % self.status[slot],
-            b"stage": b"%d" % self.stage[slot],
-            b"activity": b"%d" % (style % 23),
-            b"value": b"%d" % self.value[slot],
-            b"cdate": stamps.iso(self.created[slot]),
-            b"mdate": stamps.iso(self.updated[slot]),
-            b"edate": b'"%b"' % stamps.naive(closed) if closed else _NOT_CLOSED[style % 5],
-            b"description": _DESCRIPTIONS[style % 5],
-            b"next": b"%d" % (0 if style & 1 else deal + 1),
-            b"account": account,
+        facts = {
+            "hash": b"%08x" % (bits >> 32),
+            "owner": self.owner[slot],
+            "contact": b'"%d"' % contact if contact else _MISSING[style % 3],
+            "group": pipeline,
+            "title": self.title(deal),
+            "currency": CURRENCIES[self.currency[slot]].encode(),
+            "status": self.status[slot],
+            "stage": self.stage[slot],
+            "activity": style % 23,
+            "value": self.value[slot],
+            "cdate": self.created[slot],
+            "mdate": self.updated[slot],
+            "edate": closed or _NOT_CLOSED[style % 5],
+            "description": _DESCRIPTIONS[style % 5],
+            "next": 0 if style & 1 else deal + 1,
+            "account": style % 60 + 1 if style < 40 else None,
         }
-        raw = templates.fill(_WITH_TASK if style % 20 == 3 else _SHAPE, deal, holes)
+        raw = _SHAPES[bits & values.VARIANTS - 1].render(deal, facts)
         return templates.merged(raw, changes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from activecampaign_dagster.sandbox import templates, words
+from activecampaign_dagster.sandbox import templates, values, words
 from activecampaign_dagster.sandbox.stamps import DAY, iso, mislabelled
 from activecampaign_dagster.sandbox.templates import Record
 
@@ -81,18 +81,15 @@ def users(seed: int, start: int, count: int) -> Table:
 def user(number: int, first: str, last: str, created: int | None) -> Record:
     """One user; `created` in seconds."""
     stamp = None if created is None else iso(created).decode()
-    return {
+    return values.prototype("users", number % values.VARIANTS) | {
         "username": f"{first}.{number}".lower(),
         "firstName": first,
         "lastName": last,
         "email": f"{first}.{last}.u{number}@example.com".lower(),
-        "phone": "",
-        "signature": None if number % 3 else "",
         "localZoneid": _ZONES[number % len(_ZONES)],
         "cdate": stamp,
         "udate": None if number == 2 else stamp or "2018-01-08T09:30:00-06:00",
         "mfaEnabled": "1" if number == 1 else "0",
-        "password_updated_utc_timestamp": None if number % 3 else "0000-00-00 00:00:00",
         "links": templates.links(
             f"users/{number}",
             ("lists", "userGroup", "dealGroupTotals", "dealGroupUsers", "configs"),
@@ -125,16 +122,14 @@ def groups(start: int) -> Table:
 def group(number: int, title: str, stages: tuple[int, ...], created: int) -> Record:
     """One pipeline; `created` in seconds."""
     stamp = iso(created).decode()
-    record: Record = {
+    return values.prototype("dealGroups", number * 5 % values.VARIANTS) | {
         "title": title,
         "currency": "usd",
         "autoassign": "1",
         "allusers": "1",
         "allgroups": "1",
-        "win_probability_initialize_date": None,
         "cdate": stamp,
         "udate": stamp,
-        "source": "",
         "stages": [str(stage) for stage in stages],
         "links": templates.links(
             f"dealGroups/{number}",
@@ -142,9 +137,6 @@ def group(number: int, title: str, stages: tuple[int, ...], created: int) -> Rec
         ),
         "id": str(number),
     }
-    if number % 2:
-        record["count"] = "0"
-    return record
 
 
 def stages(start: int) -> Table:

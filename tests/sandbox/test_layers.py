@@ -20,6 +20,8 @@ MODULES = (
     "calendar",
     "templates",
     "store",
+    # existing
+    "values",
     # stories
     "pipelines",
     "contacts",
