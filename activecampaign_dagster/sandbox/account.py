@@ -35,12 +35,15 @@ class SimulatedAccount(Operations):
         include_honoured: bool = True,
         field_values_touch_contact: bool = True,
         meta: Mapping[str, str] | None = None,
+        sizes: Mapping[str, float] | None = None,
     ) -> SimulatedAccount:
         """The account that belongs to these arguments, always the same one.
 
         `years` is how far it reaches back from `now` (aware; by default the real now).
         `bulk_import` is how many deals, and how many contacts, share one creation stamp (at most a
         third of them); `stub_share` the part of the deals whose pipeline is not accessible.
+        `sizes` says how many records other collections have, or have per parent: `{"tags": 40,
+        "contactTags": 3}`; nothing is made of them before it is read.
         Without a `clock` changes are stamped by one that shows `now` at first and runs on.
         """
         scale = generation.Scale(
@@ -53,8 +56,9 @@ class SimulatedAccount(Operations):
             users=user_count,
             bulk_import=bulk_import,
             stub_share=stub_share,
+            sizes=sizes or {},
         )
-        account = cls(generation.stock(scale, now, clock))
+        account = cls(generation.begin(scale, now, clock))
         account.date_filter = DateFilter(date_filter)
         account.include_honoured = include_honoured
         account.field_values_touch_contact = field_values_touch_contact

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from math import gcd
-from random import Random
 
-from activecampaign_dagster.sandbox import stamps, templates, values, words
+from activecampaign_dagster.sandbox import stamps, templates, words
+from activecampaign_dagster.sandbox.children import Children, Parents
 from activecampaign_dagster.sandbox.pipelines import Table
 from activecampaign_dagster.sandbox.stamps import DAY
-from activecampaign_dagster.sandbox.store import Rows
 from activecampaign_dagster.sandbox.templates import Record
+
+# title, type, options
+Spec = tuple[str, str, tuple[str, ...]]
 
 SINGLE_CHOICE = ("dropdown", "radio")
 MULTIPLE_CHOICE = ("checkbox", "listbox")
 
-# title, type, options
-SPECS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+SPECS: tuple[Spec, ...] = (
     ("Job title", "text", ()),
     ("Industry", "dropdown", ("Software", "Retail", "Health", "Transport", "Education", "Food")),
     ("Company size", "radio", ("1-10", "11-50", "51-200", "201-1000", "1000+")),
@@ -33,6 +31,19 @@ SPECS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Region", "dropdown", tuple(f"Region {number:02d}" for number in range(1, 31))),
     ("Employees", "text", ()),
     ("External score", "text", ()),
+)
+DEAL_SPECS: tuple[Spec, ...] = (
+    ("Lost reason", "dropdown", ("Price", "Timing", "Competitor", "No need")),
+    ("Contract months", "number", ()),
+    ("Budget", "currency", ()),
+    ("Kick-off", "date", ()),
+    ("Remarks", "textarea", ()),
+)
+COMPANY_SPECS: tuple[Spec, ...] = (
+    ("Sector", "dropdown", ("Software", "Retail", "Health")),
+    ("Employees", "number", ()),
+    ("Contract value", "currency", ()),
+    ("Customer since", "date", ()),
 )
 _SOURCES = ("website", "webinar", "partner", "fair", "referral", "import")
 _JOBS = ("Buyer", "Head of Sales", "Marketing lead", "Owner", "Operations", "R&D", "Chef d'équipe")
@@ -47,7 +58,7 @@ class FieldTables:
     relations: Table
 
 
-def spec(position: int) -> tuple[str, str, tuple[str, ...]]:
+def spec(position: int) -> Spec:
     """The field to make up at a position; beyond the named ones plain text fields."""
     return SPECS[position] if position < len(SPECS) else (f"Custom {position + 1}", "text", ())
 
@@ -141,8 +152,8 @@ def write_choices(kind: str, chosen: list[str]) -> str:
     return f"||{joined}||" if kind == "checkbox" else joined
 
 
-def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[[int], str]:
-    def write(bits: int) -> str:  # noqa: PLR0911 one line per type of field
+def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[[int], object]:
+    def write(bits: int) -> object:  # noqa: PLR0911 one line per type of field
         if kind in SINGLE_CHOICE:
             return options[bits % len(options)]
         if kind in MULTIPLE_CHOICE:
@@ -156,174 +167,93 @@ def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[
             return f"Talked about the {words.OFFER[bits % len(words.OFFER)]}.\nFollow up."
         if kind == "hidden":
             return _SOURCES[bits % len(_SOURCES)]
-        if position in {10, 11}:
-            return str(bits % (5000 if position == 10 else 100))
+        if kind in {"number", "currency"} or position in {10, 11}:
+            return str(bits % (100 if position == 11 else 5000))
         return _JOBS[bits % len(_JOBS)] if position == 0 else f"{words.TOPICS[bits % 6]} {bits % 9}"
 
     return write
 
 
-_SHAPES = values.shapes(
-    "fieldValues",
-    {
-        "contact": "<<contact:quoted>>",
-        "owner": "<<contact:quoted>>",
-        "field": "<<field:quoted>>",
-        "value": "<<value:json>>",
-        "cdate": "<<cdate:iso>>",
-        "udate": "<<udate:iso>>",
-    },
-)
-_SHAPE = _SHAPES[0]
-
-
-class FieldValues:
-    """The values of contacts in fields.
-
-    The generated ones are numbered in a row per contact: `_starts[slot]` values belong to the
-    contacts before the one at `slot`. Values that were set later are kept in `_added` and
-    `_changed`. Stamps are in seconds.
-    """
+class FieldValues(Children):
+    """The values of contacts, deals or companies in their custom fields, one per field at most."""
 
     def __init__(
-        self, seed: int, count: int, contacts: Rows, made: FieldTables, end: int, spare: int
+        self,
+        owner: str,
+        parents: Parents,
+        count: int,
+        seed: int,
+        definitions: Sequence[tuple[str, list[str]]],
+        end: int,
     ) -> None:
-        self._seed = words.salted(seed, "value")
-        self._starts = _starts(words.salted(seed, "values"), count, len(contacts.ids), spare)
-        self._contacts = array("I", contacts.ids)
-        self._created = array("I", contacts.created)
-        self._updated = array("I", contacts.updated)
-        self._width = len(made.fields)
+        width, starts = len(definitions), words.salted(seed, "values")
+        super().__init__(owner, parents, count, starts, self._tell_value, width)
+        self._values = words.salted(seed, "value")
+        self._width = width
         self._step = next(step for step in (5, 7, 3, 1) if gcd(step, self._width) == 1)
         self._writers = [
-            _writer(made.fields[number]["type"], number - 1, labels(made, number), end)
-            for number in sorted(made.fields)
+            _writer(kind, position, options, end)
+            for position, (kind, options) in enumerate(definitions)
         ]
-        self._last = count
-        self.live = array("I", range(1, count + 1))
-        # value id → contact, field, value, created, updated
-        self._added: dict[int, tuple[int, int, object, int, int]] = {}
-        self._changed: dict[int, tuple[object, int]] = {}
-        self._added_of: dict[int, list[int]] = {}
+        self._name = "value" if owner == "contact" else "fieldValue"
 
-    def __len__(self) -> int:
-        return len(self.live)
+    def _tell_value(self, number: int, slot: int, place: int) -> Record:
+        parent = self.parents.ids[slot]
+        field = (parent * 13 + (place + 1) * self._step) % self._width + 1
+        created = self.parents.created(slot)
+        return self._told(parent, field, self._made_up(number, field), created) | {
+            "updated": self.parents.updated(slot) if number % 3 == 0 else created
+        }
 
-    def __contains__(self, number: object) -> bool:
-        if not isinstance(number, int):
-            return False
-        position = bisect_right(self.live, number) - 1
-        return position >= 0 and self.live[position] == number
+    def _told(self, parent: int, field: int, value: object, now: int) -> Record:
+        facts = {self.parent_fact: parent, "field": field, self._name: value}
+        facts |= {"created": now, "updated": now}
+        return facts | {"owner": parent} if self.parent_fact == "contact" else facts
 
-    def _place(self, number: int) -> tuple[int, int]:
-        """Slot of the contact and field of a generated value."""
-        slot = bisect_right(self._starts, number - 1) - 1
-        first = self._contacts[slot] * 13
-        return slot, (first + (number - self._starts[slot]) * self._step) % self._width + 1
-
-    def owner(self, number: int) -> tuple[int, int]:
-        """Contact and field of a value."""
-        if number in self._added:
-            contact, field, *_ = self._added[number]
-            return contact, field
-        slot, field = self._place(number)
-        return self._contacts[slot], field
-
-    def of_contact(self, contact: int) -> list[int]:
-        """The ids of a contact's values."""
-        found: list[int] = []
-        slot = bisect_right(self._contacts, contact) - 1
-        if slot >= 0 and self._contacts[slot] == contact:
-            numbers = range(self._starts[slot] + 1, self._starts[slot + 1] + 1)
-            low = bisect_right(self.live, numbers.start - 1)
-            found.extend(self.live[low : bisect_right(self.live, numbers.stop - 1)])
-        return found + self._added_of.get(contact, [])
-
-    def find(self, contact: int, field: int) -> int | None:
-        """The id of a contact's value in a field."""
-        return next((n for n in self.of_contact(contact) if self.owner(n)[1] == field), None)
-
-    def put(self, contact: int, field: int, value: object, now: int) -> int:
-        """Add or update a value; returns its id."""
-        number = self.find(contact, field)
-        if number is None:
-            self._last += 1
-            number = self._last
-            self.live.append(number)
-            self._added[number] = (contact, field, value, now, now)
-            self._added_of.setdefault(contact, []).append(number)
-        elif number in self._added:
-            self._added[number] = (contact, field, value, self._added[number][3], now)
-        else:
-            self._changed[number] = (value, now)
-        return number
-
-    def remove(self, number: int) -> None:
-        """Take a value away; KeyError when it is not there."""
-        if number not in self:
-            raise KeyError(number)
-        del self.live[bisect_right(self.live, number) - 1]
-        self._changed.pop(number, None)
-        if number in self._added:
-            self._added_of[self._added.pop(number)[0]].remove(number)
-
-    def value(self, number: int) -> object:
-        """A value's text, or None."""
-        if number in self._added:
-            return self._added[number][2]
-        if number in self._changed:
-            return self._changed[number][0]
-        return self._made_up(number, self._place(number)[1])
-
-    def _made_up(self, number: int, field: int) -> str | None:
-        bits = words.mix(self._seed, number)
+    def _made_up(self, number: int, field: int) -> object:
+        bits = words.mix(self._values, number)
         if bits >> 50 & 0x7F == 1:
             return None
         return self._writers[field - 1](bits & 0xFFFFFFFF)
 
-    def render(self, number: int) -> bytes:
-        """One value as the API lists it."""
-        if number in self._added:
-            contact, field, value, created, updated = self._added[number]
-        else:
-            slot, field = self._place(number)
-            contact, created = self._contacts[slot], self._created[slot]
-            if number in self._changed:
-                value, updated = self._changed[number]
-            else:
-                value = self._made_up(number, field)
-                updated = created if number % 3 else self._updated[slot]
-        facts = {
-            "contact": contact,
-            "field": field,
-            "value": value,
-            "cdate": created,
-            "udate": updated,
-        }
-        return _SHAPE.render(number, facts)
+    def owner(self, number: int) -> tuple[int, int]:
+        """The record that has a value, and the field that it is in."""
+        facts = self.facts(number)
+        return facts[self.parent_fact], facts["field"]
+
+    def find(self, parent: int, field: int) -> int | None:
+        """The id of a record's value in a field."""
+        numbers = self.of_parent(parent)
+        return next((n for n in numbers if self.owner(n)[1] == field), None)
+
+    def put(self, parent: int, field: int, value: object, now: int) -> int:
+        """Add or update a value; returns its id."""
+        number = self.find(parent, field)
+        if number is None:
+            return self.add(self._told(parent, field, value, now))
+        self.change(number, updated=now, **{self._name: value})
+        return number
+
+    def value(self, number: int) -> object:
+        """A value's text, or None."""
+        return self.facts(number)[self._name]
 
 
-def width(values: int, contacts: int) -> tuple[int, int]:
-    """How many fields an account needs, and by how much a contact may differ from the mean."""
-    mean = values // contacts if contacts else 0
-    spare = min(2, mean)
-    return max(len(SPECS), mean + spare + 1), spare
+def side_loaded(facts: Record, kind: str) -> Record:
+    """A value's facts in the shape that it has beside deals and companies.
+
+    One column per type of value is filled; amounts are in cents.
+    """
+    column = {
+        "date": "date_value", "datetime": "datetime_value", "number": "number_value",
+        "currency": "currency_value", "textarea": "text_blob",
+    }.get(kind, "text_value")  # fmt: skip
+    same = {key: facts[key] for key in facts if key != "fieldValue"}
+    currency = {"custom_field_currency_type": "USD"} if kind == "currency" else {}
+    return same | currency | {f"custom_field_{column}": facts["fieldValue"]}
 
 
-def _starts(seed: int, count: int, contacts: int, spare: int) -> array[int]:
-    """Running totals of values per contact; neighbours differ from the mean by ± the same."""
-    mean, extra = divmod(count, contacts) if contacts else (0, 0)
-    random = Random(seed)
-    draw = random.random
-    sizes: list[int] = []
-    for _ in range(contacts // 2):
-        shift = int(draw() * (spare + 1))
-        sizes += (mean + shift, mean - shift)
-    if contacts % 2:
-        sizes.append(mean)
-    if extra:
-        sizes = [
-            size + ((slot + 1) * extra // contacts - slot * extra // contacts)
-            for slot, size in enumerate(sizes)
-        ]
-    return array("I", accumulate(sizes, initial=0))
+def width(count: int, contacts: int) -> int:
+    """How many fields an account needs for so many values."""
+    mean = count // contacts if contacts else 0
+    return max(len(SPECS), mean + min(2, mean) + 1)

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any
 
-from activecampaign_dagster.sandbox import campaigns, custom_fields, pipelines, stamps
+from activecampaign_dagster.sandbox import campaigns, custom_fields, deal_history, pipelines, stamps
 from activecampaign_dagster.sandbox.deals import CURRENCIES, LOST, OPEN, WON
-from activecampaign_dagster.sandbox.state import AccountRecords
+from activecampaign_dagster.sandbox.relations import Relations, change
 from activecampaign_dagster.sandbox.store import Rows
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 _LAST_SECOND = 1 << 32
 _DEAL_COLUMNS = ("contact", "owner", "stage", "status", "value")
 
 
-def _change(method: Method) -> Method:
-    """A method that has the account to itself and makes it forget what it had cached."""
-
-    @functools.wraps(method)
-    def locked(self: Operations, /, *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
-            self.forget()
-            return method(self, *args, **kwargs)
-
-    return cast("Method", locked)
-
-
-class Operations(AccountRecords):
+class Operations(Relations):
     """The changes of one account, safe to make from several threads.
 
     Values of changes are written into the record verbatim, under the API's own names; stamps
@@ -37,12 +22,9 @@ class Operations(AccountRecords):
     in orders and date filters. `ABSENT` leaves a key out. An id that is not there: KeyError.
     """
 
-    def _second(self) -> int:
-        return stamps.seconds(self.clock())
-
     # contacts
 
-    @_change
+    @change
     def add_contact(self, **overrides: Any) -> int:
         """A new contact, created now; returns its id."""
         now = self._second()
@@ -50,21 +32,20 @@ class Operations(AccountRecords):
         self._lay_over(self.contacts, contact, overrides, "udate")
         return contact
 
-    @_change
+    @change
     def update_contact(self, contact: int, /, **changes: Any) -> None:
         """Change a contact and move its `udate` (to now, unless it is among the changes)."""
         self._lay_over(self.contacts, contact, {"udate": self.clock()} | changes, "udate")
 
-    @_change
+    @change
     def delete_contact(self, contact: int) -> None:
         """Delete a contact with its field values; its deals stay and point nowhere."""
         self.contacts.remove(contact)
-        for number in self.values.of_contact(contact):
-            self.values.remove(number)
+        self._drop_children("contacts", contact)
 
     # deals
 
-    @_change
+    @change
     def add_deal(self, **overrides: Any) -> int:
         """A new open deal in the first stage of the first accessible pipeline; returns its id."""
         now = self._second()
@@ -82,17 +63,35 @@ class Operations(AccountRecords):
         self._change_deal(deal, defaults | overrides)
         return deal
 
-    @_change
+    @change
     def update_deal(self, deal: int, /, **changes: Any) -> None:
         """Change a deal and move its `mdate` (to now, unless it is among the changes).
 
         `value` is in cents; a `group` without a `stage` puts the deal into its first stage.
         """
+        before = self._watched(deal)
         self._change_deal(deal, {"mdate": self.clock()} | changes)
+        for kind, old in before.items():
+            new = self._watched(deal)[kind]
+            if new != old:
+                stage, log = self._watched(deal)["d_stageid"], self.children["dealActivities"]
+                what = (kind, new, old)
+                log.add(deal_history.change(deal, self.me, stage, what, self._second()))
 
-    @_change
+    def _watched(self, deal: int) -> dict[str, int]:
+        """What the deal's log has a record of when it changes."""
+        rows, slot = self.deals, self.deals.slot(deal)
+        return {
+            "d_groupid": self.pipeline_of(deal),
+            "d_stageid": rows.stage[slot],
+            "status": rows.status[slot],
+            "value": rows.value[slot],
+        }
+
+    @change
     def delete_deal(self, deal: int) -> None:
-        """Delete a deal."""
+        """Delete a deal with what belongs to it."""
+        self._drop_children("deals", deal)
         self.deals.remove(deal)
 
     def move_deal(self, deal: int, stage: int) -> None:
@@ -113,12 +112,12 @@ class Operations(AccountRecords):
 
     # fields and their values
 
-    @_change
+    @change
     def add_field(self, title: str, kind: str = "text", options: tuple[str, ...] = ()) -> int:
         """A new custom field; returns its id."""
         return custom_fields.add_field(self.fields, title, kind, options, self._second())
 
-    @_change
+    @change
     def delete_field(self, field: int) -> None:
         """Delete a custom field with its options and values."""
         record = self.fields.fields.pop(field)
@@ -129,7 +128,7 @@ class Operations(AccountRecords):
         for number in [n for n in self.values.live if self.values.owner(n)[1] == field]:
             self.values.remove(number)
 
-    @_change
+    @change
     def set_field_value(self, contact: int, field: int, value: object) -> int:
         """Add or update a contact's value in a field; returns the value's id."""
         self.contacts.slot(contact)
@@ -139,7 +138,7 @@ class Operations(AccountRecords):
         self._touched(contact)
         return number
 
-    @_change
+    @change
     def delete_field_value(self, number: int) -> None:
         """Delete a field value by its id."""
         contact, _ = self.values.owner(number)
@@ -158,7 +157,7 @@ class Operations(AccountRecords):
         found = [number for number, stage in table.items() if stage["group"] == str(group)]
         return sorted(found, key=lambda number: int(table[number]["order"]))
 
-    @_change
+    @change
     def add_pipeline(self, title: str, stages: tuple[str, ...]) -> int:
         """A new accessible pipeline with its stages; returns its id."""
         groups, rows = self.tables["dealGroups"], self.tables["dealStages"]
@@ -170,24 +169,24 @@ class Operations(AccountRecords):
         groups[group] = pipelines.group(group, title, numbers, self._second())
         return group
 
-    @_change
+    @change
     def delete_pipeline(self, group: int) -> None:
         """Delete a pipeline: its deals become stubs, its stages stay listed (as recorded)."""
         del self.tables["dealGroups"][group]
 
-    @_change
+    @change
     def hide_pipeline(self, group: int) -> None:
         """Take the key's permission for a pipeline away; no stamp moves."""
         if group not in self.tables["dealGroups"]:
             raise KeyError(group)
         self.hidden.add(group)
 
-    @_change
+    @change
     def show_pipeline(self, group: int) -> None:
         """Give the permission (back); no stamp moves."""
         self.hidden.discard(group)
 
-    @_change
+    @change
     def delete_stage(self, stage: int) -> None:
         """Delete a stage without deals; its pipeline's `udate` gets UTC digits (as recorded)."""
         group = int(self.tables["dealStages"].pop(stage)["group"])
@@ -198,7 +197,7 @@ class Operations(AccountRecords):
 
     # campaigns and users
 
-    @_change
+    @change
     def add_campaign(self, name: str = "New campaign", **overrides: Any) -> int:
         """A new draft campaign; returns its id."""
         table = self.tables["campaigns"]
@@ -206,7 +205,7 @@ class Operations(AccountRecords):
         table[number] = campaigns.campaign(number, name, self._second(), overrides)
         return number
 
-    @_change
+    @change
     def bump_campaign(self, campaign: int, /, **counters: int) -> None:
         """Raise counters (`opens=3`) by so much; moves `updated_timestamp`, not `mdate`."""
         record = self.tables["campaigns"][campaign]
@@ -214,22 +213,17 @@ class Operations(AccountRecords):
             record[name] = str(int(record[name]) + more)
         record["updated_timestamp"] = stamps.naive(self._second()).decode()
 
-    @_change
+    @change
     def delete_user(self, user: int) -> None:
         """Delete a user; deals go on naming them as owner."""
         del self.tables["users"][user]
 
-    @_change
+    @change
     def add_user(self, first: str, last: str) -> int:
         """A new user; returns the id."""
         number = max(self.tables["users"], default=0) + 1
         self.tables["users"][number] = pipelines.user(number, first, last, self._second())
         return number
-
-    @_change
-    def update_record(self, collection: str, number: int, /, **changes: Any) -> None:
-        """Change a record of a small collection verbatim; no stamp moves by itself."""
-        self.tables[collection][number].update(changes)
 
     def _change_deal(self, deal: int, changes: dict[str, Any]) -> None:
         changes = dict(changes)

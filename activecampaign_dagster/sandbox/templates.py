@@ -13,7 +13,7 @@ from activecampaign_dagster.sandbox import stamps
 
 HOST = "https://sandbox.api-us1.com/api/3"
 _ID = b"\x01"  # never part of JSON
-_VALUE = re.compile(rb'"<<(\w+):(\w+)>>"')
+_VALUE = re.compile(rb'"<<([\w.]+):(\w+)>>"')
 
 
 class Absent:

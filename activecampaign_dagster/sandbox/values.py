@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from activecampaign_dagster.sandbox import words
+from activecampaign_dagster.sandbox.catalogue import TARGETS
 from activecampaign_dagster.sandbox.templates import HOST, Record, Shape
 
 Kinds = tuple[str, ...]
@@ -31,6 +32,11 @@ _SPELLINGS = {
     "campaign": "campaignid",
     "message": "messageid",
     "link": "linkid",
+    "tag": "tag",
+    "score": "score",
+    "role": "role",
+    "conversion": "conversion",
+    "conversion_trigger": "conversion_trigger",
     "connection": "connectionid",
     "customer": "customerid",
     "order": "orderid ecomOrder",
@@ -62,6 +68,7 @@ _PLAIN: dict[str, Any] = {
     "string(empty)": "",
     "string(float)": "0.0000",
     "zero-date": "0000-00-00 00:00:00",
+    "uuid": "0c0ffee0-0000-4000-8000-000000000000",
     "bool": False,
     "int": 0,
 }
@@ -111,6 +118,25 @@ def recorded() -> dict[str, dict[str, Kinds]]:
             kinds = tuple(before.split())
         fields.update(dict.fromkeys((names if colon else line).split(), kinds))
     return tables
+
+
+def fact_of(field: str) -> str:
+    """The fact that a field carries: its own name where no other spelling is known."""
+    return _FACT_OF.get(field, field)
+
+
+@cache
+def references(collection: str) -> tuple[str, ...]:
+    """The facts of a collection's records that are ids of other records."""
+    fields = recorded()[collection]
+    found: dict[str, None] = {}
+    for name, kinds in fields.items():
+        fact = _FACT_OF.get(name, "")
+        # where the plain name is always null, the spelling beside it is "0"
+        is_null = fields.get(fact, ("int",)) == ("null",)
+        if fact in TARGETS and {"int", "string(int)"} & set(kinds) and not is_null:
+            found[fact] = None
+    return tuple(found)
 
 
 def prototype(collection: str, variant: int, facts: Collection[str] = ()) -> Record:
@@ -202,7 +228,8 @@ def _text(name: str) -> str:
 
 
 def _links(collection: str, record: Record) -> Any:
-    if recorded()[collection]["links"] != ("object",):
-        return []
+    kinds = recorded()[collection]["links"]
+    if kinds != ("object",):
+        return _untold("links", kinds[0])
     names = [name for name in record if name in _SPELLINGS and name not in {"created", "updated"}]
     return {name: f"{HOST}/{collection}/<id>/{name}" for name in names}

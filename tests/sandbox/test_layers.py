@@ -21,21 +21,30 @@ MODULES = (
     "templates",
     "store",
     # existing
+    "catalogue",
     "values",
+    "children",
     # stories
     "pipelines",
     "contacts",
     "deals",
     "campaigns",
     "custom_fields",
+    "deal_history",
+    "stories",
+    "family",
+    "settings",
+    "logbook",
     "state",
     "generation",
     # changing
+    "relations",
     "operations",
     "activity",
     # answering
     "query",
     "selection",
+    "includes",
     "answers",
     "account",
     # HTTP
