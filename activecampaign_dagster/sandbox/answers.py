@@ -85,14 +85,13 @@ def _list(account: AccountRecords, collection: Collection, query: Query) -> Answ
     """One page with what comes beside it."""
     selected, ids = _page(account, collection.name, query)
     beside = includes.beside(account, collection.name, ids, query.include)
-    records = (
-        _with(account.render(collection.name, number), beside.keys_of(number)) for number in ids
-    )
+    records: Iterable[bytes] = account.render_all(collection.name, ids)
+    if beside.keys:
+        records = (_with(r, beside.keys_of(n)) for n, r in zip(ids, records, strict=True))
     if collection.name == "accounts" and query.get("count_deals") != "true":
         records = (_uncounted(record) for record in records)
-    body = _body(**_always(account, collection.name, ids), **beside.arrays, **{
-        collection.array: records
-    })  # fmt: skip
+    side = _always(account, collection.name, ids) | beside.arrays
+    body = _body(**side, **{collection.array: records})
     return 200, body[:-1] + _meta(account, collection, query, selected, len(ids))
 
 
@@ -116,7 +115,7 @@ def _uncounted(record: bytes) -> bytes:
     return dumps(counted | {k: "0" for k in ("contactCount", "dealCount") if k in counted})
 
 
-def _always(account: AccountRecords, name: str, ids: list[int]) -> dict[str, bytes]:
+def _always(account: AccountRecords, name: str, ids: list[int]) -> dict[str, bytes | list[bytes]]:
     """What comes beside a collection's records without being asked for."""
     if name == "contacts":
         return {"scoreValues": b"[]"}
@@ -151,7 +150,7 @@ def _meta(
         return b',"meta":null}'
     total = len(selected)
     meta: Record = {"total": total if collection.total == "int" else str(total)}
-    if collection.path.startswith("customObjects"):
+    if collection.needs == "custom objects":
         meta |= {"count": got, "limit": query.limit, "offset": query.offset}
     elif collection.name == "contacts":
         meta = {"page_input": _page_input(query)} | meta | {"sortable": True}
@@ -264,7 +263,7 @@ def _below(
         if not numbers and child.name in account.missing_when_empty:
             return NOT_FOUND
         page = numbers if child.name == "fieldValues" else numbers[query.offset :][: query.limit]
-        records = (account.render_beside(child.name, n) for n in page)
+        records = account.render_beside(child.name, page)
         return 200, _body(**{includes.ARRAYS.get(child.name, child.array): records})
 
     return _unless_off(account, child, reply)

@@ -49,6 +49,8 @@ class Children:
         tell: Tell,
         most: int | None = None,
         complete: Callable[[int, Record], Record] | None = None,
+        *,
+        even: bool = False,
     ) -> None:
         self.parent_fact = owner
         self.parents = parents
@@ -61,6 +63,7 @@ class Children:
         self._most = most
         self._tell = tell
         self._complete = complete
+        self._even = even
         self._added_of: dict[int, list[int]] = {}
         self._orphaned: list[int] = []
         self._starts: array[int] | None = None
@@ -80,7 +83,8 @@ class Children:
         return self.starts[-1]
 
     def _spread(self) -> array[int]:
-        return spread(self._seed, self._asked, len(self.parents.ids), self._most)
+        parents = len(self.parents.ids)
+        return spread(self._seed, self._asked, parents, self._most, even=self._even)
 
     @property
     def live(self) -> array[int]:
@@ -104,18 +108,19 @@ class Children:
 
     def place(self, number: int) -> tuple[int, int]:
         """The parent's slot and the place among the siblings of a generated record."""
-        slot = bisect_right(self.starts, number - 1) - 1
-        return slot, number - 1 - self.starts[slot]
+        starts = self.starts
+        slot = bisect_right(starts, number - 1) - 1
+        return slot, number - 1 - starts[slot]
 
     def facts(self, number: int) -> Record:
         """What is known of a record."""
-        known = self.added.get(number)
-        if known is None:
+        if number not in self.added:
             known = self._tell(number, *self.place(number))
         elif self._complete is not None:
-            known = self._complete(number, known)
-        changed = self.changed.get(number)
-        return known | changed if changed else known
+            known = self._complete(number, self.added[number])
+        else:
+            known = self.added[number]
+        return known | self.changed[number] if number in self.changed else known
 
     def parent_of(self, number: int) -> int:
         """The record that this one belongs to."""
@@ -180,13 +185,15 @@ class Children:
             self.remove(number)
 
 
-def spread(seed: int, count: int, parents: int, most: int | None = None) -> array[int]:
+def spread(
+    seed: int, count: int, parents: int, most: int | None = None, *, even: bool = False
+) -> array[int]:
     """Running totals of records per parent; neighbours differ from the mean by ± the same.
 
-    `most` is how many one parent may have; what is beyond is cut off.
+    `most` is how many one parent may have; what is beyond is cut off. `even`: all have as many.
     """
     mean, extra = divmod(count, parents) if parents else (0, 0)
-    spare = min(2, mean)
+    spare = 0 if even else min(2, mean)
     random = Random(seed)
     draw = random.random
     sizes: list[int] = []

@@ -107,21 +107,21 @@ class Contacts(Rows):
         cdate, created = stamps.both(self.created[slot])
         stamp = self.updated[slot]
         udate, updated = (cdate, created) if stamp == self.created[slot] else stamps.both(stamp)
-        facts = {
-            "cdate": cdate,
-            "udate": udate,
-            "created": created,
-            "updated": updated,
-            "email": email,
-            "first": first,
-            "last": last,
-            "phone": _PHONES[(bits >> 32) % 100] if bits & 3 else b"",
-            "orgname": _COMPANIES[(bits >> 36) % len(_COMPANIES)] if bits & 12 else b"",
-            "bounced": b"1" if self.status(contact) == 3 else b"0",
-            "hash": b"%016x%016x" % (bits, bits * 31 & 0xFFFFFFFFFFFFFFFF),
-            "domain": email[email.index(b"@") + 1 :] if bits & 16 else b"",
+        holes: dict[bytes, bytes | int] = {
+            b"cdate": cdate,
+            b"udate": udate,
+            b"created": created,
+            b"updated": updated,
+            b"email": email,
+            b"first": first,
+            b"last": last,
+            b"phone": _PHONES[(bits >> 32) % 100] if bits & 3 else b"",
+            b"orgname": _COMPANIES[(bits >> 36) % len(_COMPANIES)] if bits & 12 else b"",
+            b"bounced": b"1" if self.status(contact) == 3 else b"0",
+            b"hash": b"%016x%016x" % (bits, bits * 31 & 0xFFFFFFFFFFFFFFFF),
+            b"domain": email[email.index(b"@") + 1 :] if bits & 16 else b"",
         }
-        raw = _SHAPES[bits >> 24 & values.VARIANTS - 1].render(contact, facts)
+        raw = _SHAPES[bits >> 24 & values.VARIANTS - 1].fill(contact, holes)
         return templates.merged(raw, self.changes.get(contact))
 
 

@@ -201,14 +201,19 @@ class FieldValues(Children):
         parent = self.parents.ids[slot]
         field = (parent * 13 + (place + 1) * self._step) % self._width + 1
         created = self.parents.created(slot)
-        return self._told(parent, field, self._made_up(number, field), created) | {
-            "updated": self.parents.updated(slot) if number % 3 == 0 else created
-        }
+        facts = self._told(parent, field, self._made_up(number, field), created)
+        if not number % 3:
+            facts["updated"] = self.parents.updated(slot)
+        return facts
 
     def _told(self, parent: int, field: int, value: object, now: int) -> Record:
-        facts = {self.parent_fact: parent, "field": field, self._name: value}
-        facts |= {"created": now, "updated": now}
-        return facts | {"owner": parent} if self.parent_fact == "contact" else facts
+        return {
+            self.parent_fact: parent,
+            "field": field,
+            self._name: value,
+            "created": now,
+            "updated": now,
+        }
 
     def _made_up(self, number: int, field: int) -> object:
         bits = words.mix(self._values, number)
@@ -244,13 +249,23 @@ def side_loaded(facts: Record, kind: str) -> Record:
 
     One column per type of value is filled; amounts are in cents.
     """
-    column = {
-        "date": "date_value", "datetime": "datetime_value", "number": "number_value",
-        "currency": "currency_value", "textarea": "text_blob",
-    }.get(kind, "text_value")  # fmt: skip
-    same = {key: facts[key] for key in facts if key != "fieldValue"}
-    currency = {"custom_field_currency_type": "USD"} if kind == "currency" else {}
-    return same | currency | {f"custom_field_{column}": facts["fieldValue"]}
+    column = _COLUMNS.get(kind, "text_value")
+    told = {key: facts[key] for key in facts if key != "fieldValue"}
+    told |= dict.fromkeys((f"custom_field_{other}" for other in _ALL_COLUMNS), None)
+    if kind == "currency":
+        told["custom_field_currency_type"] = "USD"
+    return told | {f"custom_field_{column}": facts["fieldValue"]}
+
+
+# type of field → the column that its values are in, beside deals and companies
+_COLUMNS = {
+    "date": "date_value",
+    "datetime": "datetime_value",
+    "number": "number_value",
+    "currency": "currency_value",
+    "textarea": "text_blob",
+}
+_ALL_COLUMNS = ("text_value", "currency_type", *_COLUMNS.values())
 
 
 def width(count: int, contacts: int) -> int:

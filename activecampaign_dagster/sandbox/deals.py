@@ -9,7 +9,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from activecampaign_dagster.sandbox import calendar, templates, values, words
+from activecampaign_dagster.sandbox import calendar, stamps, templates, values, words
 from activecampaign_dagster.sandbox.contacts import Contacts
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Pipeline, stage_ids
 from activecampaign_dagster.sandbox.stamps import DAY
@@ -42,22 +42,22 @@ _SHAPES = values.shapes(
     "deals",
     {
         "hash": "<<hash:text>>",
-        "owner": "<<owner:quoted>>",
+        "owner": "<<owner:int>>",
         "contact": "<<contact:raw>>",
-        "group": "<<group:quoted>>",
+        "group": "<<group:int>>",
         "title": "<<title:text>>",
         "currency": "<<currency:text>>",
-        "status": "<<status:quoted>>",
-        "stage": "<<stage:quoted>>",
-        "activitycount": "<<activity:quoted>>",
-        "value": "<<value:quoted>>",
-        "cdate": "<<cdate:iso>>",
-        "mdate": "<<mdate:iso>>",
-        "edate": "<<edate:naive>>",
+        "status": "<<status:int>>",
+        "stage": "<<stage:int>>",
+        "activitycount": "<<activity:int>>",
+        "value": "<<value:int>>",
+        "cdate": "<<cdate:text>>",
+        "mdate": "<<mdate:text>>",
+        "edate": "<<edate:raw>>",
         "description": "<<description:text>>",
         "links": templates.links("deals/<id>", _LINKS),
-        "nextdealid": "<<next:quoted>>",
-        **dict.fromkeys(("account", "customerAccount", "organization"), "<<account:quoted>>"),
+        "nextdealid": "<<next:int>>",
+        **dict.fromkeys(("account", "customerAccount", "organization"), "<<account:raw>>"),
     },
 )
 _STUB = b'{"title":"%b","status":"%d","id":"%d","isDisabled":true}'
@@ -65,7 +65,7 @@ _STUB_WITHOUT_STATUS = b'{"title":"%b","id":"%d","isDisabled":true}'
 _COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _OFFERS = tuple(word.encode() for word in words.OFFER)
 _MISSING = (b"null", b'"0"', b'""')
-_NOT_CLOSED = (None, None, "0000-00-00 00:00:00", None, "")
+_NOT_CLOSED = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
 _DESCRIPTIONS = (b"", b"", b"", b"Asked for a quote", b"Second attempt,\\nsee notes")
 
 
@@ -121,6 +121,10 @@ class Deals(Rows):
         company = _COMPANIES[bits % len(_COMPANIES)]
         return b"%b \xe2\x80\x93 %b" % (company, _OFFERS[(bits >> 12) % len(_OFFERS)])
 
+    def account(self, deal: int) -> int:
+        """The company that a deal is about, or 0."""
+        return _company(words.mix(self._seed, deal) >> 24 & 0xFF)
+
     def render(self, deal: int, pipeline: int, *, accessible: bool) -> bytes:
         """One deal as the API lists it.
 
@@ -140,26 +144,30 @@ class Deals(Rows):
             return _STUB % (title, self.status[slot], deal)
         closed = self.closed[slot]
         contact = self.contact[slot]
-        facts = {
-            "hash": b"%08x" % (bits >> 32),
-            "owner": self.owner[slot],
-            "contact": b'"%d"' % contact if contact else _MISSING[style % 3],
-            "group": pipeline,
-            "title": self.title(deal),
-            "currency": CURRENCIES[self.currency[slot]].encode(),
-            "status": self.status[slot],
-            "stage": self.stage[slot],
-            "activity": style % 23,
-            "value": self.value[slot],
-            "cdate": self.created[slot],
-            "mdate": self.updated[slot],
-            "edate": closed or _NOT_CLOSED[style % 5],
-            "description": _DESCRIPTIONS[style % 5],
-            "next": 0 if style & 1 else deal + 1,
-            "account": style % 60 + 1 if style < 40 else None,
+        holes: dict[bytes, bytes | int] = {
+            b"hash": b"%08x" % (bits >> 32),
+            b"owner": self.owner[slot],
+            b"contact": b'"%d"' % contact if contact else _MISSING[style % 3],
+            b"group": pipeline,
+            b"title": self.title(deal),
+            b"currency": CURRENCIES[self.currency[slot]].encode(),
+            b"status": self.status[slot],
+            b"stage": self.stage[slot],
+            b"activity": style % 23,
+            b"value": self.value[slot],
+            b"cdate": stamps.iso(self.created[slot]),
+            b"mdate": stamps.iso(self.updated[slot]),
+            b"edate": b'"%b"' % stamps.naive(closed) if closed else _NOT_CLOSED[style % 5],
+            b"description": _DESCRIPTIONS[style % 5],
+            b"next": 0 if style & 1 else deal + 1,
+            b"account": b'"%d"' % company if (company := _company(style)) else b"null",
         }
-        raw = _SHAPES[bits & values.VARIANTS - 1].render(deal, facts)
+        raw = _SHAPES[bits & values.VARIANTS - 1].fill(deal, holes)
         return templates.merged(raw, changes)
+
+
+def _company(style: int) -> int:
+    return style % 60 + 1 if style < 40 else 0
 
 
 def generate(

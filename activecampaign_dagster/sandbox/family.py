@@ -130,7 +130,11 @@ class Family(Mapping[str, Children]):
         seed = words.salted(origin.seed, _KIN.get(name, name))
         most = origin.sizes[TARGETS[collection.distinct]] if collection.distinct else None
         size, tell = origin.sizes[name], self._tell(name)
-        return Children(owner_fact(name), parents, size, seed, tell, most, self._complete(name))
+        # messages of campaigns, steps of automations: each has as many
+        even = not CATALOGUE[collection.parent].parent and collection.parent not in origin.parents
+        return Children(
+            owner_fact(name), parents, size, seed, tell, most, self._complete(name), even=even
+        )
 
     def _parents(self, name: str) -> Parents:
         if name in self._origin.parents:

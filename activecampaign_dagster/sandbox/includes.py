@@ -46,7 +46,7 @@ class Beside:
         """Put records of a collection into its array, each one once."""
         array = ARRAYS.get(collection, CATALOGUE[collection].array)
         made = self.arrays.setdefault(array, [])
-        made += (account.render_beside(collection, n) for n in dict.fromkeys(numbers))
+        made += account.render_beside(collection, dict.fromkeys(numbers))
 
 
 def beside(

@@ -37,7 +37,7 @@ def record(
     named = CATALOGUE[name].named
     fields = values.recorded()[name]
     title = next((field for field in _TITLES if field in fields), "")
-    facts: Record = {"created": created, "updated": created, "number": number}
+    facts: Record = {"created": created, "updated": created}
     if title:
         facts[title] = named[number - 1] if number <= len(named) else f"{name} {number}"
     for fact in values.references(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -35,6 +35,10 @@ _TALLIES = {
     "lists": (
         ("active_subscribers", "contactLists", "list", 1),
         ("non_deleted_subscribers", "contactLists", "list", None),
+    ),
+    "accounts": (
+        ("contactCount", "accountContacts", "account", None),
+        ("dealCount", "deals", "account", None),
     ),
 }
 
@@ -170,8 +174,7 @@ class AccountRecords:
 
     def is_table(self, collection: str) -> bool:
         """Whether a collection is small and kept as plain records."""
-        stored = collection in {"contacts", "deals", "activities"}
-        return not (stored or CATALOGUE[collection].parent)
+        return collection in _TABLES
 
     def store(self, collection: str) -> Store:
         """A collection that is no table."""
@@ -223,8 +226,23 @@ class AccountRecords:
             record = {k: v for k, v in record.items() if k not in _USER_STAMPS}
         return dumps(record)
 
+    def render_all(self, collection: str, numbers: Iterable[int]) -> Iterator[bytes]:
+        """Several records of a collection as JSON."""
+        if collection == "contacts":
+            return map(self.contacts.render, numbers)
+        if collection == "deals":
+            return map(self.render_deal, numbers)
+        if collection in _TABLES:
+            return (self.render(collection, number) for number in numbers)
+        told = self.told(collection)
+        facts, changes = told.facts, told.changes
+        raw = ((n, _written(collection, n, facts(n))) for n in numbers)
+        return (merged(r, changes.get(n)) for n, r in raw) if changes else (r for _, r in raw)
+
     def _tallies(self, table: str, number: int) -> Record:
         def count(collection: str, fact: str, status: int | None) -> Counter[int]:
+            if collection == "deals":
+                return Counter(map(self.deals.account, self.deals.live))
             told = map(self.family(collection).facts, self.family(collection).live)
             return Counter(f[fact] for f in told if status is None or f["status"] == status)
 
@@ -240,14 +258,16 @@ class AccountRecords:
         shown = pipeline not in self.hidden and pipeline in self.tables["dealGroups"]
         return self.deals.render(deal, pipeline, accessible=shown)
 
-    def render_beside(self, collection: str, number: int) -> bytes:
-        """One record as JSON in the shape that it has beside its parents."""
+    def render_beside(self, collection: str, numbers: Iterable[int]) -> Iterator[bytes]:
+        """Records as JSON in the shape that they have beside their parents."""
         if collection not in _SIDE_SHAPES or self.flat_custom_values:
-            return self.render(collection, number)
+            yield from self.render_all(collection, numbers)
+            return
         shape, definitions = _SIDE_SHAPES[collection]
-        facts = self.family(collection).facts(number)
-        kind = self.tables[definitions].get(facts["field"], {}).get("fieldType", "text")
-        return _written(shape, number, custom_fields.side_loaded(facts, kind))
+        for number in numbers:
+            facts = self.family(collection).facts(number)
+            kind = self.tables[definitions].get(facts["field"], {}).get("fieldType", "text")
+            yield _written(shape, number, custom_fields.side_loaded(facts, kind))
 
     def owned(self, collection: str, parent: int) -> list[int]:
         """The ids of a parent's children; a contact's notes and tasks are those about it."""
@@ -309,6 +329,11 @@ class AccountRecords:
         self._cache.clear()
 
 
+_TABLES = {
+    name
+    for name, collection in CATALOGUE.items()
+    if not collection.parent and name not in {"contacts", "deals", "activities"}
+}
 _USER_STAMPS = {"cdate", "udate", "password_updated_utc_timestamp"}
 # collection → the recorded fields that it has beside its parents, where its definitions are
 _SIDE_SHAPES = {
@@ -321,5 +346,4 @@ _SIDE_SHAPES = {
 
 
 def _written(shape: str, number: int, facts: Record) -> bytes:
-    variant = number % values.VARIANTS
-    return values.shape(shape, variant, tuple(facts)).render(number, facts | {"number": number})
+    return values.shape(shape, number % values.VARIANTS, tuple(facts)).render(number, facts)

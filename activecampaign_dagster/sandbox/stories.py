@@ -285,7 +285,7 @@ def _trigger(known: Known, facts: Record, number: int, bits: int) -> Record:
 
 
 def _field_in_group(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"number": number, "group_id": facts["groupDefinition"], "rel_id": number}
+    return {"group_id": facts["groupDefinition"], "rel_id": number}
 
 
 def _count(known: Known, facts: Record, number: int, bits: int) -> Record:

@@ -44,36 +44,51 @@ def _quoted(value: object) -> bytes:
     return b'"%d"' % value if type(value) is int else dumps(value)
 
 
-def _stamp(write: Callable[[int], bytes]) -> Callable[[Any], bytes]:
-    """Instants are written by `write`, other values (null, a text) are plain JSON."""
-    return lambda value: b'"%b"' % write(value) if type(value) is int else dumps(value)
+def _iso(value: object) -> bytes:
+    return b'"%b"' % stamps.iso(value) if type(value) is int else dumps(value)
+
+
+def _naive(value: object) -> bytes:
+    return b'"%b"' % stamps.naive(value) if type(value) is int else dumps(value)
+
+
+def _utc(value: object) -> bytes:
+    return b'"%b"' % stamps.utc(value) if type(value) is int else dumps(value)
 
 
 FORMATS: dict[bytes, Callable[[Any], bytes]] = {
     b"json": dumps,
     b"quoted": _quoted,
-    b"iso": _stamp(stamps.iso),
-    b"naive": _stamp(stamps.naive),
-    b"utc": _stamp(stamps.utc),
-    b"text": lambda escaped: b'"%b"' % escaped,
-    b"raw": bytes,
+    b"iso": _iso,
+    b"naive": _naive,
+    b"utc": _utc,
 }
+# for facts that are bytes or numbers already
+_DIRECT = {b"text": rb'"%(\1)b"', b"int": rb'"%(\1)d"', b"raw": rb"%(\1)b"}
 
 
 class Shape:
     """A record's JSON with holes: `"<<fact:format>>"` for a value, `<id>` for the record's id."""
 
     def __init__(self, record: Record) -> None:
-        template = orjson.dumps(record).replace(b"%", b"%%").replace(b"<id>", _ID)
+        # an id can be a number in JSON, too
+        template = orjson.dumps(record).replace(b'"<<number:json>>"', _ID)
+        template = template.replace(b"%", b"%%").replace(b"<id>", _ID)
         self._holes = [
             (b"%b:%b" % (fact, way), fact.decode(), FORMATS[way])
             for fact, way in dict.fromkeys(_VALUE.findall(template))
+            if way in FORMATS
         ]
-        self._template = _VALUE.sub(rb"%(\1:\2)b", template)
+        self._template = _VALUE.sub(
+            lambda found: found.expand(_DIRECT.get(found[2], rb"%(\1:\2)b")), template
+        )
 
     def render(self, number: int, facts: Facts) -> bytes:
         """The record with its holes filled."""
-        holes = {hole: write(facts[fact]) for hole, fact, write in self._holes}
+        return self.fill(number, {hole: write(facts[fact]) for hole, fact, write in self._holes})
+
+    def fill(self, number: int, holes: Mapping[bytes, bytes | int]) -> bytes:
+        """The record of a shape that has the formats `text`, `int` and `raw` alone."""
         # a record holds its id about twenty times, nearly all in links: one replace is faster
         return (self._template % holes).replace(_ID, b"%d" % number)
 

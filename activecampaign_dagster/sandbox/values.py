@@ -23,7 +23,7 @@ VARIANTS = 8
 
 # field → the fact that it carries, where several spellings carry the same one
 _SPELLINGS = {
-    "contact": "subscriberid",
+    "contact": "subscriberid owner",
     "deal": "d_id dealId deal_id",
     "account": "accountId customer_account_id",
     "automation": "seriesid",
