@@ -164,6 +164,93 @@ def _new_campaign(account: Operations, random: Random) -> str:
     return f"campaign {number} was drafted"
 
 
+def _some(account: Operations, random: Random, collection: str) -> int | None:
+    """One of a collection's records."""
+    ids = account.family(collection).live
+    return random.choice(ids) if len(ids) else None
+
+
+def _of_contact(account: Operations, random: Random) -> str | None:
+    """What happens to a contact beside its own fields."""
+    if not len(account.contacts):
+        return None
+    contact = random.choice(account.contacts.live)
+
+    def any_of(collection: str) -> int:
+        return random.choice(sorted(account.tables[collection]) or [0])
+
+    acts: list[tuple[str, Callable[[int, int], int], int]] = [
+        ("tagged", account.add_tag, any_of("tags")),
+        ("subscribed to", account.subscribe, any_of("lists")),
+        ("put into automation", account.enter_automation, any_of("automations")),
+        ("employed by", account.employ, any_of("accounts")),
+        ("sent campaign", account.send_mail, any_of("campaigns")),
+        ("drawn to link", account.click, _some(account, random, "links") or 0),
+    ]
+    name, act, other = random.choice(acts)
+    if not other:
+        return None
+    act(contact, other)
+    return f"contact {contact} was {name} {other}"
+
+
+def _note_or_order(account: Operations, random: Random) -> str | None:
+    if not len(account.contacts):
+        return None
+    contact = random.choice(account.contacts.live)
+    if random.random() < 0.5:
+        account.add_note(contact, f"Asked about the {random.choice(words.OFFER)}.")
+        return f"a note about contact {contact} was written"
+    order = account.add_order(contact, tuple(random.sample(range(500, 9000), random.randint(1, 3))))
+    return f"contact {contact} placed order {order}"
+
+
+def _less(account: Operations, random: Random) -> str | None:
+    """A tag, a subscription or a note goes."""
+    name = random.choice(("contactTags", "contactLists", "notes", "accountContacts"))
+    number = _some(account, random, name)
+    if number is None:
+        return None
+    if name == "contactLists":
+        facts = account.family(name).facts(number)
+        account.unsubscribe(facts["contact"], facts["list"], "Too many mails")
+        return f"contact {facts['contact']} left list {facts['list']}"
+    account.remove_record(name, number)
+    return f"record {number} of {name} was deleted"
+
+
+def _of_deal(account: Operations, random: Random) -> str | None:
+    deal = _some_deal(account, random, opened=True)
+    if deal is None:
+        return None
+    if random.random() < 0.5 and account.tables["dealCustomFieldMeta"]:
+        field = random.choice(sorted(account.tables["dealCustomFieldMeta"]))
+        account.set_deal_value(deal, field, str(random.randrange(5000)))
+        return f"field {field} of deal {deal} was set"
+    task = account.add_task(deal, f"Talk about the {random.choice(words.OFFER)}")
+    if random.random() < 0.5:
+        account.complete_task(task)
+    return f"task {task} of deal {deal} was planned"
+
+
+def _of_company(account: Operations, random: Random) -> str | None:
+    companies, fields = account.tables["accounts"], account.tables["accountCustomFieldMeta"]
+    if not companies or not fields or random.random() < 0.3:
+        return f"company {account.add_company(random.choice(words.COMPANY))} was added"
+    company, field = random.choice(sorted(companies)), random.choice(sorted(fields))
+    account.set_company_value(company, field, str(random.randrange(5000)))
+    return f"field {field} of company {company} was set"
+
+
+def _rename(account: Operations, random: Random) -> str | None:
+    name, key = random.choice((("tags", "tag"), ("lists", "name"), ("automations", "name")))
+    if not account.tables[name]:
+        return None
+    number = random.choice(sorted(account.tables[name]))
+    account.update_record(name, number, **{key: f"{random.choice(words.TOPICS)} {number}"})
+    return f"record {number} of {name} was renamed"
+
+
 # the relative frequency of each kind of change
 _ACTS: tuple[tuple[Callable[[Operations, Random], str | None], float], ...] = (
     (_new_contact, 3),
@@ -178,4 +265,10 @@ _ACTS: tuple[tuple[Callable[[Operations, Random], str | None], float], ...] = (
     (_delete_value, 0.5),
     (_campaign_read, 1.5),
     (_new_campaign, 0.2),
+    (_of_contact, 4),
+    (_note_or_order, 1),
+    (_less, 1.5),
+    (_of_deal, 1.5),
+    (_of_company, 0.5),
+    (_rename, 0.2),
 )

@@ -156,7 +156,10 @@ class AccountRecords:
     def counts(self) -> dict[str, int]:
         """How many records each collection lists."""
         with self.lock:
-            return {name: len(self.visible_ids(name)) for name in CATALOGUE}
+            return {
+                name: len(self.visible_ids(name) if name in _TABLES else self.store(name))
+                for name in CATALOGUE
+            }
 
     def visible_ids(self, collection: str) -> list[int]:
         """The ids that a collection lists, ascending."""
