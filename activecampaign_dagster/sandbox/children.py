@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -69,6 +70,7 @@ class Children:
         self._starts: array[int] | None = None
         self._live: array[int] | None = None
         self._by_created: StampIndex | None = None
+        self._counters: dict[tuple[str, int | None], Counter[int]] = {}
 
     @property
     def starts(self) -> array[int]:
@@ -146,6 +148,21 @@ class Children:
             self._by_created = StampIndex((self.facts(n)["created"], n) for n in self.live)
         return self._by_created
 
+    def count_by(self, fact: str, status: int | None = None) -> Counter[int]:
+        """How many records name each id in a fact; `status`: of those that have it."""
+        if (fact, status) not in self._counters:
+            told = map(self.facts, self.live)
+            self._counters[fact, status] = Counter(
+                facts[fact] for facts in told if status is None or facts["status"] == status
+            )
+        return self._counters[fact, status]
+
+    def _recount(self, number: int, by: int) -> None:
+        facts = self.facts(number) if self._counters else {}
+        for (fact, status), counter in self._counters.items():
+            if status is None or facts["status"] == status:
+                counter[facts[fact]] += by
+
     def add(self, facts: Record) -> int:
         """A further record; returns its id."""
         number = self._last = (self._count if self._last is None else self._last) + 1
@@ -155,18 +172,22 @@ class Children:
             self._live.append(number)
         if self._by_created is not None:
             self._by_created.add(facts["created"], number)
+        self._recount(number, 1)
         return number
 
     def change(self, number: int, **facts: Any) -> None:
         """Tell other facts of a record from now on; KeyError when it is not there."""
         if number not in self:
             raise KeyError(number)
+        self._recount(number, -1)
         self.changed[number] = self.changed.get(number, {}) | facts
+        self._recount(number, 1)
 
     def remove(self, number: int) -> None:
         """Take a record away, leaving nothing of it; KeyError when it is not there."""
         if number not in self:
             raise KeyError(number)
+        self._recount(number, -1)
         if self._by_created is not None:
             self._by_created.remove(self.facts(number)["created"], number)
         del self.live[bisect_left(self.live, number)]

@@ -243,17 +243,16 @@ class AccountRecords:
         return (merged(r, changes.get(n)) for n, r in raw) if changes else (r for _, r in raw)
 
     def _tallies(self, table: str, number: int) -> Record:
-        def count(collection: str, fact: str, status: int | None) -> Counter[int]:
+        def count(collection: str, fact: str, status: int | None) -> int:
             if collection == "deals":
-                return Counter(map(self.deals.account, self.deals.live))
-            told = map(self.family(collection).facts, self.family(collection).live)
-            return Counter(f[fact] for f in told if status is None or f["status"] == status)
+                by_company = self.cached(
+                    ("companies",), lambda: Counter(map(self.deals.account, self.deals.live))
+                )
+                return by_company[number]
+            return self.family(collection).count_by(fact, status)[number]
 
-        return {
-            name: str(self.cached((table, name), lambda r=rest: count(*r))[number])  # type: ignore[misc]
-            for name, *rest in _TALLIES[table]
-            if name in self.tables[table][number]
-        }
+        row = self.tables[table][number]
+        return {name: str(count(*rest)) for name, *rest in _TALLIES[table] if name in row}
 
     def render_deal(self, deal: int) -> bytes:
         """One deal as JSON, a stub where its pipeline is not accessible."""

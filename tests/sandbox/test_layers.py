@@ -44,7 +44,9 @@ MODULES = (
     # answering
     "query",
     "selection",
+    "listing",
     "includes",
+    "pages",
     "answers",
     "account",
     # HTTP
