@@ -47,14 +47,7 @@ _FIXED: Record = {
     "sdate": None,
 }
 _LINKS = (
-    "user",
-    "automation",
-    "campaignMessage",
-    "campaignMessages",
-    "links",
-    "aggregateRevenues",
-    "segment",
-    "campaignLists",
+    "user automation campaignMessage campaignMessages links aggregateRevenues segment campaignLists"
 )
 
 

@@ -11,26 +11,9 @@ from activecampaign_dagster.sandbox.store import Rows
 
 _LINKS = templates.links(
     "contacts/<id>",
-    (
-        "bounceLogs",
-        "contactAutomations",
-        "contactData",
-        "contactGoals",
-        "contactLists",
-        "contactLogs",
-        "contactTags",
-        "contactDeals",
-        "deals",
-        "fieldValues",
-        "geoIps",
-        "notes",
-        "organization",
-        "plusAppend",
-        "trackingLogs",
-        "scoreValues",
-        "accountContacts",
-        "automationEntryCounts",
-    ),
+    "bounceLogs contactAutomations contactData contactGoals contactLists contactLogs "
+    "contactTags contactDeals deals fieldValues geoIps notes organization plusAppend "
+    "trackingLogs scoreValues accountContacts automationEntryCounts",
 )
 
 _SHAPES = values.shapes(

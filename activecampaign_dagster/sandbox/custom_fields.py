@@ -114,7 +114,7 @@ def add_field(
         "updated_by": None if number % 4 == 0 else "1",
         "options": option_ids,
         "relations": [str(relation)],
-        "links": templates.links(f"fields/{number}", ("options", "relations")),
+        "links": templates.links(f"fields/{number}", "options relations"),
         "id": str(number),
     }
     return number
@@ -130,7 +130,7 @@ def _option(number: int, field: int, label: str, order: int, created: int) -> Re
         "isdefault": "0",
         "cdate": stamp,
         "udate": stamp,
-        "links": templates.links(f"fieldOptions/{number}", ("field",)),
+        "links": templates.links(f"fieldOptions/{number}", "field"),
         "id": str(number),
     }
     if number % 40 == 3:

@@ -23,20 +23,8 @@ _RATE = (1.0, 0.92, 0.79, 150.0)
 _SHARE = (0.72, 0.16, 0.09, 0.03)
 
 _LINKS = (
-    "activities",
-    "contact",
-    "contactDeals",
-    "group",
-    "nextTask",
-    "notes",
-    "account",
-    "customerAccount",
-    "organization",
-    "owner",
-    "scoreValues",
-    "stage",
-    "tasks",
-    "dealCustomFieldData",
+    "activities contact contactDeals group nextTask notes account customerAccount "
+    "organization owner scoreValues stage tasks dealCustomFieldData"
 )
 _SHAPES = values.shapes(
     "deals",
@@ -105,15 +93,8 @@ class Deals(Rows):
         return deal
 
     def _columns(self) -> tuple[array[int], ...]:
-        return (
-            self.contact,
-            self.owner,
-            self.stage,
-            self.status,
-            self.currency,
-            self.value,
-            self.closed,
-        )
+        few = self.contact, self.owner, self.stage, self.status, self.currency
+        return *few, self.value, self.closed
 
     def title(self, deal: int) -> bytes:
         """The generated title, JSON-escaped."""

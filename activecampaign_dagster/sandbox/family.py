@@ -20,6 +20,7 @@ from activecampaign_dagster.sandbox.custom_fields import (
 from activecampaign_dagster.sandbox.deal_history import DealActivities
 from activecampaign_dagster.sandbox.deals import Deals
 from activecampaign_dagster.sandbox.pipelines import Table
+from activecampaign_dagster.sandbox.stories import Child
 from activecampaign_dagster.sandbox.templates import Record
 
 # children whose creation moves their contact's `udate`, so it is never later
@@ -164,7 +165,7 @@ class Family(Mapping[str, Children]):
 
         def tell(number: int, slot: int, place: int) -> Record:
             facts = basic(number, slot, place)
-            return facts | story(self, facts, number, words.mix(seed, number))
+            return facts | story(Child(self, facts, number, words.mix(seed, number)))
 
         return tell
 
@@ -176,7 +177,7 @@ class Family(Mapping[str, Children]):
         seed = words.salted(self._origin.seed, name)
 
         def complete(number: int, said: Record) -> Record:
-            return said | story(self, said, number, words.mix(seed, number)) | said
+            return said | story(Child(self, said, number, words.mix(seed, number))) | said
 
         return complete
 

@@ -31,37 +31,16 @@ class Pipeline:
 
 
 PIPELINES = (
-    Pipeline(
-        1,
-        "New business",
-        ("Lead in", "Qualified", "Demo", "Proposal", "Negotiation", "Contract sent"),
-        0.60,
-        6_000,
-        48,
-        0.32,
-    ),
-    Pipeline(
-        2,
-        "Renewals",
-        ("Renewal due", "Contacted", "Quote sent", "Verbal yes"),
-        0.26,
-        4_200,
-        27,
-        0.78,
-    ),
-    Pipeline(
-        3, "Board projects", ("Idea", "Talks", "Terms", "Signing"), 0.0, 40_000, 90, 0.4, False
-    ),
-    Pipeline(
-        4,
-        "Partner channel",
-        ("Introduced", "Joint call", "Proposal", "Agreed", "Paperwork"),
-        0.14,
-        9_500,
-        61,
-        0.47,
-    ),
-)
+    Pipeline(1, "New business", (
+        "Lead in", "Qualified", "Demo", "Proposal", "Negotiation", "Contract sent"),
+        0.60, 6_000, 48, 0.32),
+    Pipeline(2, "Renewals", ("Renewal due", "Contacted", "Quote sent", "Verbal yes"),
+        0.26, 4_200, 27, 0.78),
+    Pipeline(3, "Board projects", ("Idea", "Talks", "Terms", "Signing"),
+        0.0, 40_000, 90, 0.4, accessible=False),
+    Pipeline(4, "Partner channel", ("Introduced", "Joint call", "Proposal", "Agreed", "Paperwork"),
+        0.14, 9_500, 61, 0.47),
+)  # fmt: skip
 
 _COLORS = ("32B0FC", "9BD6F9", "18E0A8", "F9C46B", "E4718B", "8C7AE6")
 _ZONES = ("America/Chicago", "Europe/Berlin", "Europe/London", "America/New_York")
@@ -92,7 +71,7 @@ def user(number: int, first: str, last: str, created: int | None) -> Record:
         "mfaEnabled": "1" if number == 1 else "0",
         "links": templates.links(
             f"users/{number}",
-            ("lists", "userGroup", "dealGroupTotals", "dealGroupUsers", "configs"),
+            "lists userGroup dealGroupTotals dealGroupUsers configs",
         ),
         "id": str(number),
     }
@@ -133,7 +112,7 @@ def group(number: int, title: str, stages: tuple[int, ...], created: int) -> Rec
         "stages": [str(stage) for stage in stages],
         "links": templates.links(
             f"dealGroups/{number}",
-            ("dealGroupUsers", "dealGroupGroups", "stages", "winProbabilityFeatures"),
+            "dealGroupUsers dealGroupGroups stages winProbabilityFeatures",
         ),
         "id": str(number),
     }
@@ -170,6 +149,6 @@ def stage(number: int, title: str, pipeline: int, order: int) -> Record:
         "cardRegion5": "value",
         "cdate": None,
         "udate": None,
-        "links": templates.links(f"dealStages/{number}", ("group",)),
+        "links": templates.links(f"dealStages/{number}", "group"),
         "id": str(number),
     }

@@ -4,11 +4,10 @@ A story gets what is common to all records (the parent, ids of others, `created`
 adds or corrects facts. Facts are called like the fields that show them.
 """
 
-# ruff: noqa: ARG001 all stories are told alike
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from activecampaign_dagster.sandbox import words
@@ -55,7 +54,17 @@ class Known(Protocol):
         """A deal's primary contact, or 0."""
 
 
-Story = Callable[[Known, Record, int, int], Record]
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A record while its story is told: what is common to all, its number, 64 bits of its own."""
+
+    known: Known
+    facts: Record
+    number: int
+    bits: int
+
+
+Story = Callable[[Child], Record]
 
 
 def uuid(bits: int) -> str:
@@ -64,134 +73,121 @@ def uuid(bits: int) -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
 
 
-def _tagged(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"updated": facts["created"]}
-
-
-def _subscription(known: Known, facts: Record, number: int, bits: int) -> Record:
-    left = bits % 8 == 0
+def _subscription(child: Child) -> Record:
+    left = child.bits % 8 == 0
     return {
         "status": 2 if left else 1,
-        "sdate": facts["created"],
-        "udate": facts["updated"] if left else None,
-        "unsubreason": "Too many mails" if left and bits & 16 else "",
-        "channel": "sms" if known.tables["lists"].get(facts["list"], {}).get("channel") == "sms"
-        else "email",
-    }  # fmt: skip
+        "sdate": child.facts["created"],
+        "udate": child.facts["updated"] if left else None,
+        "unsubreason": "Too many mails" if left and child.bits & 16 else "",
+        "channel": child.known.tables["lists"].get(child.facts["list"], {}).get("channel", "email"),
+    }
 
 
-def _series(known: Known, facts: Record, number: int, bits: int) -> Record:
-    left = bits % 3 != 0
-    steps = 5 if left else 1 + bits % 4
+def _series(child: Child) -> Record:
+    left = child.bits % 3 != 0
+    steps = 5 if left else 1 + child.bits % 4
     return {
         "status": 2 if left else 1,
         "completed": int(left),
         "completedElements": steps,
         "totalElements": 5,
         "completeValue": steps * 20,
-        "remdate": facts["updated"] if left else None,
-        "timespan": facts["updated"] - facts["created"] if left else None,
-        "lastblock": (facts["automation"] - 1) * 5 + steps,
+        "remdate": child.facts["updated"] if left else None,
+        "timespan": child.facts["updated"] - child.facts["created"] if left else None,
+        "lastblock": (child.facts["automation"] - 1) * 5 + steps,
     }
 
 
-def _job(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"jobTitle": _JOBS[bits % len(_JOBS)]}
-
-
-def _points(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"scoreValue": bits % 100}
-
-
-def _reached_goal(known: Known, facts: Record, number: int, bits: int) -> Record:
-    entries = known.owned("contactAutomations", facts["contact"])
-    automation = known.owner_of("goals", facts["goal"]) if facts.get("goal") else 0
+def _reached_goal(child: Child) -> Record:
+    entries = child.known.owned("contactAutomations", child.facts["contact"])
+    automation = (
+        child.known.owner_of("goals", child.facts["goal"]) if child.facts.get("goal") else 0
+    )
     return {"automation": automation, "contactAutomation": entries[0] if entries else 0}
 
 
-def _mailing(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _mailing(child: Child) -> Record:
     """A mail that a contact got: of a campaign sent when the contact was there."""
-    campaign, moment = known.campaign_after(facts["created"], bits)
+    campaign, moment = child.known.campaign_after(child.facts["created"], child.bits)
     return {"campaign": campaign, "message": campaign, "created": moment}
 
 
-def _sent(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return _mailing(known, facts, number, bits) | {"sendid": number, "successful": 1}
+def _sent(child: Child) -> Record:
+    return _mailing(child) | {"sendid": child.number, "successful": 1}
 
 
-def _mail(known: Known, facts: Record, number: int, bits: int) -> Record:
-    mailing = _mailing(known, facts, number, bits)
+def _mail(child: Child) -> Record:
+    mailing = _mailing(child)
     return mailing | {
-        "relid": facts["contact"],
+        "relid": child.facts["contact"],
         "reltype": "Subscriber",
-        "toAddress": known.email(facts["contact"]),
+        "toAddress": child.known.email(child.facts["contact"]),
         "reference": {"type": "campaign", "id": str(mailing["campaign"])},
     }
 
 
-def _hit(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _hit(child: Child) -> Record:
     """An open (the link `open`, isread 1) or a click."""
-    mailing = _mailing(known, facts, number, bits)
-    links = known.owned("links", mailing["campaign"])
-    place = bits >> 8 & 3
+    mailing = _mailing(child)
+    links = child.known.owned("links", mailing["campaign"])
+    place = child.bits >> 8 & 3
     link = links[place] if place < len(links) else links[0] if links else 0
     return mailing | {
         "link": link,
         "isread": int(bool(links) and link == links[0]),
-        "times": 1 + bits % 3,
+        "times": 1 + child.bits % 3,
     }
 
 
-def _prefetch(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return _hit(known, facts, number, bits) | {"isread": 2}
+def _prefetch(child: Child) -> Record:
+    return _hit(child) | {"isread": 2}
 
 
-def _bounced(known: Known, facts: Record, number: int, bits: int) -> Record:
-    mailing = _mailing(known, facts, number, bits)
-    return mailing | {"email": known.email(facts["contact"]), "code": 511 + bits % 3}
+def _bounced(child: Child) -> Record:
+    mailing = _mailing(child)
+    return mailing | {
+        "email": child.known.email(child.facts["contact"]),
+        "code": 511 + child.bits % 3,
+    }
 
 
-def _visit(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"type": "page", "value": f"https://www.example.com/{bits % 40}"}
-
-
-def _no_deal(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"deal": 0, "account": 0, "message": 0, "automation": 0}
-
-
-def _note(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _note(child: Child) -> Record:
     return {
-        "note": f"Talked about the {words.OFFER[bits % len(words.OFFER)]}.",
+        "note": f"Talked about the {words.OFFER[child.bits % len(words.OFFER)]}.",
         "reltype": "Subscriber",
-        "relid": facts["contact"],
-        "owner": {"type": "contact", "id": str(facts["contact"])},
+        "relid": child.facts["contact"],
+        "owner": {"type": "contact", "id": str(child.facts["contact"])},
     }
 
 
-def _task(known: Known, facts: Record, number: int, bits: int) -> Record:
-    contact = known.contact_of(facts["deal"]) if bits % 5 == 0 else 0
+def _task(child: Child) -> Record:
+    contact = child.known.contact_of(child.facts["deal"]) if child.bits % 5 == 0 else 0
     reltype, relid, kind = (
-        ("Subscriber", contact, "contact") if contact else ("Deal", facts["deal"], "deal")
+        ("Subscriber", contact, "contact") if contact else ("Deal", child.facts["deal"], "deal")
     )
-    done = bits % 3 != 0
+    done = child.bits % 3 != 0
     return {
         "reltype": reltype,
         "relid": relid,
         "owner": {"type": kind, "id": str(relid)},
         "status": int(done),
-        "duedate": facts["created"] + (1 + bits % 9) * DAY,
-        "outcomeId": 1 + bits % 4 if done else None,
+        "duedate": child.facts["created"] + (1 + child.bits % 9) * DAY,
+        "outcomeId": 1 + child.bits % 4 if done else None,
         "outcomeInfo": "Done" if done else None,
-        "title": f"Talk about the {words.OFFER[bits % len(words.OFFER)]}",
+        "title": f"Talk about the {words.OFFER[child.bits % len(words.OFFER)]}",
     }
 
 
-def _customer(known: Known, facts: Record, number: int, bits: int) -> Record:
-    orders = [known.facts("ecomOrders", order) for order in known.owned("ecomOrders", number)]
+def _customer(child: Child) -> Record:
+    orders = [
+        child.known.facts("ecomOrders", order)
+        for order in child.known.owned("ecomOrders", child.number)
+    ]
     revenue = sum(order["totalPrice"] for order in orders)
     return {
-        "email": known.email(facts["contact"]),
-        "externalid": 5000 + number,
+        "email": child.known.email(child.facts["contact"]),
+        "externalid": 5000 + child.number,
         "totalOrders": len(orders),
         "totalProducts": sum(order["totalProducts"] for order in orders),
         "totalRevenue": revenue,
@@ -199,44 +195,40 @@ def _customer(known: Known, facts: Record, number: int, bits: int) -> Record:
     }
 
 
-def _order(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _order(child: Child) -> Record:
     """The total is that of the order's products; abandoned carts (2) have a date."""
-    numbers = known.owned("ecomOrderProducts", number)
-    products = [known.facts("ecomOrderProducts", product) for product in numbers]
-    state = (1, 1, 1, 1, 2, 0, 3, 4)[bits % 8]
-    customer = facts["customer"]
+    numbers = child.known.owned("ecomOrderProducts", child.number)
+    products = [child.known.facts("ecomOrderProducts", product) for product in numbers]
+    state = (1, 1, 1, 1, 2, 0, 3, 4)[child.bits % 8]
+    customer = child.facts["customer"]
     return {
-        "email": known.email(known.owner_of("ecomCustomers", customer)),
+        "email": child.known.email(child.known.owner_of("ecomCustomers", customer)),
         "connection": 1 + customer % 2,
-        "externalid": 9000 + number,
-        "orderNumber": 1000 + number,
+        "externalid": 9000 + child.number,
+        "orderNumber": 1000 + child.number,
         "orderProducts": [str(product) for product in numbers],
         "state": state,
-        "externalcheckoutid": f"cart-{number}" if state == 2 else None,
-        "abandonedDate": facts["updated"] if state == 2 else None,
+        "externalcheckoutid": f"cart-{child.number}" if state == 2 else None,
+        "abandonedDate": child.facts["updated"] if state == 2 else None,
         "totalPrice": sum(product["price"] * product["quantity"] for product in products),
         "totalProducts": sum(product["quantity"] for product in products),
     }
 
 
-def _product(known: Known, facts: Record, number: int, bits: int) -> Record:
-    name = words.OFFER[bits % len(words.OFFER)]
+def _product(child: Child) -> Record:
+    name = words.OFFER[child.bits % len(words.OFFER)]
     return {
-        "connection": 1 + known.owner_of("ecomOrders", facts["order"]) % 2,
-        "externalid": 100 + bits % 50,
+        "connection": 1 + child.known.owner_of("ecomOrders", child.facts["order"]) % 2,
+        "externalid": 100 + child.bits % 50,
         "name": name,
         "sku": name.replace(" ", "-"),
-        "price": 500 + bits % 20_000,
-        "quantity": 1 + (bits >> 20) % 3,
+        "price": 500 + child.bits % 20_000,
+        "quantity": 1 + (child.bits >> 20) % 3,
     }
 
 
-def _discount(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"discountAmount": 100 + bits % 900, "name": "WELCOME", "type": "order"}
-
-
-def _order_step(known: Known, facts: Record, number: int, bits: int) -> Record:
-    order = known.facts("ecomOrders", facts["order"])
+def _order_step(child: Child) -> Record:
+    order = child.known.facts("ecomOrders", child.facts["order"])
     same = {
         "total_price": order["totalPrice"],
         "total_products": order["totalProducts"],
@@ -245,94 +237,78 @@ def _order_step(known: Known, facts: Record, number: int, bits: int) -> Record:
     return same | {key: order[key] for key in ("customer", "connection", "email", "state")}
 
 
-def _message(known: Known, facts: Record, number: int, bits: int) -> Record:
-    name = known.tables["campaigns"].get(facts["campaign"], {}).get("name", "")
+def _message(child: Child) -> Record:
+    name = child.known.tables["campaigns"].get(child.facts["campaign"], {}).get("name", "")
     return {"subject": name, "name": name}
 
 
-def _variant(known: Known, facts: Record, number: int, bits: int) -> Record:
-    campaign = known.tables["campaigns"].get(facts["campaign"], {})
+def _variant(child: Child) -> Record:
+    campaign = child.known.tables["campaigns"].get(child.facts["campaign"], {})
     counters = {name: int(campaign.get(name, "0")) for name in _COUNTERS}
-    return counters | {"message": facts["campaign"], "percentage": 100}
+    return counters | {"message": child.facts["campaign"], "percentage": 100}
 
 
-def _link(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _link(child: Child) -> Record:
     """Every campaign's first link is its open pixel."""
-    first = known.owned("links", facts["campaign"])[:1] == [number]
+    first = child.known.owned("links", child.facts["campaign"])[:1] == [child.number]
     return {
-        "link": "open" if first else f"https://www.example.com/offer/{number}",
-        "name": "" if first else f"Offer {number}",
-        "message": facts["campaign"],
+        "link": "open" if first else f"https://www.example.com/offer/{child.number}",
+        "name": "" if first else f"Offer {child.number}",
+        "message": child.facts["campaign"],
     }
 
 
-def _list_name(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"name": known.tables["lists"].get(facts["list"], {}).get("name", "")}
-
-
-def _block(known: Known, facts: Record, number: int, bits: int) -> Record:
-    place = (number - 1) % 5
+def _block(child: Child) -> Record:
+    place = (child.number - 1) % 5
     return {
         "ordernum": place + 1,
         "type": _BLOCKS[place],
-        "parent": number - 1 if place else 0,
+        "parent": child.number - 1 if place else 0,
         "params": {"waittype": "day"} if place == 2 else [],
     }
 
 
-def _trigger(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"type": "subscribe", "relid": 1 + bits % 5, "params": {"listid": str(1 + bits % 5)}}
-
-
-def _field_in_group(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"group_id": facts["groupDefinition"], "rel_id": number}
-
-
-def _count(known: Known, facts: Record, number: int, bits: int) -> Record:
-    segment = known.tables["audiences"][facts["audience"]]["id"]
+def _count(child: Child) -> Record:
+    segment = child.known.tables["audiences"][child.facts["audience"]]["id"]
     return {
         "segment_id": segment,
-        "run_id": uuid(bits),
-        "result_count": bits % 500,
-        "active_result_count": bits % 400,
-        "created": known.end - (number - 1) % 60 * DAY,
+        "run_id": uuid(child.bits),
+        "result_count": child.bits % 500,
+        "active_result_count": child.bits % 400,
+        "created": child.known.end - (child.number - 1) % 60 * DAY,
     }
 
 
-def _recipient(known: Known, facts: Record, number: int, bits: int) -> Record:
+def _recipient(child: Child) -> Record:
     return {
-        "id": known.some_contact(bits),
-        "phoneNumber": words.phone(bits),
-        "sentDate": iso(facts["created"])[:19].decode().replace("T", " "),
+        "id": child.known.some_contact(child.bits),
+        "phoneNumber": words.phone(child.bits),
+        "sentDate": iso(child.facts["created"])[:19].decode().replace("T", " "),
         "optOut": "no",
         "deliverability": "delivered",
     }
 
 
-def _failure(known: Known, facts: Record, number: int, bits: int) -> Record:
-    return {"errorCode": "30003", "errorSource": "carrier", "count": 1 + bits % 5}
-
-
-def _object(known: Known, facts: Record, number: int, bits: int) -> Record:
-    schema = known.tables["customObjectSchemas"][facts["schema"]]["id"]
+def _object(child: Child) -> Record:
+    schema = child.known.tables["customObjectSchemas"][child.facts["schema"]]["id"]
     return {
-        "id": uuid(bits),
+        "id": uuid(child.bits),
         "schemaId": schema,
-        "externalId": f"ext-{number}",
+        "externalId": f"ext-{child.number}",
         "fields": [
-            {"id": "name", "value": f"Item {number}"},
-            {"id": "seats", "value": str(bits % 90)},
+            {"id": "name", "value": f"Item {child.number}"},
+            {"id": "seats", "value": str(child.bits % 90)},
         ],
-        "relationships": {"primary-contact": [str(known.some_contact(bits))]},
+        "relationships": {"primary-contact": [str(child.known.some_contact(child.bits))]},
     }
 
 
 STORIES: dict[str, Story] = {
-    "contactTags": _tagged,
+    "contactTags": lambda child: {"updated": child.facts["created"]},
     "contactLists": _subscription,
     "contactAutomations": _series,
-    "accountContacts": _job,
-    "scoreValues": _points,
+    "accountContacts": lambda child: {"jobTitle": _JOBS[child.bits % len(_JOBS)]},
+    "scoreValues": lambda child: {"scoreValue": child.bits % 100},
     "contactGoals": _reached_goal,
     "bounceLogs": _bounced,
     "notes": _note,
@@ -341,23 +317,48 @@ STORIES: dict[str, Story] = {
     "linkData": _hit,
     "mppLinkData": _prefetch,
     "geoIps": _mailing,
-    "trackingLogs": _visit,
-    "contactEmails": _no_deal,
+    "trackingLogs": lambda child: {
+        "type": "page",
+        "value": f"https://www.example.com/{child.bits % 40}",
+    },
+    "contactEmails": lambda _: {
+        "deal": 0,
+        "account": 0,
+        "message": 0,
+        "automation": 0,
+    },
     "ecomCustomers": _customer,
     "ecomOrders": _order,
     "ecomOrderProducts": _product,
-    "ecomOrderDiscounts": _discount,
+    "ecomOrderDiscounts": lambda child: {
+        "discountAmount": 100 + child.bits % 900,
+        "name": "WELCOME",
+        "type": "order",
+    },
     "ecomOrderActivities": _order_step,
     "dealTasks": _task,
     "messages": _message,
     "campaignMessages": _variant,
-    "campaignLists": _list_name,
+    "campaignLists": lambda child: {
+        "name": child.known.tables["lists"].get(child.facts["list"], {}).get("name", "")
+    },
     "links": _link,
     "automationBlocks": _block,
-    "automationTriggers": _trigger,
-    "groupMembers": _field_in_group,
+    "automationTriggers": lambda child: {
+        "type": "subscribe",
+        "relid": 1 + child.bits % 5,
+        "params": {"listid": str(1 + child.bits % 5)},
+    },
+    "groupMembers": lambda child: {
+        "group_id": child.facts["groupDefinition"],
+        "rel_id": child.number,
+    },
     "segmentCounts": _count,
     "smsRecipients": _recipient,
-    "smsFailures": _failure,
+    "smsFailures": lambda child: {
+        "errorCode": "30003",
+        "errorSource": "carrier",
+        "count": 1 + child.bits % 5,
+    },
     "customObjectRecords": _object,
 }

@@ -93,9 +93,9 @@ class Shape:
         return (self._template % holes).replace(_ID, b"%d" % number)
 
 
-def links(path: str, names: tuple[str, ...]) -> dict[str, str]:
+def links(path: str, names: str) -> dict[str, str]:
     """A record's `links`: absolute URLs on the account's host."""
-    return {name: f"{HOST}/{path}/{name}" for name in names}
+    return {name: f"{HOST}/{path}/{name}" for name in names.split()}
 
 
 def merged(raw: bytes, changes: Mapping[str, object] | None) -> bytes:
