@@ -88,7 +88,10 @@ def _below(
     """ActiveCampaign API: what is listed below a record has no `meta`."""
     number = account.number(parent.name, key)
     if number is None or not account.has(parent.name, number):
-        return _one(account, parent, key)
+        status, message = _one(account, parent, key)
+        # ActiveCampaign API: two documents in one body, as documented
+        glued = b'{"links": []}' if (parent.name, last) == ("campaigns", "links") else b""
+        return status, message + glued
     child = CATALOGUE.get(_BELOW.get(last, last))
     fact = FACTS.get(parent.name, parent.singular)
     if child is None or child.name in {"contacts", "deals", "activities"}:
@@ -168,6 +171,18 @@ def _broadcasts(account: AccountRecords, rest: str, params: Params) -> Answer:
     )
 
 
+def _exclusions(account: AccountRecords, rest: str, params: Params) -> Answer:
+    """ActiveCampaign API: here, a filter or an order that is not known is refused."""
+    query = queries.read(params)
+    if query.filters or query.orders:
+        return 422, dumps({"errors": [{"title": "The filter or order is not supported"}]})
+    if rest:
+        return NOT_FOUND
+    return _unless_off(
+        account, CATALOGUE["exclusions"], lambda found: list_page(account, found, query)
+    )
+
+
 def _segments(account: AccountRecords, rest: str, params: Params) -> Answer:
     """One segment's definition, or its counts of 90 days, 50 a page."""
     key, _, last = rest.partition("/")
@@ -204,6 +219,7 @@ _SPECIAL: dict[str, Callable[[AccountRecords, str, Params], Answer]] = {
     "customObjects/records": _custom_objects,
     "sms/broadcasts/metrics": _metrics,
     "sms/broadcasts": _broadcasts,
+    "lists/exclusions": _exclusions,
     "segmentsV2": _segments,
     "audiences": _audiences,
 }

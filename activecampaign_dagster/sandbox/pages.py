@@ -89,7 +89,12 @@ def always_beside(
         of = (m for number in ids for m in account.owned("groupMembers", number))
         return {"groupMembers": array_of(account.render("groupMembers", m) for m in of)}
     if name == "activities":
-        return {"activityRecipients": b"[]"}
+        named = (account.told("activities").facts(number)["contact"] for number in ids)
+        there = [n for n in dict.fromkeys(named) if account.has("contacts", n)]
+        return {
+            "contacts": array_of(account.render_all("contacts", there)),
+            "activityRecipients": b"[]",
+        }
     return {}
 
 

@@ -88,7 +88,8 @@ class Relations(AccountRecords):
                         self.family(name).remove(child)
             del self.tables[collection][number]
             return
-        self._touch(collection, number)
+        if self.removals_touch:
+            self._touch(collection, number)
         self.family(collection).remove(number)
 
     def _drop_children(self, collection: str, number: int) -> None:
@@ -136,7 +137,7 @@ class Relations(AccountRecords):
         return known or self.add_record("contactTags", contact=contact, tag=tag)
 
     def remove_tag(self, contact: int, tag: int) -> None:
-        """Take a tag off a contact; nothing of it stays."""
+        """Take a tag off a contact; nothing of it stays, and by default its `udate` does, too."""
         self.remove_record("contactTags", self._found("contactTags", contact, "tag", tag))
 
     def subscribe(self, contact: int, mailing_list: int) -> int:

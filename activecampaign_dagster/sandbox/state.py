@@ -83,6 +83,7 @@ class AccountRecords:
     - `missing_when_empty`: what is answered with 404 below a record that has none of it;
     - `unstable`: the collections whose pages by offset overlap and skip;
     - `touching`: the collections whose changes move a contact's `udate` or a deal's `mdate`;
+    - `removals_touch`: whether what is taken away moves it as well;
     - `field_values_touch_contact`: whether a changed field value moves its contact's `udate`;
     - `users_have_stamps`: whether users have `cdate`, `udate` and the like (not since 2026);
     - `meta`: collection → `"absent"` or `"null"`, for responses without a usable `meta`;
@@ -112,6 +113,7 @@ class AccountRecords:
         self.missing_when_empty: set[str] = set()
         self.unstable: set[str] = {"contactLists"}
         self.touching: set[str] = {"contactTags", "notes"}
+        self.removals_touch = False
         self.field_values_touch_contact = True
         self.users_have_stamps = True
         self.meta: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import orjson
@@ -131,7 +132,7 @@ def test_totals_are_of_their_documented_kind(account: Account, path: str) -> Non
 def test_a_record_is_found_by_its_key(account: Account, path: str) -> None:
     collection = BY_PATH[path]
     truth = account.truth(collection.name)
-    if not collection.key or not truth or path in {"groupMembers", "contacts"}:
+    if not collection.key or not truth or path in {"groupMembers", "contacts", "lists/exclusions"}:
         pytest.skip("has no key of its own")
     key, record = next(iter(truth.items()))
     assert get(account, f"{path}/{key}")[collection.singular] == record
@@ -188,3 +189,24 @@ def test_the_core_is_the_same_whatever_is_asked_of_the_rest() -> None:
     more = Account.generate(seed=5, now=NOW, sizes={"contactTags": 9, "dealCustomFieldData": 1})
     for name in ("contacts", "deals", "campaigns", "fieldValues"):
         assert plain.truth(name) == more.truth(name)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize("contacts", [0, 3])
+def test_no_collection_needs_another_to_have_records(size: int, contacts: int) -> None:
+    core = {"contacts", "deals", "fieldValues", "campaigns", "users"}
+    account = Account.generate(
+        contacts=contacts,
+        deals=contacts,
+        field_values=0,
+        campaign_count=size,
+        now=NOW,
+        sizes=dict.fromkeys(CATALOGUE.keys() - core, size),
+    )
+    for name, collection in CATALOGUE.items():
+        assert len(account.truth(name)) <= 60
+        if collection.path:
+            assert account.respond(collection.path, [])[0] == 200
+    assert len(account.churn(Random(1), 100)) == 100
+    for name in CATALOGUE:
+        account.truth(name)

@@ -44,8 +44,13 @@ def test_a_tag_moves_its_contact_and_leaves_nothing_when_removed(later: Account)
     assert datetime.fromisoformat(row["cdate"]) == udate(later, 5) == LATER
     assert later.truth("tags")[tag]["subscriber_count"] == "1"
     assert later.add_tag(5, tag) == int(row["id"])
-    later.remove_tag(5, tag)
+    later.clock = lambda: LATER + timedelta(hours=1)
+    assert not moved(later, lambda: later.remove_tag(5, tag))
     assert of(later, "contactTags", "tag", tag) == []
+    later.removals_touch = True
+    later.add_tag(5, tag)
+    later.clock = lambda: LATER + timedelta(hours=2)
+    assert moved(later, lambda: later.remove_tag(5, tag))
     with pytest.raises(KeyError):
         later.remove_tag(5, tag)
     with pytest.raises(KeyError):

@@ -355,3 +355,27 @@ def test_contacts_can_be_asked_for_by_tag_list_and_automation(account: Account) 
         assert {row["id"] for row in found} == expected
     account.ignored_filters = {"contacts.tagid"}
     assert len(walk(account, "contacts", "contacts", ("tagid", "2"))) == 200
+
+
+def test_exclusions_refuse_what_they_do_not_know(account: Account) -> None:
+    assert len(get(account, "lists/exclusions")["exclusions"]) == 2
+    assert account.respond("lists/exclusions", [("orders[x]", "ASC")])[0] == 422
+
+
+def test_links_of_a_campaign_that_is_not_there_are_two_documents(account: Account) -> None:
+    status, body = account.respond("campaigns/9999/links", [])
+    assert status == 404
+    assert body.endswith(b'}{"links": []}')
+
+
+def test_activities_bring_their_contacts(account: Account) -> None:
+    page = get(account, "activities")
+    named = {row["subscriberid"] for row in page["activities"]} - {"0"}
+    assert {row["id"] for row in page["contacts"]} == named
+    assert page["activityRecipients"] == []
+
+
+def test_a_list_that_may_not_be_seen(account: Account) -> None:
+    account.switch_off("lists", 403, "You do not have permission to view lists.")
+    assert account.respond("lists", [])[0] == 403
+    assert get(account, "contacts", ("include", "contactLists"))["contactLists"]
