@@ -51,6 +51,11 @@ def naive(epoch: int) -> bytes:
     return _hour(hour)[1] + _WITHIN_HOUR[rest]
 
 
+def utc(epoch: int) -> bytes:
+    """`2018-09-12T21:51:30.000Z`: custom objects alone write their stamps in UTC."""
+    return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
+
+
 def both(epoch: int) -> tuple[bytes, bytes]:
     """`iso` and `naive` at once."""
     hour, rest = divmod(epoch, 3600)
