@@ -156,9 +156,9 @@ class Beside:
     """How a child's records come beside the pages of its parent.
 
     parent: the stream whose pages are asked with `include`. array: the key of the page's body that
-    holds the children. owner: the child's field that names its parent. listed: the parent's field
-    that lists the ids of its children. shape: the form in which they come there. passes: how often
-    all parents are read for their sake.
+    holds the children. owner: the child's field that names its parent. listed: the key under which
+    a parent's record lists the ids of its children, a column only if the parent declares it.
+    shape: the form in which they come there. passes: how often all parents are read for their sake.
     """
 
     parent: str

@@ -61,6 +61,8 @@ class Extraction:
         self._landed = landed
         self._is_again = is_again
         self._parent: tuple[str, str] | None = None  # the parameter of the path, and its value
+        # the ids of children that records list are no fields that nobody knows
+        self._lists = {child.beside.listed for child in read.children}
         self._shapes: dict[str, set[tuple[str, ...]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0
@@ -270,7 +272,7 @@ class Extraction:
             if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
                 shapes.add(shape)
                 extras = self.progress.extras.setdefault(stream_table.name, [])
-                declared = {field.name for field in stream_table.stream.fields}
+                declared = {field.name for field in stream_table.stream.fields} | self._lists
                 extras += [key for key in shape if key not in declared and key not in extras]
         self._spool.add(stream_table.name, records, stream_table.stream.key_of)
 

@@ -284,10 +284,9 @@ def _merge(
     if batch.expected is not None and counts.seen != batch.expected:
         raise ShiftedError
     deleted = 0
-    if scope is Scope.ALL:
-        deleted = merge.delete()
-    elif scope is Scope.SEEN_PARENTS:
-        deleted = merge.delete(_listing_owners(delivery, batch))
+    if scope is not Scope.NOTHING:
+        owners = _owners(delivery) if scope is Scope.SEEN_PARENTS else None
+        deleted = merge.delete(owners, _unlisted(db, delivery, batch))
     live, gone = tables.count(db, batch.stream_table)
     ledger.record(
         db,
@@ -314,15 +313,21 @@ def _merge(
     )
 
 
+def _unlisted(db: duckdb.DuckDBPyConnection, delivery: Delivery, batch: Batch) -> str | None:
+    """SQL: the keys of parents that do not list their children; None if there are none.
+
+    Where a full read has no parent that does, the account does not list children at all, and what
+    came beside the pages is all there is.
+    """
+    if not batch.unlisted:
+        return None
+    unlisted = f"select key from ({keys_in(batch.unlisted)})"
+    found = db.execute(f"select exists ({_owners(delivery)} except {unlisted})").fetchone()
+    is_usual = found == (False,)
+    return None if is_usual and batch.scope is Scope.ALL else unlisted
+
+
 def _sent(columns: _Columns, batch: Batch) -> list[Column]:
     """The columns whose texts are kept where a value does not fit, in the order of `load`."""
     found = batch.stream_table.stream.pivot
     return [c for c in columns.filled if not found or c.key != found.column]
-
-
-def _listing_owners(delivery: Delivery, batch: Batch) -> str:
-    """SQL: the keys of the parents that were read and list their children of this batch."""
-    owners = _owners(delivery)
-    if batch.unlisted:
-        owners += f" except select key from ({keys_in(batch.unlisted)})"
-    return owners

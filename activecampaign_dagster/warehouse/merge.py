@@ -98,17 +98,17 @@ class Merge:
         """).fetchone() or (0, 0, 0)
         return Counts(seen, inserted, seen - inserted - kept, kept)
 
-    def delete(self, owners: str | None = None) -> int:
+    def delete(self, owners: str | None = None, but: str | None = None) -> int:
         """Mark the rows that did not come, or remove them from a FULL_TABLE table.
 
         owners: SQL, the keys (text) of the parents all of whose children came; None: all came.
-        Returns how many rows it concerned.
+        but: SQL, the keys of parents that do not tell. Returns how many rows it concerned.
         """
         stream = self._stream_table.stream
         gone = f"not exists (from {_VERDICTS} as v where v.key = {key_sql(stream, 't')})"
-        if owners is not None:
-            assert stream.beside is not None  # noqa: S101
-            gone += f" and t.{quoted(stream.beside.owner)}::varchar in ({owners})"
+        owner = f"t.{quoted(stream.beside.owner)}::varchar" if stream.beside else ""
+        gone += f" and {owner} in ({owners})" if owners else ""
+        gone += f" and coalesce({owner} not in ({but}), true)" if but else ""
         if self._stream_table.sync_type is SyncType.FULL_TABLE:
             result = self._db.execute(f"delete from {self._table} as t where {gone}").fetchone()
         else:

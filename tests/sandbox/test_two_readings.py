@@ -35,7 +35,7 @@ ONLY_RECORDED = {"users": {"lang", "roles"}}
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_both_readings_know_the_same_fields(name: str) -> None:
-    fields = recorded()[STREAMS[name].collection]
+    fields = recorded()[STREAMS[name].endpoint.collection]
     declared = {field.name for field in STREAMS[name].fields}
     assert set(fields) - declared <= ONLY_RECORDED.get(name, set())
     assert declared - set(fields) <= ONLY_DECLARED.get(name, set())
@@ -43,7 +43,7 @@ def test_both_readings_know_the_same_fields(name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_recorded_kind_fits_its_declared_type(name: str) -> None:
-    fields = recorded()[STREAMS[name].collection]
+    fields = recorded()[STREAMS[name].endpoint.collection]
     misfits = {
         field.name: (field.type.value, kinds)
         for field in STREAMS[name].fields
