@@ -306,6 +306,9 @@ class Stream:
         """The key that tells a record apart, as text; None if it has no proper one."""
         if not isinstance(record, dict):
             return None
+        if len(self._key_parts) == 1:
+            [(name, part)] = self._key_parts
+            return part(record.get(name))
         parts = [part(record.get(name)) for name, part in self._key_parts]
         return None if None in parts else SEPARATOR.join(parts)  # type: ignore[arg-type]
 
@@ -315,7 +318,7 @@ def _number(value: Any) -> str | None:
     text = str(value)
     if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
         return None
-    return str(int(text)) if int(text) else None
+    return text.lstrip("0") or None
 
 
 def _text(value: Any) -> str | None:

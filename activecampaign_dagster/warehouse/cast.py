@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import duckdb
 
@@ -23,14 +22,6 @@ _FORMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A column that is made of other rows. sql: `owner` (a key as text) and `made`, its value."""
-
-    column: Column
-    sql: str
-
-
 def load(
     db: duckdb.DuckDBPyConnection,
     table: str,
@@ -38,7 +29,6 @@ def load(
     columns: Sequence[Column],
     files: Sequence[str],
     longest: int,
-    made: Made | None = None,
 ) -> None:
     """Make `table` of segments: the columns, typed, one row per key.
 
@@ -46,7 +36,6 @@ def load(
     `_record` the whole record if it has no proper key, `_stub` whether the key may not see it in
     full, `_n` where it came in the order of reading. longest: bytes of the longest line.
     """
-    stream = stream_table.stream
     source, values = _reader(columns, files, longest)
     typed = ",\n".join(
         f"{typed_sql(column, value)} as {quoted(column.name)}"
@@ -56,11 +45,7 @@ def load(
     names = ", ".join(quoted(column.name) for column in columns)
     unfit = " or ".join(misfits(c, value) for c, value in zip(columns, values, strict=True))
     texts = ", ".join(f"{value}::varchar" for value in values)
-    key = key_sql(stream, "typed")
-    join = ""
-    if made:
-        names += f", coalesce(made.made, '{{}}') as {quoted(made.column.name)}"
-        join = f"left join ({made.sql}) as made on made.owner = ({key})::varchar"
+    key = key_sql(stream_table.stream, "typed")
     db.execute(f"""
         create table {table} as
         with typed as (select n as _n, r, x, {typed} from {source})
@@ -69,7 +54,7 @@ def load(
             case when {key} is null or {unfit} then [{texts}] end as _raw,
             case when {key} is null then x end as _record,
             {stub_sql(stream_table, "typed")} as _stub
-        from typed {join}
+        from typed
     """)
     counted = db.execute(f"select count(_key), count(distinct _key) from {table}").fetchone()
     if counted and counted[0] != counted[1]:

@@ -13,9 +13,9 @@ import duckdb
 
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import ledger, pivot, rejected, tables
-from activecampaign_dagster.warehouse.cast import Made, load
+from activecampaign_dagster.warehouse.cast import load
 from activecampaign_dagster.warehouse.completeness import Completeness, doubt, keys_in
-from activecampaign_dagster.warehouse.merge import Merge
+from activecampaign_dagster.warehouse.merge import Made, Merge
 from activecampaign_dagster.warehouse.pivot import Labels
 from activecampaign_dagster.warehouse.scratch import SCRATCH, scratch, with_memory
 from activecampaign_dagster.warehouse.sql import quoted
@@ -138,10 +138,11 @@ def land(db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery) -> d
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """A table's columns: those that the batch fills, and those that it leaves as they are."""
+    """A table's columns: those that records fill, those that stay, and the one that is made."""
 
     filled: list[Column]
     left: list[Column]
+    made: Column | None
     added: list[Column]
 
 
@@ -185,12 +186,13 @@ def _columns(db: duckdb.DuckDBPyConnection, batch: Batch) -> _Columns:
             taken += [name for name, _, _ in tables.bookkeeping(batch.stream_table.stream)]
             added.append(tables.column_for(key, taken))
     tables.add_columns(db, batch.stream_table, [(column.name, column.type) for column in added])
-    found = batch.stream_table.stream.pivot
-    is_made = {column.key: found is not None and column.key == found.column for column in present}
     present += added
+    found = batch.stream_table.stream.pivot
+    made = next((c for c in present if found and c.key == found.column), None)
     return _Columns(
-        filled=[c for c in present if batch.labels is not None or not is_made.get(c.key)],
-        left=[c for c in present if batch.labels is None and is_made.get(c.key)],
+        filled=[column for column in present if column is not made],
+        left=[made] if made and batch.labels is None else [],
+        made=made,
         added=added,
     )
 
@@ -198,25 +200,27 @@ def _columns(db: duckdb.DuckDBPyConnection, batch: Batch) -> _Columns:
 def _load(
     db: duckdb.DuckDBPyConnection, delivery: Delivery, batch: Batch, columns: _Columns
 ) -> None:
-    """Make typed rows of a batch; children must be loaded before what is made of them."""
-    found, made = batch.stream_table.stream.pivot, None
-    sent = columns.filled
-    if found and batch.labels is not None:
-        child = next(each for each in delivery.children if each.name == found.child)
-        rows = pivot.pivoted_sql(
-            found, child.stream_table.stream, f"from {child.typed}", batch.labels
-        )
-        [column] = [c for c in columns.filled if c.key == found.column]
-        sent = [c for c in columns.filled if c.key != found.column]
-        made = Made(column, rows)
-    load(db, batch.typed, batch.stream_table, sent, batch.files, batch.longest, made)
+    """Make typed rows of a batch, without children of an earlier reading of a parent."""
+    load(db, batch.typed, batch.stream_table, columns.filled, batch.files, batch.longest)
     beside = batch.stream_table.stream.beside
     if beside and batch is not delivery.main and delivery.owners:
-        # children that came with an earlier reading of a parent that was read once more
         db.execute(
             f"delete from {batch.typed} as c using ({keys_in(delivery.owners)}) as o "
             f"where c.{quoted(beside.owner)}::varchar = o.key and c._n < o.n"
         )
+
+
+def _made(delivery: Delivery, batch: Batch, columns: _Columns) -> Made | None:
+    """The column that is made of a child's rows; None if the table has none, or it stays."""
+    found = batch.stream_table.stream.pivot
+    if not found or batch.labels is None or not columns.made:
+        return None
+    child = next(each for each in delivery.children if each.name == found.child)
+    rows = f"from {child.typed}"
+    sql = pivot.pivoted_sql(
+        batch.stream_table.stream, child.stream_table.stream, rows, batch.labels
+    )
+    return Made(columns.made, sql)
 
 
 def _owners(delivery: Delivery) -> str:
@@ -269,7 +273,7 @@ def _merge(
             watermark = None
         scope = Scope.NOTHING
     unfit = rejected.keep(
-        db, source, batch.stream_table, batch.typed, _sent(columns, batch), delivery.sync_id
+        db, source, batch.stream_table, batch.typed, columns.filled, delivery.sync_id
     )
     merge = Merge(
         db,
@@ -277,6 +281,7 @@ def _merge(
         batch.typed,
         columns.filled,
         columns.left,
+        _made(delivery, batch, columns),
         delivery.at,
         delivery.sync_id,
     )
@@ -325,9 +330,3 @@ def _unlisted(db: duckdb.DuckDBPyConnection, delivery: Delivery, batch: Batch) -
     found = db.execute(f"select exists ({_owners(delivery)} except {unlisted})").fetchone()
     is_usual = found == (False,)
     return None if is_usual and batch.scope is Scope.ALL else unlisted
-
-
-def _sent(columns: _Columns, batch: Batch) -> list[Column]:
-    """The columns whose texts are kept where a value does not fit, in the order of `load`."""
-    found = batch.stream_table.stream.pivot
-    return [c for c in columns.filled if not found or c.key != found.column]

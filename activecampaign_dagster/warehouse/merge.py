@@ -18,6 +18,14 @@ _VERDICTS = "temp.verdict"
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A column that is made of other rows. sql: `owner`, a key, and `made`, the column's value."""
+
+    column: Column
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many keys a merge saw in all, and what became of them."""
 
@@ -35,7 +43,7 @@ class Merge:
     they are are not written.
 
     rows: the typed rows (see `cast.load`). columns: those of the table that the rows have; what the
-    table holds in others stays.
+    table holds in others stays. made: a column that is made of other rows.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class Merge:
         rows: str,
         columns: Sequence[Column],
         others: Sequence[Column],
+        made: Made | None,
         at: datetime,
         sync_id: str,
     ) -> None:
@@ -54,6 +63,7 @@ class Merge:
         self._rows = rows
         self._columns = columns
         self._others = others
+        self._made = made
         self._stamp = [at, sync_id]
         db.execute(f"create or replace temp table verdict as {self._verdicts()}", [at])
 
@@ -62,6 +72,10 @@ class Merge:
         db, table, rows = self._db, self._table, self._rows
         names = ", ".join(quoted(column.name) for column in self._columns)
         own, hidden_at, hide = "_synced_at, _sync_id", "", ""
+        into, selected = names, names
+        if self._made:
+            into += f", {quoted(self._made.column.name)}"
+            selected += ", made"
         carried = kept = ""
         key = key_sql(self._stream_table.stream, "t")
         is_updated = f"{key} in (select key from {_VERDICTS} where verdict = 'update')"
@@ -77,10 +91,10 @@ class Merge:
             )
         db.execute(f"delete from {table} as t where {is_updated}")
         db.execute(
-            f"insert into {table} ({names}, {own}{carried}) "
-            f"select {names}, ?, ?{hidden_at}{carried} from (select *, _key as key from {rows}) "
-            f"join (from {_VERDICTS} select key, hidden_at where verdict in ('insert', 'update')) "
-            f"using (key){kept}",
+            f"insert into {table} ({into}, {own}{carried}) "
+            f"select {selected}, ?, ?{hidden_at}{carried} from (select *, _key as key from {rows}) "
+            f"join (from {_VERDICTS} select * exclude (verdict) where verdict in ('insert', "
+            f"'update')) using (key){kept}",
             self._stamp,
         )
         db.execute(
@@ -120,12 +134,17 @@ class Merge:
         return int(result[0]) if result else 0
 
     def _verdicts(self) -> str:
-        """SQL: what becomes of each key, and since when it is hidden; ? is the time now.
+        """SQL: what becomes of each key, since when it is hidden, and what was made for it.
 
-        Only a hash of each row takes part in the join.
+        Only a hash of each row takes part in the join. ? is the time now.
         """
         stream_table = self._stream_table
         row = f"hash({', '.join(quoted(column.name) for column in self._columns)})"
+        came, there, made, join = "b.hash", row, "null", ""
+        if self._made:
+            made = "coalesce(m.made, '{}')"
+            came, there = f"hash(b.hash, {made})", f"hash({row}, {quoted(self._made.column.name)})"
+            join = f"left join ({self._made.sql}) as m on m.owner = b.key"
         hidden = "_hidden_at" if stream_table.stream.stub else "null::timestamptz"
         better = "true"
         if stream_table.stream.replication_key:
@@ -133,20 +152,21 @@ class Merge:
         return f"""
             select b.key, case
                 when t.key is null then 'insert'
-                when b.hash <> t.hash and {better} then 'update'
+                when {came} <> t.hash and {better} then 'update'
                 when t.is_gone or b.is_stub <> (t.hidden_at is not null) then 'mark'
                 else 'keep'
             end as verdict,
-            case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at
+            case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at, {made} as made
             from (
                 select
                     _key as key, {row} as hash, {version(stream_table, "r")} as version,
                     _stub as is_stub
                 from {self._rows} as r where _key is not null
             ) as b
+            {join}
             left join (
                 select
-                    {key_sql(stream_table.stream, "r")} as key, {row} as hash,
+                    {key_sql(stream_table.stream, "r")} as key, {there} as hash,
                     {version(stream_table, "r")} as version,
                     {stub_sql(stream_table, "r")} as is_stub, _deleted_at is not null as is_gone,
                     {hidden} as hidden_at

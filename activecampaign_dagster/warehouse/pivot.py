@@ -63,19 +63,24 @@ def spooled_labels(
     return unique_labels((key, label) for key, label in keyed if key is not None)
 
 
-def pivoted_sql(pivot: Pivot, child: Stream, rows: str, labels: Labels) -> str:
-    """SQL: `owner` (a parent's key as text) and `made`, its children's labels and values as JSON.
+def pivoted_sql(parent: Stream, child: Stream, rows: str, labels: Labels) -> str:
+    """SQL: `owner` (a parent's key) and `made`, its children's labels and values as JSON.
 
-    rows: SQL, rows of the child. Where two carry one label, the one with the greater key counts.
+    parent: the stream that is given it. rows: SQL, rows of the child. Where two carry one label,
+    the one with the greater key counts.
     """
     assert child.beside is not None  # noqa: S101
-    owner, label_of = quoted(child.beside.owner), quoted(pivot.label_of)
+    assert parent.pivot is not None  # noqa: S101
+    pivot, owner = parent.pivot, f"v.{quoted(child.beside.owner)}"
+    if child.field(child.beside.owner).type != parent.field(parent.key[0]).type:
+        owner += f"::{parent.field(parent.key[0]).type}"
+    label_of = quoted(pivot.label_of)
     known = ", ".join(f"({literal(key)}, {literal(label)})" for key, label in labels.items())
     return f"""
         select owner, to_json(map(list(label order by label), list("value" order by label))) as made
         from (
             select
-                v.{owner}::varchar as owner, coalesce(t.label, v.{label_of}::varchar) as label,
+                {owner} as owner, coalesce(t.label, v.{label_of}::varchar) as label,
                 arg_max_null(v.{quoted(pivot.value)}, {key_sql(child, "v")}) as "value"
             from ({rows}) as v
             left join (values {known or "(null, null)"}) as t (key, label)
@@ -110,8 +115,8 @@ def refill(
         from (
             select {key} as key, coalesce(made.made, '{{}}') as made
             from {relation(parent.table)} as c
-            left join ({pivoted_sql(pivot, child.stream, rows, labels)}) as made
-                on made.owner = ({key})::varchar
+            left join ({pivoted_sql(parent.stream, child.stream, rows, labels)}) as made
+                on made.owner = {key}
             where c._deleted_at is null
         ) as found
         where found.key = {key} and c.{column} is distinct from found.made
