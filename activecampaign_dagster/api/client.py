@@ -214,13 +214,13 @@ class Client:
         self._raise_if_stopped(path)
         request = requests.Request("GET", f"{self.base_url}/{path}", params=params)
         try:
-            response = self._session.send(
+            with self._session.send(
                 self._session.prepare_request(request),
                 timeout=self._timeout,
                 allow_redirects=False,
                 **self._environment,
-            )
-            content = self._content(response)
+            ) as response:
+                content = self._content(response)
         except (OSError, ValueError, HTTPException, HTTPError) as error:
             self._count(None)
             answered = self.requests > self.statuses[None]
@@ -242,7 +242,6 @@ class Client:
         for chunk in response.iter_content(_CHUNK):
             content += chunk
             if len(content) > most:
-                response.close()
                 break
         if is_page and len(content) > most:
             self._count(response.status_code)

@@ -20,6 +20,7 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from activecampaign_dagster.api.budget import Budget, Slot
@@ -82,7 +83,7 @@ class PacedAdapter(HTTPAdapter):
                 return found  # type: ignore[no-any-return]
 
         class Paced(HTTPConnection):
-            response_class = Timed
+            _head: HTTPResponse | None = None
             _slot = Slot()
             _shaking_hands: ExitStack | None = None
 
@@ -104,8 +105,21 @@ class PacedAdapter(HTTPAdapter):
                 with budget.slot(url.partition("?")[0]) as self._slot:
                     super().request(method, url, *args, **kwargs)
 
+            def response_class(  # type: ignore[override]
+                self, *args: Any, **kwargs: Any
+            ) -> HTTPResponse:
+                self._head = Timed(*args, **kwargs)
+                return self._head
+
             def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
-                response = super().getresponse()
+                try:
+                    response = super().getresponse()
+                except HTTPError:
+                    if self._head:  # urllib3 refuses what it says, and forgets to close it
+                        self._head.close()
+                    raise
+                finally:
+                    self._head = None
                 budget.answered(self._slot)
                 return response
 
