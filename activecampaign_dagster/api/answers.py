@@ -2,111 +2,119 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-import requests
-
-from activecampaign_dagster.api import retry
+from activecampaign_dagster.api import literals, retry
 from activecampaign_dagster.api.retry import Failure
 
-_LONGEST_INTEGER = 20  # characters, in 64 bits
+_LONGEST_DETAIL = 200  # characters
+_LONGEST_RAW = 20_000  # characters that are worth a look for the detail
+_FRONTS = ("cloudflare", "akamai", "cloudfront", "imperva", "incapsula", "sucuri", "fastly")
 
 
 class UnusableError(Exception):
-    """An answer that is not what was asked for."""
+    """An answer that is not what was asked for. said: the server's own words on it."""
 
     def __init__(
         self,
         failure: Failure,
         detail: str,
         status: int | None = None,
+        *,
         retry_after: float | None = None,
+        said: str = "",
     ) -> None:
         super().__init__(detail)
         self.failure = failure
         self.detail = detail
         self.status = status
         self.retry_after = retry_after
+        self.said = said
 
 
-def classify(response: requests.Response, content: bytes) -> UnusableError | None:
-    """What is wrong with an answer, by its status; None for 2xx."""
-    status = response.status_code
+def classify(
+    status: int, headers: Mapping[str, str], content: bytes | bytearray, hide: Callable[[str], str]
+) -> UnusableError | None:
+    """What is wrong with an answer, by its status; None for 2xx. hide: takes secrets out."""
     if 200 <= status < 300:
         return None
-    after = retry.retry_after(response.headers.get("Retry-After"))
-    if status == 429:
-        return UnusableError(Failure.THROTTLED, "429", status, after)
-    if status >= 500 or status == 408:
-        return UnusableError(Failure.SERVER, f"{status}", status, after)
-    detail = f"{status} {_message(status, content)}".strip()
-    failure = Failure.FORBIDDEN if status == 403 else Failure.REFUSED
-    return UnusableError(failure, detail, status)
-
-
-def _message(status: int, content: bytes) -> str:
-    """The error text of an answer, in any of the shapes that the API uses; "" if none."""
-    if 300 <= status < 400:
-        return "redirect"
+    after = retry.retry_after(headers.get("Retry-After"))
     try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return ""
+        body = literals.loads(content) if status < 300 or status >= 400 else None
+    except ValueError:
+        body = None
+    said = _line(hide(_message(body)))
+    failure, detail = _kind(status, headers, content, is_json=body is not None), f"{status}"
+    if failure in {Failure.REFUSED, Failure.FORBIDDEN, Failure.UNPAID, Failure.NO_PROXY}:
+        detail = f"{status} {'redirect' if status < 400 else said}".strip()
+    elif failure is Failure.BLOCKED:
+        detail += f" by {front}" if (front := _front(headers)) else " without JSON"
+    return UnusableError(failure, detail, status, retry_after=after, said=said)
+
+
+def _kind(
+    status: int, headers: Mapping[str, str], content: bytes | bytearray, *, is_json: bool
+) -> Failure:
+    match status:
+        case 429:
+            return Failure.THROTTLED
+        case 402:
+            return Failure.UNPAID
+        case 407:
+            return Failure.NO_PROXY
+        case 401 | 403:
+            # the API answers in JSON, also to a wrong key
+            is_foreign = bool(content.strip() or _front(headers)) and not is_json
+            is_blocked = is_foreign or "cf-mitigated" in headers
+            return Failure.BLOCKED if is_blocked else Failure.FORBIDDEN
+        case _:
+            return Failure.SERVER if status >= 500 or status == 408 else Failure.REFUSED
+
+
+def _front(headers: Mapping[str, str]) -> str | None:
+    """The name of what stands in front of the API, where it signs answers."""
+    signed = f"{headers.get('Server', '')} {headers.get('Via', '')}".lower()
+    if "cf-mitigated" in headers or "cf-ray" in headers:
+        return "cloudflare"
+    return next((front for front in _FRONTS if front in signed), None)
+
+
+def _message(body: object) -> str:
+    """The beginning of an answer's error text, in any shape that the API uses; "" if none."""
+    try:
+        return _error_text(body)[:_LONGEST_RAW]
+    except RecursionError:
+        return ""  # nested too deeply to be a text
+
+
+def _error_text(body: object) -> str:
     if not isinstance(body, dict):
-        return _line(str(body))
+        return "" if body is None else str(body)
     errors = body.get("errors") or body.get("message") or body.get("error") or ""
     if isinstance(errors, list):
         errors = "; ".join(
             str(e.get("detail") or e.get("title") or e) if isinstance(e, dict) else str(e)
             for e in errors
         )
-    return _line(str(errors))
+    return str(errors)
 
 
 def _line(text: str) -> str:
     """A text as one line of bearable length."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(printable.split())[:_LONGEST_DETAIL]
 
 
-def parse(content: bytes, status: int) -> dict[str, Any]:
+def parse(content: bytes | bytearray, status: int) -> dict[str, Any]:
     """The body as a JSON object, whatever its Content-Type says."""
     if not content.strip():
         raise UnusableError(Failure.BROKEN, f"{status} with an empty body", status)
     try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        try:  # lone surrogates are valid JSON escapes, but orjson refuses them
-            body = json.loads(content, parse_int=_number)
-        except (ValueError, RecursionError) as error:
-            kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
-            raise UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from error
-        body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
+        body = literals.loads(content)
+    except ValueError:
+        kind = "HTML" if content.lstrip()[:1] == b"<" else "a broken document"
+        raise UnusableError(Failure.BROKEN, f"{status} with {kind}", status) from None
     if not isinstance(body, dict):
         raise UnusableError(Failure.BROKEN, f"{status} with {type(body).__name__}", status)
     return body
-
-
-def _number(digits: str) -> int | float:
-    """An integer as orjson reads it: a float beyond 64 bits, which it could not write either."""
-    if len(digits) <= _LONGEST_INTEGER and -(2**63) <= (number := int(digits)) < 2**64:
-        return number
-    return float(digits)
-
-
-def date(text: str | None) -> datetime | None:
-    """The moment in a Date header; None if there is none."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else None
-
-
-def integer(text: str | None) -> int | None:
-    """A number in a header; None if there is none, or one too large to be meant."""
-    fits = text and len(text) < _LONGEST_INTEGER and text.isascii() and text.isdigit()
-    return int(text) if text and fits else None

@@ -8,18 +8,27 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
+from requests import Response
+from urllib3.exceptions import HTTPError
 
 from activecampaign_dagster.api import address, retry
-from activecampaign_dagster.api.advice import typed_error
-from activecampaign_dagster.api.answers import UnusableError, classify, date, integer, parse
+from activecampaign_dagster.api.advice import PROBE, typed_error
+from activecampaign_dagster.api.answers import UnusableError, classify, parse
 from activecampaign_dagster.api.budget import Budget
 from activecampaign_dagster.api.connection_errors import why
 from activecampaign_dagster.api.errors import ApiError, TransientError
+from activecampaign_dagster.api.headers import date, integer
 from activecampaign_dagster.api.paced import PacedAdapter
 from activecampaign_dagster.api.retry import Failure
+from activecampaign_dagster.api.secrets import hide_in_logs, redact
+from activecampaign_dagster.api.stamps import is_proper
 
 Params = Mapping[str, str | int]
 
@@ -29,7 +38,10 @@ _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account
 _SLACK = 1.5  # answers take longer now and then
 _CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
 _BEYOND_COUNTING = 10**18  # no collection has as many records
-_CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 120.0, 300.0  # seconds
+# seconds; while a connection is being opened, nothing can end it
+_CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 4.0, 120.0, 300.0
+# decoded bytes; a page of contacts has 0.3 to 1 MB
+_MOST_OF_A_PAGE, _MOST_OF_AN_ERROR = 64 << 20, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,8 @@ class Client:
 
     url: the account's URL in any form that `address.base_url` accepts; key: the API key.
     per_second: requests that may begin per second, None for no limit. read_timeout: seconds until
-    the next piece of an answer has come; answer_timeout: until all of them have.
+    the next piece of an answer has come; answer_timeout: until all of them have. max_bytes: how
+    large the decoded body of an answer may be.
     Raises AddressError or CredentialsError at once if either cannot be right.
     """
 
@@ -83,13 +96,18 @@ class Client:
         per_second: int | None = 5,
         read_timeout: float = _READ_TIMEOUT,
         answer_timeout: float = _ANSWER_TIMEOUT,
+        max_bytes: int = _MOST_OF_A_PAGE,
     ) -> None:
         self.base_url = address.base_url(url)
         self._key = address.api_key(key)
+        self._hide = partial(redact, secrets=[self._key])
+        hide_in_logs(self._key)
         self._budget = Budget(per_second)
+        self._max_bytes = max_bytes
         self._timeout = (_CONNECT_TIMEOUT, read_timeout)
         self._stopped = threading.Event()
         self._session = _Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update(
             {
                 "Api-Token": self._key,
@@ -97,14 +115,16 @@ class Client:
                 "Accept-Encoding": "gzip, deflate",  # whatever else this environment could decode
             }
         )
-        adapter = PacedAdapter(
+        self._adapter = PacedAdapter(
             self._budget, connections=_MOST_IN_FLIGHT, answer_timeout=answer_timeout
         )
-        self._session.mount(self.base_url, adapter)
+        self._session.mount(self.base_url, self._adapter)
         # looked up once: requests would look for proxies and certificates with every page
         self._environment = self._session.merge_environment_settings(
             self.base_url, {}, stream=True, verify=None, cert=None
         )
+        if address.is_loopback(urlsplit(self.base_url).hostname or ""):
+            self._environment["proxies"] = {}  # whatever NO_PROXY says or does not say
         self._session.trust_env = False
         self._lock = threading.Lock()
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
@@ -117,8 +137,10 @@ class Client:
         self.close()
 
     def stop(self) -> None:
-        """Let requests under way end and begin no more: those waiting raise TransientError."""
+        """End the requests under way and begin no more: all raise TransientError at once."""
         self._stopped.set()
+        self._budget.stop()
+        self._adapter.stop()
 
     def close(self) -> None:
         """Stop the workers and close the connections."""
@@ -163,45 +185,69 @@ class Client:
         """The JSON object at `path`, and when it was sent."""
         failures: Counter[Failure] = Counter()
         while True:
-            if self._stopped.is_set():
-                raise TransientError(f"GET {path} was stopped.", path=path)
             try:
                 body, at = self._once(path, params)
                 check(body)
-            except UnusableError as unusable:
-                failures[unusable.failure] += 1
-                tries = failures[unusable.failure]
-                if not retry.should_retry(unusable.failure, tries):
-                    raise self._error(path, unusable, tries) from unusable.__cause__
-                delay = retry.wait(tries, unusable.retry_after)
-                if unusable.failure is Failure.THROTTLED:
-                    self._budget.refused(delay)
-                if self._stopped.wait(delay):
-                    raise self._error(path, unusable, tries) from unusable.__cause__
+            except UnusableError as error:
+                unusable = error
             else:
                 return body, at
+            # raised out here, an error has no context, in which a server might echo the key
+            failures[unusable.failure] += 1
+            self._wait_or_raise(path, unusable, failures[unusable.failure])
+
+    def _wait_or_raise(self, path: str, unusable: UnusableError, tries: int) -> None:
+        """Wait until the next try; the typed error if there is to be none."""
+        self._raise_if_stopped(path)
+        if not retry.should_retry(unusable.failure, tries):
+            raise self._error(path, unusable, tries)
+        delay = retry.wait(tries, unusable.retry_after)
+        if unusable.failure is Failure.THROTTLED:
+            self._budget.refused(delay)
+        self._stopped.wait(delay)
+
+    def _raise_if_stopped(self, path: str) -> None:
+        if self._stopped.is_set():
+            raise TransientError(f"GET {path} was stopped.", path=path)
 
     def _once(self, path: str, params: Params | None) -> tuple[dict[str, Any], datetime | None]:
+        self._raise_if_stopped(path)
         request = requests.Request("GET", f"{self.base_url}/{path}", params=params)
         try:
-            response = self._session.send(
+            with self._session.send(
                 self._session.prepare_request(request),
                 timeout=self._timeout,
                 allow_redirects=False,
                 **self._environment,
-            )
-            content = b"".join(response.iter_content(_CHUNK))
-        except (OSError, ValueError) as error:
+            ) as response:
+                content = self._content(response)
+        except (OSError, ValueError, HTTPException, HTTPError) as error:
             self._count(None)
             answered = self.requests > self.statuses[None]
-            raise UnusableError(*why(error, known=answered)) from error
-        self._count(response.status_code)
-        unusable = classify(response, content)
-        if unusable:
+            raise UnusableError(*why(error, known=answered)) from None
+        status, headers = response.status_code, response.headers
+        self._count(status)
+        if unusable := classify(status, headers, content, self._hide):
             raise unusable
-        limits = (integer(response.headers.get(f"RateLimit-{x}")) for x in ("Limit", "Remaining"))
+        limits = (integer(headers.get(f"RateLimit-{name}")) for name in ("Limit", "Remaining"))
         self._budget.accepted(*limits)
-        return parse(content, response.status_code), date(response.headers.get("Date"))
+        at = date(headers.get("Date"))
+        return parse(content, status), at if at and is_proper(at) else None
+
+    def _content(self, response: Response) -> bytearray:
+        """The decoded body; of an error as much as is worth a look."""
+        is_page = 200 <= response.status_code < 300
+        most = self._max_bytes if is_page else _MOST_OF_AN_ERROR
+        content = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            content += chunk
+            if len(content) > most:
+                break
+        if is_page and len(content) > most:
+            self._count(response.status_code)
+            detail = f"more than {most:,} bytes, all that one answer may have"
+            raise UnusableError(Failure.TOO_LARGE, detail, response.status_code)
+        return content
 
     def _count(self, status: int | None) -> None:
         with self._lock:
@@ -210,7 +256,6 @@ class Client:
     def _error(self, path: str, unusable: UnusableError, tries: int) -> ApiError:
         """The typed error for an answer that retries did not mend."""
         host = self.base_url.split("/")[2]
-        detail = unusable.detail.replace(self._key, "…")
-        what = f"GET {path} on {host} {unusable.failure.value} ({detail}"
+        what = f"GET {path} on {host} {unusable.failure.value} ({self._hide(unusable.detail)}"
         what += f", {tries} tries)." if tries > 1 else ")."
-        return typed_error(what, path, unusable, lambda: self.get("users/me"))
+        return typed_error(what, path, unusable, lambda: self.get(PROBE))

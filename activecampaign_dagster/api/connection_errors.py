@@ -15,17 +15,24 @@ from activecampaign_dagster.api.retry import Failure
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
-def why(error: OSError | ValueError, *, known: bool) -> tuple[Failure, str]:
+def why(error: Exception, *, known: bool) -> tuple[Failure, str]:
     """What kind of failure an error of `requests` is, and its cause, short enough for one line.
 
     known: the host has answered before, so that a name server that denies it now is to blame.
     """
     if isinstance(error, requests.exceptions.ProxyError):
+        if "407" in str(error):
+            return Failure.NO_PROXY, "407"
         return Failure.NO_ANSWER, f"the proxy of this machine: {_reason(error)}"
     if not isinstance(error, requests.RequestException):
-        if isinstance(error, ValueError):
-            return Failure.NO_ANSWER, "what came is no HTTP"
-        return Failure.UNTRUSTED, str(error)  # it found no file to check certificates with
+        if "invalid path" in str(error):  # it found no file to check certificates with
+            return Failure.UNTRUSTED, str(error)
+        return Failure.NO_ANSWER, "what came is no HTTP"
+    return _deeper(error, known=known)
+
+
+def _deeper(error: requests.RequestException, *, known: bool) -> tuple[Failure, str]:
+    """As `why`, of an error that other libraries raised first."""
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():

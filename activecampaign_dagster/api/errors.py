@@ -1,7 +1,7 @@
 """The errors of this project, one class per meaning.
 
     ActiveCampaignError               is_permanent: whether trying again cannot help
-    └── ApiError                      between us and the API; path, status
+    └── ApiError                      between us and the API; path, status, said
         ├── PermanentError            somebody has to change something first
         │   ├── AddressError          the URL is not an account's, or cannot prove to be
         │   ├── CredentialsError      the key is missing or not accepted
@@ -32,13 +32,22 @@ class ApiError(ActiveCampaignError):
     """The base of all errors between us and the API.
 
     `path` is the API path that was read (None before any request), `status` the HTTP status of
-    the last answer (None if there was none).
+    the last answer (None if there was none), `said` the server's own words in it, without secrets
+    ("" if there were none): by these two a caller tells that a plan lacks a feature.
     """
 
-    def __init__(self, message: str, *, path: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        status: int | None = None,
+        said: str = "",
+    ) -> None:
         super().__init__(message)
         self.path = path
         self.status = status
+        self.said = said
 
 
 class PermanentError(ApiError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import marshal
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,4 +26,11 @@ def numeric_id(record: Any) -> str | None:
 
 def keys(records: Iterable[Any], key: KeyOf) -> list[str]:
     """The key of each record, or its content if it has none."""
-    return [key(record) or str(record) for record in records]
+    return [key(record) or _content(record) for record in records]
+
+
+def _content(record: Any) -> str:
+    try:
+        return str(record)
+    except RecursionError:  # nested more deeply than most of Python can follow
+        return hashlib.sha256(marshal.dumps(record, 2)).hexdigest()

@@ -110,10 +110,16 @@ class TailWalk:
             self.doubt = "The API does not say rightly how many records there are"
 
     def _joins(self, page: Page) -> bool:
-        """Whether a page shows a record already seen; if not, the next page is another."""
+        """Whether a page shows a record already seen; if not, the next page is another.
+
+        When all those seen last are deleted, the way leads to the end, and back from there again.
+        """
         found = keys(page.records, self._key)
-        joins = self._seen.any_of(found) or (not found and self._offset == 0)
+        joins = self._seen.any_of(found)
+        if not joins and len(found) < self._limit and (found or self._offset == 0):
+            self._seen = Seen()
+            joins = True
         self._patience.count(new=joins and self._seen.add(found))
         if not joins:
-            self._offset = max(0, self._offset + (self._limit if found else -self._limit))
+            self._offset = max(0, self._offset + (self._limit if found else -self._limit // 2))
         return joins

@@ -44,3 +44,13 @@ def test_records_without_a_key_are_told_apart_by_their_content() -> None:
     records = [{"id": "01"}, {"name": "a"}, {"name": "b"}]
     assert keys(records, numeric_id) == ["1", "{'name': 'a'}", "{'name': 'b'}"]
     assert keys(records, lambda record: record.get("name")) == ["{'id': '01'}", "a", "b"]
+
+
+def test_a_record_too_deep_for_a_text_is_told_apart_too() -> None:
+    def deep(inner: object) -> object:
+        for _ in range(1_000):
+            inner = [inner]
+        return {"a": inner}
+
+    one, other, again = keys([deep(1), deep(2), deep(1)], numeric_id)
+    assert one == again != other
