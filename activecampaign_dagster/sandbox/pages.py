@@ -62,7 +62,7 @@ def _page(account: AccountRecords, name: str, query: Query) -> tuple[Selection, 
         selected = listing.listed(account, name, query)
     shift = 0
     if name in account.unstable and query.offset:
-        shift = account.random.randint(-query.limit // 2, query.limit // 4)
+        shift = account.dice_of_pages.randint(-query.limit // 2, query.limit // 4)
     return selected, selected.page(query, shift)
 
 

@@ -120,7 +120,8 @@ class AccountRecords:
         self.ties: Random | None = None
         self.newest_first: set[str] = {"campaigns"}
         self.off: dict[str, tuple[int, str]] = {}
-        self.random = Random(made.origin.seed)
+        self.dice_of_pages = Random(made.origin.seed)
+        self.dice_beside = Random(made.origin.seed)
         self.lock = threading.RLock()
         self.hidden = {pipeline.id for pipeline in PIPELINES if not pipeline.accessible}
         self._cache: dict[Hashable, Any] = {}
