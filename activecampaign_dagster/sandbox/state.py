@@ -85,7 +85,7 @@ class AccountRecords:
     - `touching`: the collections whose changes move a contact's `udate` or a deal's `mdate`;
     - `removals_touch`: whether what is taken away moves it as well;
     - `field_values_touch_contact`: whether a changed field value moves its contact's `udate`;
-    - `users_have_stamps`: whether users have `cdate`, `udate` and the like (not since 2026);
+    - `users_have_stamps`: whether users have `cdate`, `udate` (2021) or `lang`, `roles` (2026);
     - `meta`: collection → `"absent"` or `"null"`, for responses without a usable `meta`;
     - `ties`: what puts deals that were created in one second into another order with every request;
     - `newest_first`: the collections without `orders` that are listed by descending id.
@@ -228,8 +228,9 @@ class AccountRecords:
         record = self.tables[collection][number]
         if collection in _TALLIES:
             record = record | self._tallies(collection, number)
-        elif collection == "users" and not self.users_have_stamps:
-            record = {k: v for k, v in record.items() if k not in _USER_STAMPS}
+        elif collection == "users":
+            hidden = _OF_2026 if self.users_have_stamps else _OF_2021
+            record = {k: v for k, v in record.items() if k not in hidden}
         return dumps(record)
 
     def render_all(self, collection: str, numbers: Iterable[int]) -> Iterator[bytes]:
@@ -339,7 +340,9 @@ _TABLES = {
     for name, collection in CATALOGUE.items()
     if not collection.parent and name not in {"contacts", "deals", "activities"}
 }
-_USER_STAMPS = {"cdate", "udate", "password_updated_utc_timestamp"}
+# what users have of one time and not of the other
+_OF_2021 = {"cdate", "udate", "password_updated_utc_timestamp"}
+_OF_2026 = {"lang", "roles"}
 # collection → the recorded fields that it has beside its parents, where its definitions are
 _SIDE_SHAPES = {
     "dealCustomFieldData": ("dealCustomFieldData (side-loaded)", "dealCustomFieldMeta"),
