@@ -180,7 +180,7 @@ def _some(account: Operations, random: Random, collection: str) -> int | None:
 
 
 def _of_contact(account: Operations, random: Random) -> str | None:
-    """What happens to a contact beside its own fields."""
+    """Let something happen to a contact beside its own fields."""
     if not len(account.contacts):
         return None
     contact = random.choice(account.contacts.live)

@@ -269,6 +269,6 @@ _ALL_COLUMNS = ("text_value", "currency_type", *_COLUMNS.values())
 
 
 def width(count: int, contacts: int) -> int:
-    """How many fields an account needs for so many values."""
+    """Count the fields that an account needs for so many values."""
     mean = count // contacts if contacts else 0
     return max(len(SPECS), mean + min(2, mean) + 1)

@@ -75,7 +75,7 @@ def _uncounted(record: bytes) -> bytes:
 def always_beside(
     account: AccountRecords, name: str, ids: list[int]
 ) -> dict[str, bytes | list[bytes]]:
-    """What comes beside a collection's records without being asked for."""
+    """Collect what comes beside a collection's records without being asked for."""
     if name == "contacts":
         return {"scoreValues": b"[]"}
     if name == "dealGroups":

@@ -129,7 +129,7 @@ class AccountRecords:
 
     @property
     def now(self) -> datetime:
-        """What the account's clock shows."""
+        """The moment that the account's clock shows."""
         return self.clock()
 
     def switch_off(self, feature: str, status: int | None = None, message: str = "") -> None:
@@ -157,7 +157,7 @@ class AccountRecords:
             return found
 
     def counts(self) -> dict[str, int]:
-        """How many records each collection lists."""
+        """Count the records of each collection."""
         with self.lock:
             return {
                 name: len(self.visible_ids(name) if name in _TABLES else self.store(name))
