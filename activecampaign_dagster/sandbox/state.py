@@ -221,6 +221,8 @@ class AccountRecords:
             return self.contacts.render(number)
         if collection == "deals":
             return self.render_deal(number)
+        if collection == "fieldValues":
+            return self.values.render(number)
         if not self.is_table(collection):
             told = self.told(collection)
             raw = _written(collection, number, told.facts(number))
@@ -239,6 +241,8 @@ class AccountRecords:
             return map(self.contacts.render, numbers)
         if collection == "deals":
             return map(self.render_deal, numbers)
+        if collection == "fieldValues":
+            return map(self.values.render, numbers)
         if collection in _TABLES:
             return (self.render(collection, number) for number in numbers)
         told = self.told(collection)
