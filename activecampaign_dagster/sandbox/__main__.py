@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sandbox(options: argparse.Namespace) -> Sandbox:
-    """What the options describe; ValueError or OSError when it cannot be had."""
+    """Make what the options describe; ValueError or OSError when it cannot be had."""
     if not 0 <= options.port <= 65_535:
         raise ValueError("the port must be between 0 and 65535")
     if options.requests_per_second < 0:

@@ -9,13 +9,22 @@ from activecampaign_dagster.sandbox import campaigns, custom_fields, words
 from activecampaign_dagster.sandbox.deals import OPEN
 from activecampaign_dagster.sandbox.operations import Operations
 
+Act = Callable[[Operations, Random], str | None]
+
 
 def change(account: Operations, random: Random) -> str:
-    """Apply one random change and say what it was."""
+    """Apply one random change of the core, at times one beside it, and say what was done."""
     with account.lock:
         acts, weights = zip(*_ACTS, strict=True)
-        act: Callable[[Operations, Random], str | None] = random.choices(acts, weights)[0]
-        return act(account, random) or _new_contact(account, random)
+        act: Act = random.choices(acts, weights)[0]
+        done = act(account, random) or _new_contact(account, random)
+        # a source of its own: what happens to the core is the same with or without the rest
+        dice = account.dice_beside
+        if dice.random() < _SHARE_BESIDE:
+            acts, weights = zip(*_ACTS_BESIDE, strict=True)
+            also: str | None = dice.choices(acts, weights)[0](account, dice)
+            done = f"{done}; {also}" if also else done
+        return done
 
 
 def _new_contact(account: Operations, random: Random) -> str:
@@ -171,7 +180,7 @@ def _some(account: Operations, random: Random, collection: str) -> int | None:
 
 
 def _of_contact(account: Operations, random: Random) -> str | None:
-    """What happens to a contact beside its own fields."""
+    """Let something happen to a contact beside its own fields."""
     if not len(account.contacts):
         return None
     contact = random.choice(account.contacts.live)
@@ -252,7 +261,7 @@ def _rename(account: Operations, random: Random) -> str | None:
 
 
 # the relative frequency of each kind of change
-_ACTS: tuple[tuple[Callable[[Operations, Random], str | None], float], ...] = (
+_ACTS: tuple[tuple[Act, float], ...] = (
     (_new_contact, 3),
     (_edit_contact, 4),
     (_delete_contact, 0.5),
@@ -265,6 +274,9 @@ _ACTS: tuple[tuple[Callable[[Operations, Random], str | None], float], ...] = (
     (_delete_value, 0.5),
     (_campaign_read, 1.5),
     (_new_campaign, 0.2),
+)
+_SHARE_BESIDE = 0.5
+_ACTS_BESIDE: tuple[tuple[Act, float], ...] = (
     (_of_contact, 4),
     (_note_or_order, 1),
     (_less, 1.5),

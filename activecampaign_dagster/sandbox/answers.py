@@ -1,4 +1,4 @@
-"""What the account answers to a GET, without HTTP, key, rate limit and faults."""
+"""Routes: a path and its parameters are answered, without HTTP, key, rate limit and faults."""
 
 from __future__ import annotations
 

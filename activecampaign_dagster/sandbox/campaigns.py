@@ -94,7 +94,7 @@ def generate(seed: int, count: int, contacts: array[int], start: int, end: int) 
 
 
 def _sent(random: Random, audience: int, sent_at: int, end: int) -> Record:
-    """What sending to a part of the audience changed."""
+    """Tell what sending to a part of the audience changed."""
     amount = int(audience * random.uniform(0.25, 0.95))
     hard = int(amount * random.uniform(0.001, 0.012))
     soft = int(amount * random.uniform(0.002, 0.02))

@@ -27,7 +27,7 @@ class Parents:
     updated: Callable[[int], int]
 
     def slot(self, parent: int) -> int | None:
-        """Where a parent is among the generated ones; None for one that came later."""
+        """Find a parent among the generated ones; None for one that came later."""
         slot = bisect_left(self.ids, parent)
         return slot if slot < len(self.ids) and self.ids[slot] == parent else None
 
@@ -74,14 +74,14 @@ class Children:
 
     @property
     def starts(self) -> array[int]:
-        """How many records belong to the parents before each slot."""
+        """Count the records that belong to the parents before each slot."""
         if self._starts is None:
             self._starts = self._spread()
         return self._starts
 
     @property
     def _count(self) -> int:
-        """How many records were generated."""
+        """Count the generated records."""
         return self.starts[-1]
 
     def _spread(self) -> array[int]:
@@ -115,7 +115,7 @@ class Children:
         return slot, number - 1 - starts[slot]
 
     def facts(self, number: int) -> Record:
-        """What is known of a record."""
+        """Tell what is known of a record."""
         if number not in self.added:
             known = self._tell(number, *self.place(number))
         elif self._complete is not None:
@@ -149,7 +149,7 @@ class Children:
         return self._by_created
 
     def count_by(self, fact: str, status: int | None = None) -> Counter[int]:
-        """How many records name each id in a fact; `status`: of those that have it."""
+        """Count the records that name each id in a fact; `status`: only those that have it."""
         if (fact, status) not in self._counters:
             told = map(self.facts, self.live)
             self._counters[fact, status] = Counter(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from activecampaign_dagster.sandbox import stamps, templates, words
+from activecampaign_dagster.sandbox import stamps, templates, values, words
 from activecampaign_dagster.sandbox.children import Children, Parents
 from activecampaign_dagster.sandbox.pipelines import Table
 from activecampaign_dagster.sandbox.stamps import DAY
@@ -174,6 +174,20 @@ def _writer(kind: str, position: int, options: list[str], end: int) -> Callable[
     return write
 
 
+_CONTACTS_VALUE = values.shapes(
+    "fieldValues",
+    {
+        "contact": "<<contact:int>>",
+        "owner": "<<contact:int>>",
+        "field": "<<field:int>>",
+        "value": "<<value:raw>>",
+        "cdate": "<<cdate:text>>",
+        "udate": "<<udate:text>>",
+        "links": templates.links("fieldValues/<id>", "owner field"),
+    },
+)[0]
+
+
 class FieldValues(Children):
     """The values of contacts, deals or companies in their custom fields, one per field at most."""
 
@@ -220,6 +234,32 @@ class FieldValues(Children):
         if bits >> 50 & 0x7F == 1:
             return None
         return self._writers[field - 1](bits & 0xFFFFFFFF)
+
+    def render(self, number: int) -> bytes:
+        """One value of a contact as JSON: the same as from its facts, in less time.
+
+        Three quarters of what is sent of a large account are these.
+        """
+        if number in self.added or number in self.changed:
+            facts = self.facts(number)
+            contact, field, value = facts["contact"], facts["field"], facts["value"]
+            created, updated = facts["created"], facts["updated"]
+        else:
+            slot, place = self.place(number)
+            contact = self.parents.ids[slot]
+            field = (contact * 13 + (place + 1) * self._step) % self._width + 1
+            value = self._made_up(number, field)
+            created = self.parents.created(slot)
+            updated = created if number % 3 else self.parents.updated(slot)
+        cdate = stamps.iso(created)
+        holes: dict[bytes, bytes | int] = {
+            b"contact": contact,
+            b"field": field,
+            b"value": templates.dumps(value),
+            b"cdate": cdate,
+            b"udate": cdate if updated == created else stamps.iso(updated),
+        }
+        return templates.merged(_CONTACTS_VALUE.fill(number, holes), self.changes.get(number))
 
     def owner(self, number: int) -> tuple[int, int]:
         """The record that has a value, and the field that it is in."""
@@ -269,6 +309,6 @@ _ALL_COLUMNS = ("text_value", "currency_type", *_COLUMNS.values())
 
 
 def width(count: int, contacts: int) -> int:
-    """How many fields an account needs for so many values."""
+    """Count the fields that an account needs for so many values."""
     mean = count // contacts if contacts else 0
     return max(len(SPECS), mean + min(2, mean) + 1)

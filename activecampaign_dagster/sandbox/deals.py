@@ -58,7 +58,7 @@ _DESCRIPTIONS = (b"", b"", b"", b"Asked for a quote", b"Second attempt,\\nsee no
 
 
 class Course(NamedTuple):
-    """Where a deal's life has led it."""
+    """The point that a deal's life has led it to."""
 
     status: int
     stage: int

@@ -34,7 +34,7 @@ Tell = Callable[[int, int, int], Record]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What an account was made of; nothing in it changes."""
+    """The sizes and moments that an account was made of; nothing in it changes."""
 
     seed: int
     start: int
@@ -170,7 +170,7 @@ class Family(Mapping[str, Children]):
         return tell
 
     def _complete(self, name: str) -> Callable[[int, Record], Record] | None:
-        """What the story tells of a record that came later, unless that was said with it."""
+        """Add what the story tells of a later record, unless that was said with it."""
         story = stories.STORIES.get(name)
         if story is None:
             return None

@@ -35,7 +35,7 @@ _MOST = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How much to make up."""
+    """Sizes of an account to make up."""
 
     seed: int
     contacts: int
@@ -125,7 +125,7 @@ def _parents(rows: Rows) -> Parents:
 
 
 def _sizes(known: Mapping[str, int], asked: Mapping[str, float]) -> dict[str, int]:
-    """How many records every collection begins with."""
+    """Say how many records every collection begins with."""
     sizes = dict(known)
     for name, collection in CATALOGUE.items():
         if name not in sizes:

@@ -1,4 +1,4 @@
-"""What `include=` brings beside a page, and the ids that it adds to the page's records."""
+"""`include=` brings records beside a page, and adds their ids to the page's records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Beside:
     keys: dict[int, Record] = field(default_factory=dict)
 
     def keys_of(self, number: int) -> Record:
-        """What a record of the page has more."""
+        """List the keys that a record of the page has more."""
         return self.keys.get(number, {})
 
     def bring(self, account: AccountRecords, collection: str, numbers: Iterable[int]) -> None:
@@ -57,7 +57,7 @@ def beside(
     *,
     always: bool = False,
 ) -> Beside:
-    """What a page of a collection brings; `always`: whatever the account's options say."""
+    """Collect what a page brings; `always`: whatever the account's options say."""
     found = Beside()
     for name in names:
         first, _, second = name.partition(".")

@@ -1,4 +1,4 @@
-"""Which records the list request of a collection without a walk of its own selects."""
+"""List requests of collections without a walk of their own select and order records here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _sortable(value: object) -> tuple[float, str]:
 def _family_tests(
     account: AccountRecords, collection: str, query: Query
 ) -> tuple[list[Test], list[int] | None]:
-    """What a record must fulfil, and the ids to look among (None: all)."""
+    """Read the tests that a record must pass, and the ids to look among (None: all)."""
     store = account.told(collection)
     tests: list[Test] = []
     ids: list[int] | None = None

@@ -30,7 +30,7 @@ class Source(Protocol):
         """The ids that are in the account."""
 
     def facts(self, number: int) -> Record:
-        """What is known of a record."""
+        """Tell what is known of a record."""
 
 
 class Logbook:
@@ -65,7 +65,7 @@ class Logbook:
         return record in self._sources[source].live
 
     def facts(self, number: int) -> Record:
-        """What is known of an activity."""
+        """Tell what is known of an activity."""
         record, place = divmod(number, len(_SOURCES))
         name, kind = _SOURCES[place]
         about = self._sources[place].facts(record)

@@ -79,7 +79,7 @@ class Operations(Relations):
                 log.add(deal_history.change(deal, self.me, stage, what, self._second()))
 
     def _watched(self, deal: int) -> dict[str, int]:
-        """What the deal's log has a record of when it changes."""
+        """Read what the deal's log records when it changes."""
         rows, slot = self.deals, self.deals.slot(deal)
         return {
             "d_groupid": self.pipeline_of(deal),

@@ -62,7 +62,7 @@ def _page(account: AccountRecords, name: str, query: Query) -> tuple[Selection, 
         selected = listing.listed(account, name, query)
     shift = 0
     if name in account.unstable and query.offset:
-        shift = account.random.randint(-query.limit // 2, query.limit // 4)
+        shift = account.dice_of_pages.randint(-query.limit // 2, query.limit // 4)
     return selected, selected.page(query, shift)
 
 
@@ -75,7 +75,7 @@ def _uncounted(record: bytes) -> bytes:
 def always_beside(
     account: AccountRecords, name: str, ids: list[int]
 ) -> dict[str, bytes | list[bytes]]:
-    """What comes beside a collection's records without being asked for."""
+    """Collect what comes beside a collection's records without being asked for."""
     if name == "contacts":
         return {"scoreValues": b"[]"}
     if name == "dealGroups":

@@ -69,6 +69,8 @@ def user(number: int, first: str, last: str, created: int | None) -> Record:
         "cdate": stamp,
         "udate": None if number == 2 else stamp or "2018-01-08T09:30:00-06:00",
         "mfaEnabled": "1" if number == 1 else "0",
+        "lang": "english",
+        "roles": None,
         "links": templates.links(
             f"users/{number}",
             "lists userGroup dealGroupTotals dealGroupUsers configs",

@@ -1,4 +1,4 @@
-"""How contacts, deals and companies come by tags, lists, automations, notes and orders."""
+"""Contacts, deals and companies come by tags, lists, automations, notes and orders here."""
 
 from __future__ import annotations
 

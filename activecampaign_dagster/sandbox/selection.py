@@ -1,4 +1,4 @@
-"""Which records a list request selects, and in which order."""
+"""List requests of contacts and deals select and order records here."""
 
 from __future__ import annotations
 

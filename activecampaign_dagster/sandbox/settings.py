@@ -73,7 +73,7 @@ _OWN: dict[str, Record] = {
 
 
 def _told(name: str, number: int, bits: int) -> Record:
-    """What tells the records of one collection apart, beside their titles."""
+    """Tell the records of one collection apart, beside their titles."""
     told: Record = {}
     if name in {"audiences", "segmentDefinitions"}:
         told = {"attributes.segment_id": stories.uuid(bits), "type": "segments"}

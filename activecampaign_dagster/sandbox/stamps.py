@@ -25,7 +25,7 @@ _FILTER = re.compile(
 
 
 class DateFilter(StrEnum):
-    """How the account reads the offset of a date filter; nobody outside ActiveCampaign knows."""
+    """Ways to read the offset of a date filter; outside ActiveCampaign nobody knows which holds."""
 
     OFFSET_HONOURED = "offset_honoured"
     OFFSET_DROPPED = "offset_dropped"
@@ -82,7 +82,7 @@ def seconds(moment: datetime) -> int:
 
 
 def parse(value: object) -> int | None:
-    """What a caller calls a stamp (aware datetime, ISO text, seconds) as seconds, else None."""
+    """Read a caller's stamp (aware datetime, ISO text, seconds) as seconds, else None."""
     if isinstance(value, datetime):
         return seconds(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -85,7 +85,7 @@ class AccountRecords:
     - `touching`: the collections whose changes move a contact's `udate` or a deal's `mdate`;
     - `removals_touch`: whether what is taken away moves it as well;
     - `field_values_touch_contact`: whether a changed field value moves its contact's `udate`;
-    - `users_have_stamps`: whether users have `cdate`, `udate` and the like (not since 2026);
+    - `users_have_stamps`: whether users have `cdate`, `udate` (2021) or `lang`, `roles` (2026);
     - `meta`: collection → `"absent"` or `"null"`, for responses without a usable `meta`;
     - `ties`: what puts deals that were created in one second into another order with every request;
     - `newest_first`: the collections without `orders` that are listed by descending id.
@@ -120,7 +120,8 @@ class AccountRecords:
         self.ties: Random | None = None
         self.newest_first: set[str] = {"campaigns"}
         self.off: dict[str, tuple[int, str]] = {}
-        self.random = Random(made.origin.seed)
+        self.dice_of_pages = Random(made.origin.seed)
+        self.dice_beside = Random(made.origin.seed)
         self.lock = threading.RLock()
         self.hidden = {pipeline.id for pipeline in PIPELINES if not pipeline.accessible}
         self._cache: dict[Hashable, Any] = {}
@@ -128,7 +129,7 @@ class AccountRecords:
 
     @property
     def now(self) -> datetime:
-        """What the account's clock shows."""
+        """The moment that the account's clock shows."""
         return self.clock()
 
     def switch_off(self, feature: str, status: int | None = None, message: str = "") -> None:
@@ -156,7 +157,7 @@ class AccountRecords:
             return found
 
     def counts(self) -> dict[str, int]:
-        """How many records each collection lists."""
+        """Count the records of each collection."""
         with self.lock:
             return {
                 name: len(self.visible_ids(name) if name in _TABLES else self.store(name))
@@ -220,6 +221,8 @@ class AccountRecords:
             return self.contacts.render(number)
         if collection == "deals":
             return self.render_deal(number)
+        if collection == "fieldValues":
+            return self.values.render(number)
         if not self.is_table(collection):
             told = self.told(collection)
             raw = _written(collection, number, told.facts(number))
@@ -227,8 +230,9 @@ class AccountRecords:
         record = self.tables[collection][number]
         if collection in _TALLIES:
             record = record | self._tallies(collection, number)
-        elif collection == "users" and not self.users_have_stamps:
-            record = {k: v for k, v in record.items() if k not in _USER_STAMPS}
+        elif collection == "users":
+            hidden = _OF_2026 if self.users_have_stamps else _OF_2021
+            record = {k: v for k, v in record.items() if k not in hidden}
         return dumps(record)
 
     def render_all(self, collection: str, numbers: Iterable[int]) -> Iterator[bytes]:
@@ -237,6 +241,8 @@ class AccountRecords:
             return map(self.contacts.render, numbers)
         if collection == "deals":
             return map(self.render_deal, numbers)
+        if collection == "fieldValues":
+            return map(self.values.render, numbers)
         if collection in _TABLES:
             return (self.render(collection, number) for number in numbers)
         told = self.told(collection)
@@ -338,7 +344,9 @@ _TABLES = {
     for name, collection in CATALOGUE.items()
     if not collection.parent and name not in {"contacts", "deals", "activities"}
 }
-_USER_STAMPS = {"cdate", "udate", "password_updated_utc_timestamp"}
+# what users have of one time and not of the other
+_OF_2021 = {"cdate", "udate", "password_updated_utc_timestamp"}
+_OF_2026 = {"lang", "roles"}
 # collection → the recorded fields that it has beside its parents, where its definitions are
 _SIDE_SHAPES = {
     "dealCustomFieldData": ("dealCustomFieldData (side-loaded)", "dealCustomFieldMeta"),

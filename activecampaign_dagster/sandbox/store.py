@@ -1,4 +1,4 @@
-"""Which records exist and when they were created and updated, compactly and in order."""
+"""Ids that exist, with the stamps of creation and change, are kept compactly and in order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Rows:
         return position < len(self.live) and self.live[position] == record
 
     def slot(self, record: int) -> int:
-        """Where a live record's data is kept; KeyError when it is not in the account."""
+        """Find where a live record's data is kept; KeyError when it is not in the account."""
         if record not in self:
             raise KeyError(record)
         return bisect_left(self.ids, record)

@@ -1,4 +1,4 @@
-"""What the records of the account's many collections tell of one another.
+"""Records of the account's many collections tell of one another.
 
 A story gets what is common to all records (the parent, ids of others, `created`, `updated`) and
 adds or corrects facts. Facts are called like the fields that show them.

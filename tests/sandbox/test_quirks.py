@@ -222,8 +222,9 @@ def test_the_log_of_deals_leads_to_what_deals_are(account: Account) -> None:
 
 
 def test_users_may_be_without_stamps(account: Account) -> None:
+    assert all("udate" in user and "lang" not in user for user in get(account, "users")["users"])
     account.users_have_stamps = False
-    assert not any("udate" in user for user in get(account, "users")["users"])
+    assert all("lang" in user and "udate" not in user for user in get(account, "users")["users"])
 
 
 def test_field_groups_come_as_two_arrays(account: Account) -> None:

@@ -53,7 +53,9 @@ def kind(value: object) -> str:
 @pytest.fixture(scope="module")
 def records() -> dict[str, list[dict[str, object]]]:
     account = Account.generate(contacts=600, deals=400, field_values=1500, now=NOW)
-    truth = {name: account.truth(name).values() for name in CORE}
+    truth = {name: list(account.truth(name).values()) for name in CORE}
+    account.users_have_stamps = False
+    truth["users"] += account.truth("users").values()
     return {
         # a stub shows nothing that a full deal does not
         name: [record for record in records if record.get("isDisabled") is not True]
