@@ -1,6 +1,7 @@
 """The streams of one account as Dagster assets, read together in one op that can be subset."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
 from activecampaign_dagster.orchestration.partitions import window_of
+from activecampaign_dagster.orchestration.pool_claims import wait_for_living_runs_only
 from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
@@ -41,6 +43,7 @@ class SyncConfig(dg.Config):
 
 def stream_assets(account: Account) -> dg.AssetsDefinition:
     """The multi-asset that reads an account."""
+    wait_for_living_runs_only()
 
     @dg.multi_asset(
         name=account.op,
@@ -149,8 +152,10 @@ def _sync(
             log=context.log,
         )
         try:
-            for outcome in outcomes:
-                yield from report.events(outcome)
+            # whoever reads the events may stop in the middle: the locks are free at once
+            with closing(outcomes):
+                for outcome in outcomes:
+                    yield from report.events(outcome)
         except SyncError:
             yield from report.checks()
             raise
