@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCodeProcessError
 from dagster._core.execution.context_creation_job import create_context_free_log_manager
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.executor import in_process, multiprocess
 from dagster._utils.interrupts import check_captured_interrupt
+from dagster_shared.error import SerializableErrorInfo
 
+ErrorInfo = SerializableErrorInfo
 InterruptedRunError = DagsterExecutionInterruptedError
+ReportedElsewhereError = DagsterUserCodeProcessError
 PoolClaims = InstanceConcurrencyContext
 RunningSteps = ActiveExecution
 stop_was_asked_for = check_captured_interrupt

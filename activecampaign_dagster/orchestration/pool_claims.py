@@ -18,7 +18,6 @@ from typing import Any, Self
 import dagster as dg
 
 from activecampaign_dagster.orchestration.dagster_internals import (
-    InterruptedRunError,
     PoolClaims,
     RunningSteps,
     log_of,
@@ -27,6 +26,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     wait_with,
 )
 from activecampaign_dagster.orchestration.failures import PlainFailure
+from activecampaign_dagster.orchestration.stopping import StoppedRun
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
     LockTimeoutError,
@@ -158,14 +158,14 @@ def _patience() -> float:
 
 
 def _pause(steps: RunningSteps) -> None:
-    """Wait until a step may be ready; raises InterruptedRunError on SIGTERM and Ctrl-C."""
+    """Wait until a step may be ready; raises StoppedRun on SIGTERM and Ctrl-C."""
     claims = steps._instance_concurrency_context
     until = time.monotonic() + seconds_until_ready(steps)
     if claims and claims.has_pending_claims():
         until = time.monotonic() + _PAUSE
     while True:
         if stop_was_asked_for():
-            raise InterruptedRunError("The run was stopped while it waited for its next step.")
+            raise StoppedRun("while it waited for its next step")
         left = until - time.monotonic()
         if left <= 0:
             return

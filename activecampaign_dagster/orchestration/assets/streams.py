@@ -20,6 +20,7 @@ from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
 )
+from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import SyncError, sync
@@ -68,7 +69,8 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         warehouse: WarehouseResource = context.resources.warehouse
         show_in_ui(context.run, context.instance)
         try:
-            yield from _sync(account, context, _request(context, config), api, warehouse)
+            with stops_in_a_sentence(f"while it read the account {account.name!r}"):
+                yield from _sync(account, context, _request(context, config), api, warehouse)
         except EXPECTED as error:
             raise failure(error, context) from None
 
