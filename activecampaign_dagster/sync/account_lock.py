@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from activecampaign_dagster.api.address import account_label, is_loopback
 from activecampaign_dagster.sync.lock_folder import lock_folder
 from activecampaign_dagster.sync.locks import held
-from activecampaign_dagster.warehouse.private import make_folder
+from activecampaign_dagster.warehouse.private import make_folder, private_files, tighten
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
@@ -53,16 +53,18 @@ def account_lock(
 def staging_lock(root: Path, log: logging.Logger, *, run: str = "") -> Iterator[None]:
     """Hold a staging folder for this process; waits while another process uses it.
 
-    Raises WarehouseError if it cannot be written, LockTimeoutError if another process holds it for
-    too long.
+    What is written within the block is its owner's alone. Raises WarehouseError if the folder cannot
+    be written, LockTimeoutError if another process holds it for too long.
     """
     try:
         make_folder(root)
+        tighten(root)
         (root / "lock").touch(mode=0o600)
     except OSError as error:
         raise WarehouseError(
             f"The folder {root} cannot be written ({error.strerror}): check its permissions and "
             "the room there, or set ACTIVECAMPAIGN_DATABASE to another path."
         ) from error
-    with held(root / "lock", log, purpose="which syncs into the same database", run=run):
+    purpose = "which syncs into the same database"
+    with private_files(), held(root / "lock", log, purpose=purpose, run=run):
         yield

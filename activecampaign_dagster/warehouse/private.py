@@ -7,12 +7,15 @@ threads share one change, which the last one takes back.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 SHARED_VARIABLE = "ACTIVECAMPAIGN_SHARED_FILES"
 _MASKS = {"": 0o077, "group": 0o007}
@@ -22,7 +25,7 @@ _blocks = 0
 _before = 0
 
 
-class SharingError(ValueError):
+class SharingError(WarehouseError):
     """The variable that says who else may read the files has an unknown value."""
 
 
@@ -75,16 +78,17 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def tighten(path: Path) -> bool:
-    """Take from a file or folder the permissions that others must not have.
+def tighten(path: Path) -> None:
+    """Close a file or folder that everybody may read, as earlier versions left it.
 
-    Returns whether it had any. A file of another user stays as it is.
+    What only a group may read was made so by somebody, and stays. So does what belongs to another
+    user, or is not there.
     """
-    try:
+    with suppress(OSError):
         mode = stat.S_IMODE(path.stat().st_mode)
-        if not mode & mask():
-            return False
-        path.chmod(mode & ~mask())
-    except OSError:
-        return False
-    return True
+        if mode & 0o007:
+            path.chmod(mode & ~mask())
+            logging.getLogger(__name__).warning(
+                "Everybody on this machine could read %s: its permissions are now %04o.",
+                *(path, mode & ~mask()),
+            )
