@@ -20,7 +20,7 @@ BELOW = {
     "report": set(),
     "orchestration": {"api", "streams", "warehouse", "sync", "survey", "report"},
     "components": {"api", "streams", "warehouse", "sync", "survey", "orchestration"},
-    "defs": {"components", "orchestration"},
+    "defs": {"components", "orchestration", "warehouse"},
     "definitions": {"components", "defs"},
     "cli": {"api", "streams", "warehouse", "sync", "survey", "orchestration", "components"},
     "sandbox": set(),

@@ -14,6 +14,7 @@ from dagster_shared.error import SerializableErrorInfo
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.orchestration.partitions import PartitionError
+from activecampaign_dagster.sync.locks import LockTimeoutError
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
@@ -47,7 +48,7 @@ def failure(
     """
     permanent = _is_permanent(error)
     kind = "permanent" if permanent else "transient"
-    if isinstance(error, PartitionError):
+    if isinstance(error, PartitionError | LockTimeoutError):
         kind = "request"
     if not permanent and context.op_execution_context.retry_number < _RETRIES:
         context.log.warning("%s\nThe sync begins again soon.", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -44,13 +44,14 @@ def sync(
     connect: Connect,
     staging: Path,
     log: logging.Logger,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Bring the requested streams up to date; yields each stream's outcome once it is committed.
 
     Raises SyncError at the end if streams failed, at once if nothing can be read at all
     (CredentialsError, AddressError), and WarehouseError if the database cannot be used or holds
-    another account. A consumer that stops early closes it: then both locks are free at once.
-    staging: the folder for what was read and is not landed yet.
+    another account.
+    staging: the folder for what was read and is not landed yet. Close the generator if you leave it
+    before its end: until then it holds the account and the staging folder.
     """
     with connect() as db:
         migrate.prepare(db, source)
@@ -58,8 +59,10 @@ def sync(
         known = ledger.watermarks(db, source)
         landed = ledger.read_in_full(db, source) & source.enabled
     with (
-        staging_lock(staging, log),
-        account_lock(client.base_url, log, limited=client.per_second is not None),
+        staging_lock(staging, log, run=request.sync_id),
+        account_lock(
+            client.base_url, log, limited=client.per_second is not None, run=request.sync_id
+        ),
     ):
         reads = plan(source, request, known)
         run = _Run(source, request, client, connect, staging, log, landed)

@@ -1,6 +1,7 @@
 """The streams of one account as Dagster assets, read together in one op that can be subset."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +15,12 @@ from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
 from activecampaign_dagster.orchestration.partitions import window_of
+from activecampaign_dagster.orchestration.pool_claims import wait_for_living_runs_only
 from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
 )
+from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
@@ -42,6 +45,7 @@ class SyncConfig(dg.Config):
 
 def stream_assets(account: Account) -> dg.AssetsDefinition:
     """The multi-asset that reads an account."""
+    wait_for_living_runs_only()
 
     @dg.multi_asset(
         name=account.op,
@@ -66,7 +70,8 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         warehouse: WarehouseResource = context.resources.warehouse
         show_in_ui(context.run, context.instance)
         try:
-            yield from _sync(account, context, _request(context, config), api, warehouse)
+            with stops_in_a_sentence(f"while it read the account {account.name!r}"):
+                yield from _sync(account, context, _request(context, config), api, warehouse)
         except EXPECTED as error:
             raise failure(error, context) from None
 
@@ -150,8 +155,10 @@ def _sync(
             log=context.log,
         )
         try:
-            for outcome in outcomes:
-                yield from report.events(outcome)
+            # whoever reads the events may stop in the middle: the locks are free at once
+            with closing(outcomes):
+                for outcome in outcomes:
+                    yield from report.events(outcome)
         except SyncError:
             yield from report.checks()
             raise
