@@ -77,12 +77,6 @@ def read(
             future.cancel()
 
 
-def record_id(record: Any) -> int | None:
-    """A record's id as a number; for callers that do not go by keys as text yet."""
-    key = numeric_id(record)
-    return int(key) if key else None
-
-
 class OffsetWalk:
     """Offset pages that overlap by one row.
 
