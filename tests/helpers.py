@@ -86,7 +86,7 @@ class Warehouse:
             mode=mode,
             window=window,
             sync_id=f"sync-{next(_syncs)}",
-            at=at or datetime.now(UTC),
+            at=at,
         )
         with Client(url or sandbox.url, sandbox.api_key, per_second=per_second) as client:
             yield from sync(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import duckdb
 
@@ -46,7 +47,16 @@ class Deliveries:
         self._source = source
         self._request = request
         self._landed = landed
+        self.at = request.at
         self._labels: dict[str, Labels | None] = {}
+
+    def _stamp(self, complete: Complete) -> datetime:
+        """The moment that rows of this sync are stamped with: one for all, of the account's clock.
+
+        A machine's clock that is wrong once would leave rows and versions in the future.
+        """
+        self.at = self.at or complete.spool.progress.latest or datetime.now(UTC)
+        return self.at
 
     def learn(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Note the labels of a read of definitions that do not land in a table."""
@@ -104,7 +114,7 @@ class Deliveries:
                 newest=newest_keys,
             ),
             sync_id=self._request.sync_id,
-            at=self._request.at,
+            at=self._stamp(complete),
             folder=spool.folder,
             refills=self._refills(db, complete, labels),
             relabels=self._relabels(read, labels),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -28,8 +29,10 @@ from activecampaign_dagster.sync.children import (
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import Arrival, Spool
+from activecampaign_dagster.warehouse.tables import OTHER_FIELDS
 
 _REPORT_SECONDS = 10.0
+_MOST_NEW_COLUMNS = 300  # of undeclared fields; more of them take memory in every later sync
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 _STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole seconds
 
@@ -38,6 +41,7 @@ class Extraction:
     """One read under way: takes pages and spools what they hold.
 
     parents: what fills in the parameter of the path, one walk for each (see `Each`).
+    undeclared: stream → fields that nobody declared and that have a column.
     landed: the enabled streams of which a full sync has landed. is_again: records are spooled once
     more, behind an earlier reading.
     """
@@ -51,6 +55,7 @@ class Extraction:
         parents: Sequence[str] = (),
         *,
         landed: Set[str] = frozenset(),
+        undeclared: Mapping[str, Set[str]] = MappingProxyType({}),
         is_again: bool = False,
     ) -> None:
         self.read = read
@@ -59,11 +64,12 @@ class Extraction:
         self._log = log
         self._parents = parents
         self._landed = landed
+        self._undeclared = undeclared
         self._is_again = is_again
         self._parent: tuple[str, str] | None = None  # the parameter of the path, and its value
         # the ids of children that records list are no fields that nobody knows
         self._lists = {child.beside.listed for child in read.children}
-        self._shapes: dict[str, set[tuple[str, ...]]] = {}
+        self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0
         self.progress = spool.progress
@@ -185,6 +191,7 @@ class Extraction:
         self.progress.total = max(self.progress.total, page.total or 0)
         if page.at:
             self.progress.began = min(page.at, self.progress.began or page.at)
+            self.progress.latest = max(page.at, self.progress.latest or page.at)
         self.progress.pages += 1
         self.progress.rows += len(page.records)
         if self._parent:
@@ -267,14 +274,35 @@ class Extraction:
                 {key: r[key] for key in r if key in kept} if isinstance(r, dict) else r
                 for r in records
             ]
-        shapes = self._shapes.setdefault(stream_table.name, set())
-        for record in records:
-            if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
-                shapes.add(shape)
-                extras = self.progress.extras.setdefault(stream_table.name, [])
-                declared = {field.name for field in stream_table.stream.fields} | self._lists
-                extras += [key for key in shape if key not in declared and key not in extras]
+        shapes = self._shapes.setdefault(stream_table.name, {})
+        for place, record in enumerate(records):
+            if isinstance(record, dict):
+                shape = tuple(record)
+                if shape not in shapes:
+                    shapes[shape] = self._beyond_columns(stream_table, shape)
+                if beyond := shapes[shape]:
+                    records[place] = {k: v for k, v in record.items() if k not in beyond}
+                    records[place][OTHER_FIELDS] = {k: record[k] for k in beyond}
         self._spool.add(stream_table.name, records, stream_table.stream.key_of)
+
+    def _beyond_columns(self, stream_table: StreamTable, shape: Sequence[str]) -> Set[str]:
+        """Note the undeclared fields of a record, and return those that become no columns."""
+        extras = self.progress.extras.setdefault(stream_table.name, [])
+        declared = {field.name for field in stream_table.stream.fields} | self._lists
+        there = self._undeclared.get(stream_table.name, frozenset())
+        new = [k for k in shape if k not in declared and k not in extras and "\0" not in k]
+        room = max(_MOST_NEW_COLUMNS - len(there | set(extras)), 0)
+        fresh = [key for key in new if key not in there]
+        beyond = frozenset(fresh[room:])
+        extras += [key for key in new if key not in beyond]
+        if beyond:
+            if OTHER_FIELDS not in extras:
+                extras.append(OTHER_FIELDS)
+            self.note(
+                f"{stream_table.name} has more than {_MOST_NEW_COLUMNS} fields that nobody "
+                f"declared: the rest is kept as JSON in the column {OTHER_FIELDS}."
+            )
+        return beyond
 
     def _report(self) -> None:
         """One line on how far the read is."""

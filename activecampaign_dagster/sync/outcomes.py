@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.streams.source import StreamTable
@@ -13,7 +14,10 @@ from activecampaign_dagster.warehouse.land import Landed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a sync did for one stream. requests and seconds are those of the read that fed it."""
+    """What a sync did for one stream. requests and seconds are those of the read that fed it.
+
+    at: the moment that its rows are stamped with.
+    """
 
     stream_table: StreamTable
     read: Read
@@ -25,6 +29,7 @@ class Outcome:
     seconds: float
     resumed: bool
     notes: tuple[str, ...]
+    at: datetime
 
 
 class UnforeseenError(ActiveCampaignError):

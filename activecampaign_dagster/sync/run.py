@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def sync(
         bind(db, source, client.base_url)
         known = ledger.watermarks(db, source)
         landed = ledger.read_in_full(db, source) & source.enabled
+        undeclared = tables.undeclared(db, source)
     with (
         staging_lock(staging, log, run=request.sync_id),
         account_lock(
@@ -65,7 +67,7 @@ def sync(
         ),
     ):
         reads = plan(source, request, known)
-        run = _Run(source, request, client, connect, staging, log, landed)
+        run = _Run(source, request, client, connect, staging, log, landed, undeclared)
         yield from run.outcomes(reads)
 
 
@@ -81,6 +83,7 @@ class _Run:
         staging: Path,
         log: logging.Logger,
         landed: set[str],
+        undeclared: Mapping[str, set[str]],
     ) -> None:
         self._source = source
         self._request = request
@@ -89,6 +92,7 @@ class _Run:
         self._staging = staging
         self._log = log
         self._streams_landed = landed
+        self._undeclared = undeclared
         self._deliveries = Deliveries(source, request, landed)
         self._pending: dict[Future[Complete], Read] = {}
         self._waiting: list[Read] = []  # for the records of their parents
@@ -96,6 +100,7 @@ class _Run:
         # what is to be read (once more), as the first read showed
         self._again: list[tuple[Read, Callable[[], Complete]]] = []
         self._failures: dict[str, ActiveCampaignError] = {}
+        self._began = request.at or datetime.now(UTC)
 
     def outcomes(self, reads: tuple[Read, ...]) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
@@ -170,11 +175,17 @@ class _Run:
         spool = Spool(
             self._staging / read.name / read.mode,
             f"{self._client.base_url} {read.fingerprint}",
-            self._request.at,
+            self._began,
             resumable=read.stream.replication_key is not None,
         )
         extraction = Extraction(
-            read, self._client, spool, self._log, parents, landed=self._streams_landed
+            read,
+            self._client,
+            spool,
+            self._log,
+            parents,
+            undeclared=self._undeclared,
+            landed=self._streams_landed,
         )
         extraction.run()
         expected = self._expected(read) if read.is_full and spool.resumed else {}
@@ -241,6 +252,7 @@ class _Run:
                 seconds=complete.seconds,
                 resumed=spool.resumed,
                 notes=tuple(spool.progress.notes),
+                at=delivery.at,
             )
             for stream_table in read.stream_tables
             if stream_table.name in landed

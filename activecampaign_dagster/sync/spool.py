@@ -1,7 +1,8 @@
 """The spool: what was read is on disk before it is landed, so that a killed run can go on.
 
 One folder per read holds segments (newline-delimited JSON, one record per line: its number in the
-order of reading `n`, the record `r`, and once more as `x` if it has no proper key) and
+order of reading `n`, the record `r`, and once more as `x` if it has no proper key, and
+as `_u` the texts of fields that no column can hold) and
 `state.json`, which says how many segments are whole and where the walk goes on after them. Both
 are replaced atomically; a segment that the state does not count is ignored. Segments are
 compressed: a made-up contact with three values takes 250 bytes instead of 3,700.
@@ -24,13 +25,15 @@ import orjson
 from backports import zstd
 
 from activecampaign_dagster.api.keys import KeyOf
+from activecampaign_dagster.sync.deep_json import written
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
+_NUL = b"\\u0000"  # as JSON writes it
 _STATE, _SUFFIX = "state.json", "ndjson.zst"
-_VERSION = 4  # of the folder's layout
+_VERSION = 5  # of the folder's layout
 
 
 class Arrival(StrEnum):
@@ -51,6 +54,7 @@ class Progress:
     stubs: int = 0
     newest: datetime | None = None  # stamp of the record that was changed last
     began: datetime | None = None  # when the first page was sent, by the account's clock
+    latest: datetime | None = None  # when the last one was
     arrivals: dict[str, Arrival] = field(default_factory=dict)  # by child, once it is known
     extras: dict[str, list[str]] = field(default_factory=dict)  # table → undeclared fields
     notes: list[str] = field(default_factory=list)
@@ -60,7 +64,7 @@ class Progress:
         """The progress in the JSON that orjson makes of it."""
         stamps = {
             name: datetime.fromisoformat(saved[name])
-            for name in ("newest", "began")
+            for name in ("newest", "began", "latest")
             if saved.get(name)
         }
         arrivals = {name: Arrival(each) for name, each in saved.get("arrivals", {}).items()}
@@ -180,9 +184,40 @@ def forget(root: Path, stream_tables: set[str]) -> None:
 
 
 def _line(number: int, record: Any, *, has_key: bool) -> bytes:
-    text = orjson.dumps(record)
+    try:
+        text = orjson.dumps(record)
+        is_odd = _NUL in text
+    except TypeError:  # nested more deeply than orjson writes
+        text, is_odd = b"", True
+    if is_odd:
+        record, unfit = _without_unfit(record)
+        text = orjson.dumps(record)
+        if unfit:
+            text += b',"_u":' + orjson.dumps(unfit)
     if has_key:
         return b'{"n":%d,"r":%s}\n' % (number, text)
     if not isinstance(record, dict):
         return b'{"n":%d,"x":%s}\n' % (number, text)
-    return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, text)
+    whole = orjson.dumps(record)
+    return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, whole)
+
+
+def _without_unfit(record: Any) -> tuple[Any, dict[str, str]]:
+    """A record without the fields that no column can hold, and those as texts.
+
+    That is what is nested too deeply, and what has a NUL in its name.
+    """
+    if not isinstance(record, dict):
+        return written(record), {}
+    kept, unfit = {}, {}
+    for name, value in record.items():
+        try:
+            orjson.dumps(value)
+            fits = "\0" not in name
+        except TypeError:
+            fits = False
+        if fits:
+            kept[name] = value
+        else:
+            unfit[name.replace("\0", "\\u0000")] = written(value)
+    return kept, unfit

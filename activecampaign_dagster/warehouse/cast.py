@@ -14,11 +14,15 @@ _SMALLEST_BUFFER = 1 << 20  # bytes; DuckDB reads with two of them per thread
 
 # A value fits its type if it has the form that the type is declared for; DuckDB's own casts are
 # more lenient (12.5 becomes 13, an offset in a naive stamp is dropped). Years before 1000 mean that
-# there is no date; with an offset the first ones are B.C., which hardly any tool can read.
+# there is no date; with an offset the first ones are B.C., which hardly any tool can read. In
+# 9999 a zone or a margin leads to a year that has no date.
+_DATE = r"([1-8]\d{3}|9[0-8]\d\d|99[0-8]\d|999[0-8])-\d\d-\d\d"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
+_OFFSET = r"(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)"
 _FORMS = {
     "BIGINT": r"\s*[+-]?\d+(\.0*)?\s*",
-    "TIMESTAMPTZ": r"[1-9]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)",
-    "TIMESTAMP": r"[1-9]\d{3}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?",
+    "TIMESTAMPTZ": rf"{_DATE}[T ]{_TIME}\s?{_OFFSET}",
+    "TIMESTAMP": rf"{_DATE}([T ]{_TIME})?",
 }
 
 
@@ -32,7 +36,8 @@ def load(
 ) -> None:
     """Make `table` of segments: the columns, typed, one row per key.
 
-    `_key` tells rows apart, `_raw` holds the texts of a row in which a value does not fit,
+    `_key` tells rows apart, `_unfit` holds the texts of fields that no column can hold, `_raw`
+    those of a row in which a value does not fit,
     `_record` the whole record if it has no proper key, `_stub` whether the key may not see it in
     full, `_n` where it came in the order of reading. longest: bytes of the longest line.
     """
@@ -48,9 +53,9 @@ def load(
     key = key_sql(stream_table.stream, "typed")
     db.execute(f"""
         create table {table} as
-        with typed as (select n as _n, r, x, {typed} from {source})
+        with typed as (select n as _n, r, x, _u, {typed} from {source})
         select
-            _n, {key} as _key, {names},
+            _n, {key} as _key, {names}, _u as _unfit,
             case when {key} is null or {unfit} then [{texts}] end as _raw,
             case when {key} is null then x end as _record,
             {stub_sql(stream_table, "typed")} as _stub
@@ -89,14 +94,15 @@ def _reader(columns: Sequence[Column], files: Sequence[str], longest: int) -> tu
         ]
     if not files:
         return (
-            f"(select null::bigint as n, null::{record} as r, null::json as x where false)",
+            f"(select null::bigint as n, null::{record} as r, null::json as x, null::json as _u "
+            "where false)",
             values,
         )
     names = ", ".join(map(literal, files))
     size = max(longest + 1, _SMALLEST_BUFFER)
     source = (
-        f"read_ndjson([{names}], columns = {{n: 'bigint', r: {literal(record)}, x: 'json'}}, "
-        f"maximum_object_size = {size})"
+        f"read_ndjson([{names}], columns = {{n: 'bigint', r: {literal(record)}, x: 'json', "
+        f"_u: 'json'}}, maximum_object_size = {size})"
     )
     return source, values
 

@@ -37,7 +37,7 @@ def keep(
     """
     where, owner = "account = ? and stream = ?", [source.name, stream_table.name]
     concerned = db.execute(
-        f"select exists (from {rows} where _raw is not null) or "
+        f"select exists (from {rows} where _raw is not null or _unfit is not null) or "
         f"exists (from {_TABLE} where {where})",
         owner,
     ).fetchone()
@@ -54,6 +54,9 @@ def keep(
             from {rows} where _raw is not null and _key is not null
         )
         select id, "column", "value" from misfits where "value" is not null
+        union all
+        select r._key::varchar, e.key, e.value ->> '$'
+        from {rows} as r, json_each(r._unfit) as e where r._unfit is not null and _key is not null
         union all
         select distinct null, 'id', _record::varchar from {rows} where _key is null
     )"""

@@ -146,7 +146,23 @@ def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
 
 # Names that the SQL in `cast` and `land` gives to columns of its own, and DuckDB's number of a row:
 # a table's column of such a name could not be told from it.
-HELPERS = frozenset({"r", "x", "_n", "_raw", "_record", "_stub", "hidden_at", "rowid", "_key"})
+HELPERS = frozenset(
+    {
+        "r",
+        "x",
+        "_u",
+        "_n",
+        "_key",
+        "_raw",
+        "_record",
+        "_unfit",
+        "_stub",
+        "hidden_at",
+        "made",
+        "rowid",
+    }
+)
+OTHER_FIELDS = "_other_fields"  # of undeclared fields beyond the number that become columns
 _EMPTY = "__empty"
 _CLASH = "__other"
 _IS_CLASH = re.compile(rf"{_CLASH}\d*$")
@@ -158,6 +174,8 @@ def column_for(key: str, taken: Iterable[str]) -> Column:
     A name that cannot be the key's own gets a suffix, numbered from the second on. So does a key
     that ends like one, so that `_key` is exact.
     """
+    if key == OTHER_FIELDS:
+        return Column(key, str(Type.JSON), key)
     used = {name.casefold() for name in (*taken, *HELPERS, _EMPTY)}
     name = key or _EMPTY
     if key and (key.casefold() in used or _IS_CLASH.search(key)):
@@ -186,3 +204,14 @@ def values_of(db: duckdb.DuckDBPyConnection, stream_table: StreamTable, column: 
         f"where _deleted_at is null and {quoted(column)} is not null"
     )
     return [value for (value,) in found.fetchall()]
+
+
+def undeclared(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, set[str]]:
+    """Stream → the fields that nobody declared and that have a column, for the enabled streams."""
+    found = {}
+    for stream_table in source.stream_tables:
+        if stream_table.name in source.enabled:
+            declared = {field.name for field in stream_table.stream.fields}
+            keys = {column.key for column in columns(db, stream_table)}
+            found[stream_table.name] = keys - declared - {OTHER_FIELDS}
+    return found

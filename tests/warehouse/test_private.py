@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from activecampaign_dagster.warehouse import file
+from activecampaign_dagster.warehouse import file, scratch
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.private import (
     SharingError,

@@ -72,7 +72,7 @@ class Report:
 
     def _covered(self, outcome: Outcome) -> Sequence[str]:
         """The partitions to mark: those not marked yet that were covered, and the running one."""
-        covered = keys_between(self.account.partitions, outcome.read.since, self.request.at)
+        covered = keys_between(self.account.partitions, outcome.read.since, outcome.at)
         key = self.account.key(outcome.stream_table.name)
         marked = self.context.instance.get_materialized_partitions(key)
         return [key for key in covered if key not in marked or key == covered[-1]]
