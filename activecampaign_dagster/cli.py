@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import click
-from dagster.components.core.component_tree import ComponentTree
+import dagster as dg
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
@@ -87,7 +87,7 @@ def streams(word: str | None, *, as_json: bool) -> None:
 def configured() -> list[Account]:
     """The accounts of the project; raises ConfigurationError."""
     with plainly():
-        tree = ComponentTree.for_project(Path(__file__).parent)
+        tree = dg.ComponentTree.for_project(Path(__file__).parent)
         return [one.account() for one in accounts(tree.load_context)]
 
 

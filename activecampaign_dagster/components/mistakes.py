@@ -13,13 +13,16 @@ from typing import Any, TypeVar
 import click
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
-from dagster._core.errors import DagsterUserCodeProcessError
-from dagster.components.core.defs_module import ComponentFileModel
-from dagster.components.resolved.errors import ResolutionException
-from dagster_shared.check import CheckError
-from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
-from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from pydantic import BaseModel, ValidationError
+
+from activecampaign_dagster.orchestration.dagster_internals import (
+    BrokenInvariantError,
+    ComponentFile,
+    FilePositions,
+    MessageOnlyError,
+    TemplateError,
+    UnknownSymbolError,
+)
 
 KeyPath = tuple[str | int, ...]
 _DATE = "is no date: write it as 2024-01-31"
@@ -59,7 +62,7 @@ class Mistake:
     text: str
 
 
-class ConfigurationError(DagsterUserCodeProcessError, click.ClickException):
+class ConfigurationError(MessageOnlyError, click.ClickException):
     """Source files hold mistakes. Dagster's commands and UI show it as its message alone.
 
     Those that load the definitions themselves do so with any error of click's, those that leave it
@@ -72,9 +75,7 @@ class ConfigurationError(DagsterUserCodeProcessError, click.ClickException):
         count = "a mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
         message = "\n  ".join([f"The configuration holds {count}:", *lines])
         click.ClickException.__init__(self, message)
-        self.user_code_process_error_infos = [
-            SerializableErrorInfo(message, [], type(self).__name__)
-        ]
+        self.show_message(message, type(self).__name__)
 
     def __str__(self) -> str:
         return self.message
@@ -103,13 +104,13 @@ def _about_file(error: BaseException) -> list[str]:
             mark = error.problem_mark
             place = f"{mark.name}:{mark.line + 1}" if mark else "a file"
             return [f"{place}: no YAML: {error.problem}"]
-        case ValidationError() if error.title == ComponentFileModel.__name__:
+        case ValidationError() if error.title == ComponentFile.__name__:
             return [_about_setting(detail) for detail in error.errors()]
-        case DagsterUnresolvableSymbolError():
+        case UnknownSymbolError():
             return [f"a file's type is wrong: {error} `dg check yaml` shows the file."]
         case dg.DagsterInvalidDefinitionError() if str(error).startswith("Component type "):
             return [f"a file's type is wrong: {error}. `dg check yaml` shows the file."]
-        case CheckError() if "No components found in YAML file" in str(error):
+        case BrokenInvariantError() if "No components found in YAML file" in str(error):
             return ["a defs.yaml is empty: write an account's settings into it, or remove it."]
     return []
 
@@ -118,17 +119,15 @@ def _about_setting(detail: Mapping[str, Any]) -> str:
     # Dagster writes setting and place in one: `attribute at /defs/shop/defs.yaml:3`
     setting, _, place = str(detail["loc"][-1]).strip("`").rpartition("at ")
     setting = setting.strip() or "file"
-    mistake = _mistake(
-        ComponentFileModel, {setting: detail["input"]}, {**detail, "loc": (setting,)}
-    )
+    mistake = _mistake(ComponentFile, {setting: detail["input"]}, {**detail, "loc": (setting,)})
     return f"{place}: {setting}: {mistake.text}"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an account's attributes stand in a file; no tree: not in a file."""
+    """Where an account's attributes stand in a file; no positions: not in a file."""
 
-    tree: SourcePositionTree | None = None
+    positions: FilePositions | None = None
 
     def lines(self, account: str, mistakes: Iterable[Mistake]) -> list[str]:
         """One line for each mistake: file:line, setting, what is wrong, what to do."""
@@ -140,15 +139,12 @@ class Place:
         ]
 
     def _line_number(self, mistake: Mistake) -> int:
-        if self.tree is None:
-            return 0
-        position, _ = self.tree.lookup_closest_and_path(["attributes", *mistake.path], None)
-        return position.start.line
+        return self.positions.line(["attributes", *mistake.path]) if self.positions else 0
 
     def _name(self, account: str, number: int) -> str:
-        if self.tree is None:
+        if self.positions is None:
             return f"account {account}"
-        file = Path(self.tree.position.filename)
+        file = self.positions.file
         shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
         return f"{shown}:{number}"
 
@@ -172,7 +168,7 @@ def resolved(
         return value, []
     try:
         return context.resolve_value(value), []
-    except ResolutionException as error:
+    except TemplateError as error:
         reason = str(error).strip().splitlines()[-1].rstrip(".")
         return None, [Mistake(path, f"{value!r} cannot be filled in: {reason}")]
 

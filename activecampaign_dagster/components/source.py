@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
-from dagster._core.definitions.utils import is_valid_owner
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from activecampaign_dagster.components import stream_tables, timing
@@ -27,6 +26,7 @@ from activecampaign_dagster.orchestration.automation.changes import change_senso
 from activecampaign_dagster.orchestration.automation.conditions import schedule
 from activecampaign_dagster.orchestration.automation.drift import drift_sensor
 from activecampaign_dagster.orchestration.automation.first_sync import first_sync_sensor
+from activecampaign_dagster.orchestration.dagster_internals import file_positions, is_valid_owner
 from activecampaign_dagster.orchestration.jobs import account_job
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
@@ -68,13 +68,13 @@ class ActiveCampaignSource(dg.Component, Settings):
         attributes_, unresolved = resolved(written, resolution)
         component, mistakes = parsed(cls, attributes_)
         empty = {mistake.path for mistake in unresolved}
-        tree = resolution.source_position_tree
+        positions = file_positions(resolution)
         component._mistakes = [
-            *repeats(tree),
+            *repeats(positions),
             *unresolved,
             *(m for m in mistakes if m.path not in empty),
         ]
-        component._place = Place(tree)
+        component._place = Place(positions)
         return component
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from dagster_shared.error import SerializableErrorInfo
+from dagster_dbt import DagsterDbtCliRuntimeError
 
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
+from activecampaign_dagster.orchestration.dagster_internals import MessageOnlyError
 from activecampaign_dagster.orchestration.partitions import PartitionError
 from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
@@ -23,18 +22,14 @@ _FIRST_WAIT = 60.0  # seconds
 EXPECTED = (ActiveCampaignError, SyncError, WarehouseError, PartitionError)
 
 
-class PlainFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
-    """A failed step, shown as its message alone.
-
-    Dagster prints a stack trace with every failure, except for errors that it believes to have
-    been reported by another process; a user's mistake deserves no stack trace either.
-    """
+class PlainFailure(MessageOnlyError, dg.Failure):  # noqa: N818
+    """A failed step, shown as its message alone: a user's mistake deserves no stack trace."""
 
     def __init__(
         self, message: str, *, permanent: bool, metadata: dict[str, Any] | None = None
     ) -> None:
         dg.Failure.__init__(self, message, metadata, allow_retries=not permanent)
-        self.user_code_process_error_infos = [SerializableErrorInfo(message, [], "Failure")]
+        self.show_message(message, "Failure")
 
 
 def failure(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
+from activecampaign_dagster.orchestration.dagster_internals import cron_ticks, is_valid_cron
 
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MINUTES = {"minute": 1, "min": 1, "m": 1, "hour": 60, "h": 60, "day": 1440, "d": 1440}
@@ -37,9 +37,7 @@ class Trigger:
     def ticks(self, start: datetime) -> Iterator[datetime]:
         """When runs begin from `start` on, as Dagster works it out: DST changes included."""
         if self.crons:
-            yield from schedule_execution_time_iterator(
-                start.timestamp(), list(self.crons), self.timezone, ascending=True
-            )
+            yield from cron_ticks(start, self.crons, self.timezone)
 
     def longest_gap(self, start: datetime | None = None) -> timedelta | None:
         """The longest time between two runs by the clock in the year after `start` (now)."""
@@ -105,7 +103,7 @@ def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:
 
 def cron_mistake(text: str) -> str | None:
     """What is wrong with a cron expression; None if it is right and will run some day."""
-    if not is_valid_cron_schedule(text) or len(text.split()) not in (1, 5):
+    if not is_valid_cron(text) or len(text.split()) not in (1, 5):
         return (
             f"{text!r} is no cron expression: it needs minute, hour, day of month, month and day "
             'of week, for example "0 6 * * 1-5" for 6:00 on working days'

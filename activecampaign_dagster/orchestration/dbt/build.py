@@ -7,18 +7,15 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DbtCliResource, DbtProject
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
 
 from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dagster_internals import LeanDbt
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.failures import (
     PlainFailure,
@@ -36,18 +33,6 @@ _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 
 class ProjectError(Exception):
     """The dbt project cannot be read; the message says why."""
-
-
-class _Dbt(DbtCliResource):
-    """dbt without what takes Dagster 4 s of CPU in each run: it asks dbt's command for its version,
-    and reads all macros for a connection that nothing here uses."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
-        return None
 
 
 def build(
@@ -69,7 +54,7 @@ def build(
             pass
     except WarehouseError as error:
         raise failure(error, context) from None
-    dbt = _Dbt(project_dir=project)  # type: ignore[arg-type]
+    dbt = LeanDbt(project_dir=project)  # type: ignore[arg-type]
     run = dbt.cli(args, context=context)
     events: list[Any] = []
     try:
