@@ -9,7 +9,9 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, create_model
+
+from activecampaign_dagster.orchestration.assets.checks import CHECKS
 
 # YAML reads the words on and off as booleans, so that neither is used here.
 Severity = Literal["warn", "error", "ignore"]
@@ -75,30 +77,15 @@ class StreamSettings(dg.Model):
     )
 
 
-class CheckSettings(dg.Model):
-    """How serious each check's findings are: warn, error, or ignore for no such check."""
+_Severities = create_model(
+    "_Severities",
+    __base__=dg.Model,
+    **{c.name: (Severity, Field(default="warn", description=c.description)) for c in CHECKS},  # type: ignore[call-overload]
+)
 
-    rejected_values: Severity = Field(
-        default="warn", description="Values that did not fit their column's type."
-    )
-    undeclared_fields: Severity = Field(
-        default="warn", description="Fields that the API sent and nobody declared."
-    )
-    duplicate_ids: Severity = Field(default="warn", description="Ids that occur in several rows.")
-    orphaned_references: Severity = Field(
-        default="warn", description="References to rows that are not there."
-    )
-    row_count_drift: Severity = Field(
-        default="warn", description="Row counts that differ from the account's own."
-    )
-    hidden_deals: Severity = Field(
-        default="warn", description="Deals that the key may not see in full."
-    )
-    missed_changes: Severity = Field(
-        default="warn",
-        description="Custom field values that a full sync found changed and no incremental sync "
-        "could have found.",
-    )
+
+class CheckSettings(_Severities):  # type: ignore[misc, valid-type]
+    """How serious each check's findings are: warn, error, or ignore for no such check."""
 
 
 class DriftSettings(dg.Model):

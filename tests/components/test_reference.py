@@ -28,8 +28,11 @@ def test_the_example_in_the_docs_is_right() -> None:
     assert source.source().enabled == {"deals", "contacts", "deal_groups", "deal_stages", "users"}
 
 
-def test_every_check_has_a_severity_setting() -> None:
-    assert set(CheckSettings.model_fields) == set(CHECKS)
+def test_every_check_has_a_severity_setting_with_its_own_description() -> None:
+    fields = CheckSettings.model_fields
+    assert {name: f.description for name, f in fields.items()} == {
+        check.name: check.description for check in CHECKS
+    }
 
 
 def test_a_source_file_becomes_definitions(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import dagster as dg
 from pydantic import Field
 
 from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
-from activecampaign_dagster.orchestration.assets.checks import CHECKS, applicable
-from activecampaign_dagster.orchestration.assets.events import Report
+from activecampaign_dagster.orchestration.assets.checks import applicable
+from activecampaign_dagster.orchestration.assets.events import RunEvents
 from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
@@ -47,7 +47,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         specs=[_spec(account, stream_table) for stream_table in account.enabled],
         check_specs=[
             dg.AssetCheckSpec(
-                check, asset=account.key(stream_table.name), description=CHECKS[check]
+                check.name, asset=account.key(stream_table.name), description=check.description
             )
             for stream_table in account.enabled
             for check in applicable(account, stream_table)
@@ -129,7 +129,7 @@ def _sync(
     """Read, land, report; raises the errors in `failures.EXPECTED`."""
     with api.client() as client:
         source, since = _known(account.source, warehouse)
-        report = Report(
+        run_events = RunEvents(
             account=account,
             context=context,
             connect=warehouse.get_connection,
@@ -138,7 +138,7 @@ def _sync(
             since=since,
         )
         if not request.streams:
-            yield from report.checks_alone()
+            yield from run_events.checks_alone()
             return
         outcomes = sync(
             source,
@@ -150,11 +150,11 @@ def _sync(
         )
         try:
             for outcome in outcomes:
-                yield from report.events(outcome)
+                yield from run_events.of(outcome)
         except SyncError:
-            yield from report.checks()
+            yield from run_events.checks()
             raise
-        yield from report.checks()
+        yield from run_events.checks()
 
 
 def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
