@@ -12,10 +12,18 @@ import dagster as dg
 from pydantic import Discriminator, Field, Tag, create_model
 
 from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.orchestration.wording import enumerated
+from activecampaign_dagster.streams.registry import STREAMS
 
 # YAML reads the words on and off as booleans, so that neither is used here.
 Severity = Literal["warn", "error", "ignore"]
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
+
+TELL_OF_CHANGES = [stream.name for stream in STREAMS.values() if stream.can_filter]
+MAY_BE_STUBS = {stream.name: stream.stub for stream in STREAMS.values() if stream.stub}
+_STUB_FIELDS = {enumerated(stub.fields, "and") for stub in MAY_BE_STUBS.values()}
+_HIDERS = {stub.hidden_by.name for stub in MAY_BE_STUBS.values() if stub.hidden_by}
+_PIVOTS = [f"`{s.name}.{s.pivot.column}`" for s in STREAMS.values() if s.pivot]
 
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
 
@@ -45,8 +53,8 @@ class TriggerSettings(Clock):
 
     on_change: str | None = Field(
         default=None,
-        description="How often the account is asked, in two requests, whether deals or contacts "
-        "changed; only then a sync begins. Such as 1 minute.",
+        description="How often the account is asked, with one request for each, whether "
+        f"{enumerated(TELL_OF_CHANGES, 'or')} changed; a sync begins only then. Such as 1 minute.",
     )
 
 
@@ -72,8 +80,9 @@ class StreamSettings(dg.Model):
     )
     access: Literal["full", "partial"] | None = Field(
         default=None,
-        description="deals only. full: the key's user may manage the pipelines. partial: it may "
-        "not, so that a deal is no more than id, title and status, read as FULL_TABLE.",
+        description=f"{enumerated(MAY_BE_STUBS, 'and')} only. full: the key's user may manage "
+        f"the {enumerated(_HIDERS, 'and')}. partial: it may not, so that a record has no more than "
+        f"{enumerated(_STUB_FIELDS, 'or')}, and is read as FULL_TABLE.",
     )
 
 
@@ -170,8 +179,8 @@ class Settings(dg.Model):
     )
     extract_contact_custom_fields: bool = Field(
         default=True,
-        description="Read contacts together with their custom field values, and keep those in "
-        "`contacts.customFields`.",
+        description="Read the values of custom fields together with the records that have them, "
+        f"and keep them in {enumerated(_PIVOTS, 'and')} too.",
     )
     trigger: When = Field(
         default_factory=lambda: TriggerSettings(every="1 hour"),

@@ -18,7 +18,7 @@ from activecampaign_dagster.components.mistakes import (
 )
 from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
-from activecampaign_dagster.components.settings import Settings
+from activecampaign_dagster.components.settings import TELL_OF_CHANGES, Settings
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.assets.streams import stream_assets
 from activecampaign_dagster.orchestration.automation.alerts import Alerts, failure_sensor
@@ -30,6 +30,7 @@ from activecampaign_dagster.orchestration.dagster_internals import file_position
 from activecampaign_dagster.orchestration.jobs import account_job
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.source import Source
 
 _TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
@@ -155,7 +156,8 @@ class ActiveCampaignSource(dg.Component, Settings):
             *(m for m in made if not any(_holds(m, first) for first in self._mistakes)),
         ]
         if not found and timing.trigger(self)[0].poll_seconds and not watched(self.source()):
-            text = "only deals and contacts tell of changes: enable one, or choose another trigger"
+            tell = enumerated(TELL_OF_CHANGES, "and")
+            text = f"only {tell} tell of changes: enable one, or choose another trigger"
             found.append(Mistake(("trigger",), text))
         return found
 

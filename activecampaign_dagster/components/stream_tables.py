@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
-from activecampaign_dagster.components.settings import Settings, StreamSettings
+from activecampaign_dagster.components.settings import MAY_BE_STUBS, Settings, StreamSettings
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import StreamTable
 
 _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
-_STUB_FIELDS = ("id", "title", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,15 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Strea
 def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
     if wanted.access and not stream.stub:
-        yield Mistake((*path, "access"), f"{stream.name} has no access setting: only deals has")
+        others = enumerated(MAY_BE_STUBS, "and")
+        yield Mistake((*path, "access"), f"{stream.name} has no access setting: it is for {others}")
     if wanted.sync_type == "INCREMENTAL":
-        if wanted.access == "partial":
+        if wanted.access == "partial" and stream.stub:
             yield Mistake(
                 (*path, "sync_type"),
-                f"with partial access the API sends no {stream.replication_key} of a deal, so "
-                "that nobody can tell what changed: write FULL_TABLE, or access: full once the "
-                "key's user has the Manage pipeline permission",
+                f"with partial access the API sends {stream.name} without "
+                f"{stream.replication_key}, so changes cannot be detected: write FULL_TABLE, or "
+                "access: full once the key's user has the Manage pipeline permission",
             )
         elif not stream.replication_key:
             yield Mistake(
@@ -114,10 +115,11 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
         yield Mistake(
             (*path, "exclude_fields"), "fields and exclude_fields exclude each other: keep one"
         )
-    if wanted.access == "partial" and (wanted.fields or wanted.exclude_fields):
+    if wanted.access == "partial" and stream.stub and (wanted.fields or wanted.exclude_fields):
         yield Mistake(
             (*path, "fields" if wanted.fields else "exclude_fields"),
-            f"with partial access only {', '.join(_STUB_FIELDS)} are there: leave this out",
+            f"with partial access only {enumerated(stream.stub.fields, 'and')} are there: leave "
+            "this out",
         )
     for setting in ("fields", "exclude_fields"):
         for index, name in enumerate(getattr(wanted, setting) or ()):

@@ -47,7 +47,7 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     api_key_variable: str = Field(
         default="ACTIVECAMPAIGN_API_KEY",
-        description="Environment variable that holds the API key of one of the account's users.",
+        description="Environment variable that holds the API key of a user of the account.",
     )
     requests_per_second: int = Field(
         default=5,

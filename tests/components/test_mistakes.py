@@ -56,9 +56,13 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "streams:\n- name: deals\n  access: partial\n  sync_type: INCREMENTAL",
             6,
-            "the API sends no mdate of a deal",
+            "the API sends deals without mdate",
         ),
-        ("streams:\n- name: users\n  access: full", 5, "only deals has"),
+        (
+            "streams:\n- name: users\n  access: full",
+            5,
+            "users has no access setting: it is for deals",
+        ),
         ("streams:\n- all\n- name: deals\n  table: contacts", 6, "would share the table contacts"),
         ("streams:\n- name: deals\n  table: my deals", 5, "no table name in SQL"),
         ("streams:\n- name: deals\n  tabel: x", 5, "no setting 'tabel'; did you mean table?"),
@@ -85,7 +89,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "trigger: on_change\nstreams: [users]",
             3,
-            "only deals and contacts tell of changes",
+            "only deals and contacts tell of changes: enable one",
         ),
         ("timezone: Europe/Berln", 3, "no time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
         ("start_date: 2020-02-30", 3, "is no date: write it as 2024-01-31"),

@@ -11,6 +11,7 @@ from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.automation.conditions import not_now
 from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.streams.source import Source
@@ -37,12 +38,14 @@ def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDe
     the future does, neither starts one run after another nor hides what changes besides it.
     """
 
+    names = [declared.name for declared in watched(account.source)]
+
     @dg.sensor(
         name=f"{account.name}__on_change",
         job=job,
         minimum_interval_seconds=account.trigger.poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts an incremental sync when deals or contacts have changed.",
+        description=f"Starts an incremental sync when {enumerated(names, 'or')} have changed.",
     )
     def on_change(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if reason := not_now(account, context.instance):
