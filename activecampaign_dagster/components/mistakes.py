@@ -15,6 +15,7 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, ValidationError
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.dagster_internals import (
     BrokenInvariantError,
     ComponentFile,
@@ -62,13 +63,14 @@ class Mistake:
     text: str
 
 
-class ConfigurationError(MessageOnlyError, click.ClickException):
+class ConfigurationError(ActiveCampaignError, MessageOnlyError, click.ClickException):
     """Source files hold mistakes. Dagster's commands and UI show it as its message alone.
 
     Those that load the definitions themselves do so with any error of click's, those that leave it
     to a code server with one that they believe to have been reported by another process.
     """
 
+    is_permanent = True
     exit_code = 2
 
     def __init__(self, lines: Sequence[str]) -> None:

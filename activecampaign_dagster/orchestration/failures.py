@@ -19,28 +19,27 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, Wareh
 # The API client has retried each request before this; what is left are outages of some minutes.
 _RETRIES = 2
 _FIRST_WAIT = 60.0  # seconds
-EXPECTED = (ActiveCampaignError, SyncError, WarehouseError, PartitionError)
+EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
 
 
-class PlainFailure(MessageOnlyError, dg.Failure):  # noqa: N818
+class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
     """A failed step, shown as its message alone: a user's mistake deserves no stack trace."""
 
     def __init__(
-        self, message: str, *, permanent: bool, metadata: dict[str, Any] | None = None
+        self, message: str, *, is_permanent: bool, metadata: dict[str, Any] | None = None
     ) -> None:
-        dg.Failure.__init__(self, message, metadata, allow_retries=not permanent)
+        dg.Failure.__init__(self, message, metadata, allow_retries=not is_permanent)
+        self.is_permanent = is_permanent
         self.show_message(message, "Failure")
 
 
-def failure(
-    error: Exception, context: dg.AssetExecutionContext
-) -> PlainFailure | dg.RetryRequested:
+def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | dg.RetryRequested:
     """What to raise for an expected error, so that all three of Dagster's ways to try again know.
 
     A permanent one is final for the op, for the run (a tag that the retry daemon reads) and for
     the sensors (a tag that `automation.not_now` reads). A transient one is tried again by the op.
     """
-    permanent = _is_permanent(error)
+    permanent = is_permanent(error)
     kind = "permanent" if permanent else "transient"
     if isinstance(error, PartitionError):
         kind = "request"
@@ -54,13 +53,13 @@ def failure(
     metadata: dict[str, Any] = {"kind": kind}
     if isinstance(error, SyncError):
         metadata |= {stream: str(reason) for stream, reason in error.failures.items()}
-    return PlainFailure(str(error), permanent=permanent, metadata=metadata)
+    return StepError(str(error), is_permanent=permanent, metadata=metadata)
 
 
-def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> PlainFailure:
+def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> StepError:
     """A failed build of the models, shown as what dbt said was wrong."""
     reasons = "\n".join(dbt_reasons(error))
-    return PlainFailure(f"dbt failed; all it said is in {log}.\n{reasons}", permanent=False)
+    return StepError(f"dbt failed; all it said is in {log}.\n{reasons}", is_permanent=False)
 
 
 def dbt_reasons(error: DagsterDbtCliRuntimeError) -> list[str]:
@@ -76,11 +75,8 @@ def _wait(context: dg.AssetExecutionContext) -> float:
     return _FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311
 
 
-def _is_permanent(error: Exception) -> bool:
-    match error:
-        case SyncError():
-            return error.is_permanent
-        case WarehouseBusyError():
-            return False
-        case _:
-            return isinstance(error, PermanentError | WarehouseError | PartitionError)
+def is_permanent(error: Exception) -> bool:
+    """Whether no retry can help, as the error says; some classes of the API's do not say yet."""
+    by_class = isinstance(error, PermanentError | WarehouseError)
+    by_class = by_class and not isinstance(error, WarehouseBusyError)
+    return bool(getattr(error, "is_permanent", by_class))

@@ -7,14 +7,17 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.sync.request import Window
 
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _KEY_TAG = "dagster/partition"
 
 
-class PartitionError(Exception):
+class PartitionError(ActiveCampaignError):
     """A run was asked for partitions that do not exist."""
+
+    is_permanent = True
 
 
 def partitions(size: str, start_date: str, timezone: str) -> dg.TimeWindowPartitionsDefinition:

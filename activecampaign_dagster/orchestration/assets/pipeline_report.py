@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from activecampaign_dagster.orchestration.failures import PlainFailure, failure
+from activecampaign_dagster.orchestration.failures import StepError, failure
 from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.report.page import render
 from activecampaign_dagster.warehouse.file import connect
@@ -39,10 +39,10 @@ def pipeline_report(
     except WarehouseError as error:
         raise failure(error, context) from None
     except duckdb.CatalogException:
-        raise PlainFailure(
+        raise StepError(
             f"The marts that the report is made of are not all in {warehouse.path}: build the "
             "models first, for instance with the job full_refresh.",
-            permanent=True,
+            is_permanent=True,
         ) from None
     partial = path.with_suffix(".partial")
     partial.write_text(report.html, encoding="utf-8")

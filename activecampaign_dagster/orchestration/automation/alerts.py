@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import apprise
 import dagster as dg
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
 
 
@@ -19,8 +20,10 @@ class Alerts:
     ui_url: str
 
 
-class AlertError(Exception):
+class AlertError(ActiveCampaignError):
     """A message could not be sent."""
+
+    is_permanent = False
 
 
 def failure_sensor(account: Account, alerts: Alerts) -> dg.SensorDefinition:

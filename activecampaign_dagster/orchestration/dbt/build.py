@@ -14,11 +14,12 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dagster_internals import LeanDbt
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.failures import (
-    PlainFailure,
+    StepError,
     dbt_failure,
     dbt_reasons,
     failure,
@@ -31,8 +32,10 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 
 
-class ProjectError(Exception):
+class ProjectError(ActiveCampaignError):
     """The dbt project cannot be read; the message says why."""
+
+    is_permanent = True
 
 
 def build(
@@ -45,7 +48,7 @@ def build(
 ) -> Iterator[Any]:
     """Run dbt on the database that the streams land in; yields its events with their metadata.
 
-    args: of dbt's command. key_of: a model's name → its asset. Raises PlainFailure.
+    args: of dbt's command. key_of: a model's name → its asset. Raises StepError.
     """
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
@@ -109,9 +112,9 @@ def _check_memory() -> None:
     try:
         duckdb.connect(config={"memory_limit": limit}).close()
     except duckdb.Error:
-        raise PlainFailure(
+        raise StepError(
             f"{_MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
-            permanent=True,
+            is_permanent=True,
         ) from None
 
 
