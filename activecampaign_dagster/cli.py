@@ -15,7 +15,7 @@ import dagster as dg
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
-from activecampaign_dagster.components.mistakes import plainly
+from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.resources import database_path
@@ -88,7 +88,7 @@ def streams(word: str | None, *, as_json: bool) -> None:
 
 def configured() -> list[Account]:
     """The accounts of the project; raises ConfigurationError."""
-    with plainly():
+    with configuration_errors():
         tree = dg.ComponentTree.for_project(Path(__file__).parent)
         return [one.account() for one in accounts(tree.load_context)]
 

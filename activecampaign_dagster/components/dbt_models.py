@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt.build import (

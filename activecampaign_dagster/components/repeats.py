@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import yaml  # type: ignore[import-untyped]
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake
+from activecampaign_dagster.components.errors import Mistake
+from activecampaign_dagster.components.wording import KeyPath
 from activecampaign_dagster.orchestration.dagster_internals import FilePositions
 
 

@@ -9,16 +9,11 @@ import dagster as dg
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from activecampaign_dagster.components import stream_tables, timing
-from activecampaign_dagster.components.mistakes import (
-    ConfigurationError,
-    Mistake,
-    Place,
-    parsed,
-    resolved,
-)
+from activecampaign_dagster.components.errors import ConfigurationError, Mistake, Place
 from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
 from activecampaign_dagster.components.settings import TELL_OF_CHANGES, Settings
+from activecampaign_dagster.components.validation import parsed, resolved
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.assets.streams import stream_assets
 from activecampaign_dagster.orchestration.automation.alerts import Alerts, failure_sensor
@@ -169,7 +164,9 @@ class ActiveCampaignSource(dg.Component, Settings):
 def _owner_mistakes(owners: Sequence[str]) -> Iterator[Mistake]:
     for index, owner in enumerate(owners):
         if not is_valid_owner(owner):
-            text = f"{owner!r} is no owner: write an e-mail address, or a team as team:name"
+            text = (
+                f"{owner!r} is not a valid owner: write an e-mail address, or a team as team:name"
+            )
             yield Mistake(("owners", index), text)
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
+from activecampaign_dagster.components.errors import Mistake
 from activecampaign_dagster.components.settings import MAY_BE_STUBS, Settings, StreamSettings
+from activecampaign_dagster.components.wording import KeyPath, suggestion
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
@@ -156,8 +157,8 @@ def _table_mistakes(
         if table is not None and not re.fullmatch(_SQL_NAME, table):
             yield Mistake(
                 path,
-                f"{table!r} is no table name in SQL: begin with a letter and go on with letters, "
-                "digits and underscores",
+                f"{table!r} is not a valid table name in SQL: begin with a letter and go on with "
+                "letters, digits and underscores",
             )
             continue
         other = tables.setdefault(stream_table.table.casefold(), stream_table.name)

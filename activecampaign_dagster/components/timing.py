@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import available_timezones
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
+from activecampaign_dagster.components.errors import Mistake
 from activecampaign_dagster.components.settings import Clock, DriftSettings, Settings
+from activecampaign_dagster.components.wording import KeyPath, suggestion
 from activecampaign_dagster.orchestration import triggers
 from activecampaign_dagster.orchestration.account import Drift
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger

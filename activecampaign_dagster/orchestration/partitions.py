@@ -64,7 +64,7 @@ def _check(context: dg.AssetExecutionContext) -> None:
     if unknown:
         known = ", ".join(keys if len(keys) < 4 else [*keys[:2], "…", keys[-1]])
         which = "they begin" if len(keys) > 1 else "the only one begins"
-        raise PartitionError(f"{unknown[0]!r} is no partition: {which} on {known}.")
+        raise PartitionError(f"{unknown[0]!r} is not a partition: {which} on {known}.")
     if keys.index(str(tags[0])) > keys.index(str(tags[1])):
         raise PartitionError(
             f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."

@@ -53,11 +53,11 @@ MANUAL = Trigger()
 
 
 def minutes(text: str) -> int:
-    """How many minutes "30 minutes", "2 h", "day" are; ValueError if it is no span of time."""
+    """How many minutes "30 minutes", "2 h", "day" are; ValueError if it is not a time span."""
     found = re.fullmatch(r"\s*(\d*)\s*([a-z]+?)s?\s*", text.lower())
     if not found or found[2] not in _MINUTES or found[1].strip("0") == "" != found[1]:
         raise ValueError(
-            f"{text!r} is no span of time: write for example 30 minutes, 2 hours, 1 day"
+            f"{text!r} is not a time span: write for example 30 minutes, 2 hours, 1 day"
         )
     return int(found[1] or 1) * _MINUTES[found[2]]
 
@@ -95,7 +95,7 @@ def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:
     for text in times:
         found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
         if not found:
-            raise ValueError(f"{text!r} is no time of the day: write for example 08:00 or 17:30")
+            raise ValueError(f"{text!r} is not a time of day: write for example 08:00 or 17:30")
         moments.append(time(int(found[1]), int(found[2])))
     numbers = sorted({DAYS.index(day) for day in days})
     return _grouped(moments, ",".join(map(str, numbers)) or "*")
@@ -105,7 +105,7 @@ def cron_mistake(text: str) -> str | None:
     """What is wrong with a cron expression; None if it is right and will run some day."""
     if not is_valid_cron(text) or len(text.split()) not in (1, 5):
         return (
-            f"{text!r} is no cron expression: it needs minute, hour, day of month, month and day "
+            f"invalid cron expression {text!r}: it needs minute, hour, day of month, month and day "
             'of week, for example "0 6 * * 1-5" for 6:00 on working days'
         )
     return None

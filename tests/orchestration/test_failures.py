@@ -10,7 +10,7 @@ from activecampaign_dagster.api.errors import (
     PermissionDeniedError,
     TransientError,
 )
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.orchestration.automation.alerts import AlertError
 from activecampaign_dagster.orchestration.dbt.build import ProjectError
 from activecampaign_dagster.orchestration.failures import StepError, is_permanent

@@ -113,7 +113,7 @@ def _check_memory() -> None:
         duckdb.connect(config={"memory_limit": limit}).close()
     except duckdb.Error:
         raise StepError(
-            f"{_MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
+            f"{_MEMORY_VARIABLE} is {limit!r}, which is not a size: set it to one such as '2GB'.",
             is_permanent=True,
         ) from None
 

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.orchestration.dbt.metadata import column_sources
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import DBT, load
@@ -280,5 +280,5 @@ def test_a_memory_limit_that_is_no_size_is_named_before_dbt_starts(
 ) -> None:
     monkeypatch.setenv("ACTIVECAMPAIGN_DBT_MEMORY", "lots")
     assert failed(ran[0], "seeds/currency_decimals") == (
-        "ACTIVECAMPAIGN_DBT_MEMORY is 'lots', which is no size: set it to one such as '2GB'."
+        "ACTIVECAMPAIGN_DBT_MEMORY is 'lots', which is not a size: set it to one such as '2GB'."
     )
