@@ -1,4 +1,4 @@
-"""The command `activecampaign`: look before you leap."""
+"""The command `activecampaign`: looks at accounts before the first sync."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writin
 
 @click.group()
 def main() -> None:
-    """Look at ActiveCampaign accounts and at what can be read from them."""
+    """Look at ActiveCampaign accounts and at the streams that can be read from them."""
     # as Dagster's commands do, for which it goes before the environment
     load_dotenv(Path.cwd() / ".env", override=True)
 
@@ -40,10 +40,10 @@ def main() -> None:
 @click.argument("account", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def check(account: str | None, *, as_json: bool) -> None:
-    """Try what a sync of ACCOUNT (default: all) will need, in about twenty requests.
+    """Check what a sync of ACCOUNT (default: all) needs, in about twenty requests.
 
-    What it finds out about date filters is kept in the database, where syncs use it.
-    Exit code: 0 if all that is configured can be read, 1 if not, 2 if the configuration is wrong.
+    Findings about date filters are stored in the database, where syncs use them.
+    Exit code: 0 if every enabled stream can be read, 1 if not, 2 if the configuration is invalid.
     """
     found = {one.name: one for one in configured()}
     if account and account not in found:
@@ -71,7 +71,7 @@ def check(account: str | None, *, as_json: bool) -> None:
 @click.argument("word", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def streams(word: str | None, *, as_json: bool) -> None:
-    """List the streams, those that WORD occurs in, or all about the stream called WORD."""
+    """List all streams, those that mention WORD, or the details of the stream called WORD."""
     chosen = [one for one in STREAMS.values() if word is None or _mentions(one, word)]
     if not chosen:
         raise click.ClickException(f"No stream mentions {word!r}.")
@@ -165,9 +165,9 @@ def _about_hidden(hidden: Hidden) -> str:
 
 def _about_filters(facts: Mapping[str, str]) -> str:
     answers = _answers(facts, OFFSETS_HONOURED)
-    said = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
+    shown = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
     overlap = "10 minutes" if answers and set(answers.values()) == {"yes"} else "24 hours"
-    return f"Date filters honour time-zone offsets? {said}. Syncs overlap by {overlap}."
+    return f"Date filters honour time-zone offsets? {shown}. Syncs overlap by {overlap}."
 
 
 def _about_children(facts: Mapping[str, str]) -> Iterator[str]:
@@ -189,7 +189,7 @@ def _answers(facts: Mapping[str, str], fact: str) -> dict[str, str]:
 
 def _cost(effort: Effort) -> str:
     if effort.requests is None:
-        return "unknown, as the account does not tell its totals"
+        return "unknown, because the account does not report its totals"
     if effort.seconds is None:
         return f"{effort.requests:,} requests"
     minutes, seconds = divmod(int(effort.seconds), 60)

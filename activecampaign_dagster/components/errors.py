@@ -26,7 +26,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with the setting at a path of the file's attributes, and the remedy."""
+    """A sentence about the setting at a path of the file's attributes, with the remedy."""
 
     path: KeyPath
     text: str
@@ -34,12 +34,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an account's attributes stand in a file; no positions: not in a file."""
+    """The place of an account's attributes in a file; no positions: not in a file."""
 
     positions: FilePositions | None = None
 
     def lines(self, account: str, mistakes: Iterable[Mistake]) -> list[str]:
-        """One line for each mistake: file:line, setting, what is wrong, what to do."""
+        """One line for each mistake: file:line, setting, the sentence about it."""
         placed = [(self._line_number(mistake), mistake) for mistake in mistakes]
         return [
             f"{self._name(account, number)}: {'.'.join(map(str, mistake.path)) or 'attributes'}: "

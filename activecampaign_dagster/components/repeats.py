@@ -1,4 +1,4 @@
-"""Settings that a file holds twice: YAML takes the later one and says nothing."""
+"""Settings that occur twice in a file, of which YAML silently uses the later one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user can write about an account: names, types, defaults and what they mean.
+"""The settings of an account: names, types, defaults and descriptions.
 
 The reference in docs/configuration.md is generated from these models.
 """
@@ -29,7 +29,7 @@ _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
 
 
 class Clock(dg.Model):
-    """When, by the clock: one of `cron`, `every` and `at`."""
+    """Times by the clock: one of `cron`, `every` and `at`."""
 
     cron: str | list[str] | None = Field(
         default=None,
@@ -49,7 +49,7 @@ class Clock(dg.Model):
 
 
 class TriggerSettings(Clock):
-    """When incremental syncs begin: one of `cron`, `every`, `at` and `on_change`."""
+    """The start of incremental syncs: one of `cron`, `every`, `at` and `on_change`."""
 
     on_change: str | None = Field(
         default=None,
@@ -59,7 +59,7 @@ class TriggerSettings(Clock):
 
 
 class StreamSettings(dg.Model):
-    """One stream, where its defaults do not suit."""
+    """One stream, if its defaults do not suit."""
 
     name: str = Field(description="The stream: see `activecampaign streams`.")
     enabled: bool = Field(default=True, description="Whether the stream is read.")
@@ -94,7 +94,7 @@ _Severities = create_model(
 
 
 class CheckSettings(_Severities):  # type: ignore[misc, valid-type]
-    """How serious each check's findings are: warn, error, or ignore for no such check."""
+    """The severity of each check's findings: warn or error; ignore removes the check."""
 
 
 class DriftSettings(dg.Model):
@@ -110,7 +110,7 @@ class DriftSettings(dg.Model):
 
 
 class AlertSettings(dg.Model):
-    """Where messages about failed runs go."""
+    """The destination of messages about failed runs."""
 
     urls_variable: str = Field(
         pattern=_VARIABLE,
@@ -151,7 +151,7 @@ Drift = Annotated[
 
 
 class Settings(dg.Model):
-    """One ActiveCampaign account, as its user wants it kept."""
+    """One ActiveCampaign account."""
 
     name: str = Field(
         default="activecampaign",
@@ -216,7 +216,7 @@ class Settings(dg.Model):
     )
     checks: CheckSettings = Field(
         default_factory=CheckSettings,
-        description="How serious it is when a check finds something: warn, error or ignore.",
+        description="The severity of each check's findings: warn, error or ignore.",
     )
     drift: Drift = Field(
         default_factory=DriftSettings,

@@ -1,4 +1,4 @@
-"""A Dagster component: one ActiveCampaign account, as its user wants it kept."""
+"""A Dagster component: one ActiveCampaign account."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from activecampaign_dagster.orchestration.resources import ActiveCampaignResourc
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.source import Source
 
-_TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
+_RESERVED = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # first in dbt's asset keys
 
 
 class _AsWritten(Settings):
-    """The settings' schema over attributes that nobody has looked at yet."""
+    """The settings' schema over attributes that have not been validated."""
 
     _attributes: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _take(cls, data: Any, _: ModelWrapValidatorHandler[Self]) -> Self:
+    def _keep_as_written(cls, data: Any, _: ModelWrapValidatorHandler[Self]) -> Self:
         written = cls.model_construct()
         written._attributes = data
         return written
@@ -53,12 +53,12 @@ class ActiveCampaignSource(dg.Component, Settings):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        """The attributes' schema; what is wrong with them is found in `load`, all at once."""
+        """The attributes' schema; `load` finds all mistakes in them at once."""
         return _AsWritten
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """The account in a YAML file. Mistakes are kept, to be told with those of other files."""
+        """The account in a YAML file. Mistakes are kept, to be reported with those of others."""
         written = attributes._attributes if isinstance(attributes, _AsWritten) else {}
         resolution = context.resolution_context
         attributes_, unresolved = resolved(written, resolution)
@@ -109,7 +109,7 @@ class ActiveCampaignSource(dg.Component, Settings):
         return sensors
 
     def source(self) -> Source:
-        """What a sync needs to know."""
+        """The part of the settings that a sync goes by."""
         made, _ = stream_tables.stream_tables(self)
         asked, _ = stream_tables.chosen(self)
         return Source(
@@ -120,7 +120,7 @@ class ActiveCampaignSource(dg.Component, Settings):
         )
 
     def account(self) -> Account:
-        """What the definitions need to know."""
+        """The part of the settings that the definitions are made from."""
         return Account(
             source=self.source(),
             api=ActiveCampaignResource(
@@ -138,17 +138,17 @@ class ActiveCampaignSource(dg.Component, Settings):
         )
 
     def mistakes(self) -> list[Mistake]:
-        """What is wrong with this account by itself."""
+        """The mistakes in this account by itself."""
         parts = (stream_tables.stream_tables, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
         made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
-        if self.name in _TAKEN:
+        if self.name in _RESERVED:
             text = f"{self.name!r} begins the keys of dbt's assets: choose another name"
             made.append(Mistake(("name",), text))
         # a setting that was left out as wrong can look as if it were missing
         found = [
             *self._mistakes,
-            *(m for m in made if not any(_holds(m, first) for first in self._mistakes)),
+            *(m for m in made if not any(_contains(m, first) for first in self._mistakes)),
         ]
         if not found and timing.trigger(self)[0].poll_seconds and not watched(self.source()):
             tell = enumerated(TELL_OF_CHANGES, "and")
@@ -170,7 +170,7 @@ def _owner_mistakes(owners: Sequence[str]) -> Iterator[Mistake]:
             yield Mistake(("owners", index), text)
 
 
-def _holds(outer: Mistake, inner: Mistake) -> bool:
+def _contains(outer: Mistake, inner: Mistake) -> bool:
     return inner.path[: len(outer.path)] == outer.path
 
 

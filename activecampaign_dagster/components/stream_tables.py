@@ -1,4 +1,4 @@
-"""From settings to tables: which streams land where and how, and what cannot be."""
+"""From settings to tables: where and how streams land, with the mistakes in the settings."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
         if wanted.name == "all":
             continue
         if wanted.name not in STREAMS:
-            known = suggestion(wanted.name, STREAMS)
-            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{known}"))
+            possible = suggestion(wanted.name, STREAMS)
+            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{possible}"))
         elif wanted.name in found:
             mistakes.append(
                 Mistake(where, f"{wanted.name} is listed a second time: keep one of the two")
@@ -111,7 +111,7 @@ def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
 
 def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
-    known = [f.name for f in stream.fields]
+    declared = [f.name for f in stream.fields]
     if wanted.fields is not None and wanted.exclude_fields is not None:
         yield Mistake(
             (*path, "exclude_fields"), "fields and exclude_fields exclude each other: keep one"
@@ -124,12 +124,9 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
         )
     for setting in ("fields", "exclude_fields"):
         for index, name in enumerate(getattr(wanted, setting) or ()):
-            if name not in known:
-                yield Mistake(
-                    (*path, setting, index),
-                    f"{stream.name} has no field {name!r}"
-                    f"{suggestion(name, known) or f'; see `activecampaign streams {stream.name}`'}",
-                )
+            if name not in declared:
+                more = suggestion(name, declared) or f"; see `activecampaign streams {stream.name}`"
+                yield Mistake((*path, setting, index), f"{stream.name} has no field {name!r}{more}")
     for index, name in enumerate(wanted.exclude_fields or ()):
         if name in stream.required:
             yield Mistake(

@@ -1,4 +1,4 @@
-"""The words in which a mistake in a source file is told, each with its remedy."""
+"""The sentences about mistakes in source files, each with its remedy."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def about_value(model: type[BaseModel], path: KeyPath, detail: Mapping[str, Any]
         case _ if detail["input"] is None:
             text = "is empty: give it a value, or leave the line out"
         case "extra_forbidden":
-            known = _settings_beside(model, path)
-            text = f"unknown setting {name!r}{suggestion(name, known)}"
+            possible = suggestion(name, _settings_beside(model, path))
+            text = f"unknown setting {name!r}{possible}"
         case "string_too_long":
             length, most = len(str(detail["input"])), context["max_length"]
             text = f"is {length} characters long: shorten it to at most {most}"
@@ -85,21 +85,21 @@ def _settings_beside(model: type[BaseModel], path: KeyPath) -> list[str]:
     if len(path) == 1:
         return list(schema["properties"])
     branches = [schema["properties"].get(str(path[0]), {})]
-    known: list[str] = []
+    found: list[str] = []
     while branches:
         branch = branches.pop()
         branches += branch.get("oneOf", []) + branch.get("anyOf", [])
         branches += [branch["items"]] if "items" in branch else []
         if reference := branch.get("$ref"):
-            known += schema["$defs"][reference.rpartition("/")[2]]["properties"]
-    return known
+            found += schema["$defs"][reference.rpartition("/")[2]]["properties"]
+    return found
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """How a remedy ends: the name that was meant, or all there are."""
-    known = list(known)
-    folded = {k.casefold(): k for k in known}
+def suggestion(name: str, possible: Iterable[str]) -> str:
+    """The end of a remedy: the name that was probably meant, or all possible ones."""
+    names = list(possible)
+    folded = {each.casefold(): each for each in names}
     near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
     if near:
         return f"; did you mean {folded[near[0]]}?"
-    return f"; there are {', '.join(known)}" if len(known) < 40 else ""
+    return f"; there are {', '.join(names)}" if len(names) < 40 else ""

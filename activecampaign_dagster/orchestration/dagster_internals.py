@@ -133,7 +133,7 @@ class FilePositions:
 
 
 def file_positions(context: dg.ResolutionContext) -> FilePositions | None:
-    """Where the attributes that are being loaded stand; None if they come from no file."""
+    """The lines of the attributes that are being loaded; None if they come from no file."""
     tree = context.source_position_tree
     return FilePositions(tree) if tree else None
 

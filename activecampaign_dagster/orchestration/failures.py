@@ -1,4 +1,4 @@
-"""How failures reach the operator: one sentence, and whether a retry can help."""
+"""Turns errors into failures that tell the operator, and Dagster, whether a retry can help."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
 
 
 def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | dg.RetryRequested:
-    """What to raise for an expected error, so that all three of Dagster's ways to try again know.
+    """The exception to raise for an expected error, so that all three of Dagster's retries know.
 
-    A permanent one is final for the op, for the run (a tag that the retry daemon reads) and for
+    A permanent error is final for the op, for the run (a tag that the retry daemon reads) and for
     the sensors (a tag that `automation.not_now` reads). A transient one is tried again by the op.
     """
     permanent = is_permanent(error)
@@ -44,7 +44,7 @@ def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | 
     if isinstance(error, PartitionError):
         kind = "request"
     if not permanent and context.op_execution_context.retry_number < _RETRIES:
-        context.log.warning("%s\nThe sync begins again soon.", error)
+        context.log.warning("%s\nThe sync will be retried soon.", error)
         return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))
     tags = {FAILURE_TAG: kind}
     if permanent:
@@ -57,15 +57,17 @@ def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | 
 
 
 def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> StepError:
-    """A failed build of the models, shown as what dbt said was wrong."""
+    """A failed build of the models, shown as the errors that dbt reported."""
     reasons = "\n".join(dbt_reasons(error))
-    return StepError(f"dbt failed; all it said is in {log}.\n{reasons}", is_permanent=False)
+    return StepError(f"dbt failed; its full log is {log}.\n{reasons}", is_permanent=False)
 
 
 def dbt_reasons(error: DagsterDbtCliRuntimeError) -> list[str]:
-    """The lines in which dbt said what was wrong, without its stack traces."""
-    said = str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    """The lines in which dbt reports errors, without its stack traces."""
+    reported = (
+        str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
+    )
+    lines = [line.rstrip() for line in reported.splitlines() if line.strip()]
     return lines or [f"it ended with: {error}"]
 
 

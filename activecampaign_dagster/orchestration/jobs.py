@@ -19,7 +19,7 @@ _DESCRIPTIONS = {
 }
 # as Dagster skips what depends on a failed step
 _IF_ONE_FAILS = (
-    " Where one account cannot be read, the others are landed, and the models are built by the "
+    " If one account cannot be read, the others are still loaded, and the models are built by the "
     "next run of another account's own job."
 )
 

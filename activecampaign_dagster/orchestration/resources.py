@@ -88,7 +88,7 @@ class WarehouseResource(DuckDBResource):
     """The DuckDB file, opened for as short as possible.
 
     Unlike its base it closes the connection when the block raises, and it waits for a lock only;
-    anything else that keeps the file from being opened is said at once, in one sentence.
+    anything else that keeps the file from being opened is reported at once, in one sentence.
     """
 
     database: str = Field(

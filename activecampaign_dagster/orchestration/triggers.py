@@ -1,4 +1,4 @@
-"""When an account is synced: what users write, as cron expressions, and what follows from them."""
+"""The times at which an account is synced: from the words of users to cron expressions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAY = 1440
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """When runs begin.
+    """The times at which runs begin.
 
     crons: each a cron expression, read in `timezone`; none: never by the clock.
     poll_seconds: how often the account is asked whether anything changed; None: not at all.
@@ -35,7 +35,7 @@ class Trigger:
         return not self.crons and self.poll_seconds is None
 
     def ticks(self, start: datetime) -> Iterator[datetime]:
-        """When runs begin from `start` on, as Dagster works it out: DST changes included."""
+        """The moments from `start` on when runs begin, as Dagster works them out, with DST."""
         if self.crons:
             yield from cron_ticks(start, self.crons, self.timezone)
 
@@ -53,7 +53,7 @@ MANUAL = Trigger()
 
 
 def minutes(text: str) -> int:
-    """How many minutes "30 minutes", "2 h", "day" are; ValueError if it is not a time span."""
+    """The minutes in "30 minutes", "2 h", "day"; ValueError if it is not a time span."""
     found = re.fullmatch(r"\s*(\d*)\s*([a-z]+?)s?\s*", text.lower())
     if not found or found[2] not in _MINUTES or found[1].strip("0") == "" != found[1]:
         raise ValueError(
@@ -74,7 +74,7 @@ def every(text: str) -> tuple[str, ...]:
         fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
         near = [max(m for m in fits if m < span), *[m for m in fits if m > span][:1]]
         raise ValueError(
-            f"{text!r} does not divide the day evenly: choose {' or '.join(map(_said, near))}, "
+            f"{text!r} does not divide the day evenly: choose {' or '.join(map(_in_words, near))}, "
             "or write a cron expression"
         )
     if span < 60 and 60 % span == 0:
@@ -102,7 +102,7 @@ def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def cron_mistake(text: str) -> str | None:
-    """What is wrong with a cron expression; None if it is right and will run some day."""
+    """A sentence about an invalid cron expression; None if it is valid."""
     if not is_valid_cron(text) or len(text.split()) not in (1, 5):
         return (
             f"invalid cron expression {text!r}: it needs minute, hour, day of month, month and day "
@@ -112,7 +112,7 @@ def cron_mistake(text: str) -> str | None:
 
 
 def zone_exists(name: str) -> bool:
-    """Whether an IANA time zone of that name is known."""
+    """Whether there is an IANA time zone of that name."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -131,7 +131,7 @@ def _grouped(moments: Sequence[time], days: str) -> tuple[str, ...]:
     )
 
 
-def _said(span: int) -> str:
+def _in_words(span: int) -> str:
     if span == _DAY:
         return "1 day"
     return f"{span // 60} hours" if span % 60 == 0 and span > 60 else f"{span} minutes"

@@ -24,7 +24,7 @@ def whose_key(client: Client) -> dict[str, Any]:
 
 
 def total(client: Client, stream: Stream) -> int | None:
-    """How many records the account has of a stream; None if it does not say. One request."""
+    """The account's number of records of a stream; None if it does not say. One request."""
     return client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 1}).total
 
 
@@ -112,7 +112,7 @@ def includes(page: Page, array: str) -> str:
 
 
 def _stamp(record: Any, stream: Stream) -> datetime | None:
-    """When a record was last changed, or created where that is null."""
+    """The time of a record's last change, or of its creation where that is null."""
     if not isinstance(record, dict):
         return None
     return first_stamp(record, stream.stamps)

@@ -40,7 +40,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """How many of the records of a stream that were looked at are stubs.
+    """The number of stubs among the records of a stream that were looked at.
 
     hiders: the plural noun for what hides them. by: the names of those, where the API tells.
     """
@@ -54,7 +54,7 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a sync costs; None: an account that does not tell its totals."""
+    """The cost of a sync; None: the account does not report its totals."""
 
     requests: int | None
     seconds: float | None
@@ -180,7 +180,7 @@ def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[st
 
 
 def _effort(client: Client, source: Source, totals: Mapping[str, int | None], mode: Mode) -> Effort:
-    """What a sync in a mode would cost, if nothing had changed where it goes by changes."""
+    """The cost of a sync in a mode, if nothing has changed where it reads changes only."""
     now = datetime.now(UTC)
     marks = dict.fromkeys(STREAMS, now) if mode is Mode.INCREMENTAL else {}
     request = SyncRequest(streams=frozenset(STREAMS), mode=mode, sync_id="")

@@ -44,7 +44,7 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
             "shop__incremental_sync": "Reads what changed in the account 'shop' since",
         }.items():
             assert str(setup.definitions.resolve_job_def(job).description).startswith(covers)
-            one_fails = "Where one account cannot be read, the others are landed"
+            one_fails = "If one account cannot be read, the others are still loaded"
             assert (one_fails in str(setup.definitions.resolve_job_def(job).description)) == (
                 job == "full_refresh"
             )

@@ -24,7 +24,7 @@ _HIDDEN = "_hidden_at is not null and _deleted_at is null"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: how many, in words, and details; count None: it could not tell."""
+    """The result of a check: how many, in words, and details; count None: it could not tell."""
 
     count: int | None
     text: str = ""
@@ -33,11 +33,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the checks of one stream go by, once it has landed.
+    """The evidence that the checks of one stream go by, once it has landed.
 
     total: the account's own count, None if it does not say. hidden_by: names of what hides stubs,
     such as pipelines, None if nobody asked. since: where an incremental sync would have begun;
-    None: not known. is_full: whether the stream was read in full.
+    None: unknown. is_full: whether the stream was read in full.
     """
 
     account: Account
@@ -154,8 +154,7 @@ def _drift(evidence: Evidence) -> Finding:
         return Finding(0, "", details)
     return Finding(
         abs(live - total),
-        f"The table has {live} live rows, the account {total} records: a full sync puts that "
-        "right.",
+        f"The table has {live} live rows, the account {total} records: a full sync corrects that.",
         details,
     )
 

@@ -124,7 +124,9 @@ class RunEvents:
         try:
             return probes.total(self.client, stream_table.stream)
         except ActiveCampaignError as error:
-            self.context.log.warning("%s: its total is not known: %s", stream_table.name, error)
+            self.context.log.warning(
+                "%s: its total could not be read: %s", stream_table.name, error
+            )
             return None
 
     def _hidden_by(self, stream_table: StreamTable) -> Sequence[str] | None:

@@ -16,7 +16,7 @@ _MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
 
 
 def report_path(database: Path) -> Path:
-    """Where the report on a database lies."""
+    """The path of the report on a database, beside it."""
     return database.with_name(f"{database.stem}_report.html")
 
 

@@ -28,7 +28,7 @@ from activecampaign_dagster.warehouse.tables import bookkeeping
 
 
 class SyncConfig(dg.Config):
-    """How a run reads the selected streams."""
+    """Settings of a run: the way in which it reads the selected streams."""
 
     mode: str = Field(
         default="auto",
@@ -126,9 +126,9 @@ def _sync(
     api: ActiveCampaignResource,
     warehouse: WarehouseResource,
 ) -> Iterator[Any]:
-    """Read, land, report; raises the errors in `failures.EXPECTED`."""
+    """Read, land and yield the events; raises the errors in `failures.EXPECTED`."""
     with api.client() as client:
-        source, since = _known(account.source, warehouse)
+        source, since = _as_established(account.source, warehouse)
         run_events = RunEvents(
             account=account,
             context=context,
@@ -157,8 +157,10 @@ def _sync(
         yield from run_events.checks()
 
 
-def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
-    """The source as the facts about the account allow, and where an incremental read begins."""
+def _as_established(
+    configured: Source, warehouse: WarehouseResource
+) -> tuple[Source, dict[str, datetime]]:
+    """The source with the overlap that the account's facts allow, and where reads begin."""
     with warehouse.get_connection() as db:
         tables.create(db, configured)
         source = with_known_overlap(configured, db)

@@ -1,4 +1,4 @@
-"""A sensor that asks the account whether anything changed, and only then starts a sync."""
+"""A sensor that starts a sync when the account has changed."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _changes(account: Account, states: dict[str, StreamState]) -> dict[str, set[
 def _watermark(
     account: Account, declared: Stream, states: dict[str, StreamState]
 ) -> datetime | None:
-    """How far a watched stream, or what it feeds, has come; None if it was never read."""
+    """The watermark of a watched stream, or of what it feeds; None if it was never read."""
     fed = [t for t in account.source.stream_tables if declared.name in (t.name, t.stream.parent)]
     fed.sort(key=lambda stream_table: stream_table.name != declared.name)
     for stream_table in fed:

@@ -1,4 +1,4 @@
-"""Runs dbt on the warehouse: its program, its manifest, and what it says when it fails."""
+"""Runs dbt on the warehouse: its program, its manifest and its failures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def build(
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
     try:
-        with connect(database_path()):  # which mends what a killed process may have left
+        with connect(database_path()):  # which repairs what a killed process may have left
             pass
     except WarehouseError as error:
         raise failure(error, context) from None
@@ -139,7 +139,7 @@ def prepare_manifest(project: DbtProject) -> None:
 
 
 def _newest(folder: Path) -> float:
-    """When the newest of the project's own files was changed, in seconds since 1970."""
+    """The time of the last change to the project's own files, in seconds since 1970."""
     generated = {"target", "logs"}
     return max(
         path.stat().st_mtime

@@ -250,8 +250,8 @@ def test_a_model_that_fails_is_named_with_the_reason_and_no_stack_trace(
         said = failed(ran[0], "staging/stg_activecampaign__deals")
     finally:
         (tmp_path / "put aside").rename(database)
-    assert said.startswith("dbt failed; all it said is in ")
-    log = Path(said.split(" is in ")[1].split("\n")[0].rstrip("."))
+    assert said.startswith("dbt failed; its full log is ")
+    log = Path(said.split(" log is ")[1].split("\n")[0].rstrip("."))
     assert "stg_activecampaign__deals" in log.read_text()
     assert "stg_activecampaign__deals" in said
     assert "exist" in said
