@@ -25,7 +25,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     stop_was_asked_for,
     wait_with,
 )
-from activecampaign_dagster.orchestration.failures import PlainFailure
+from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.stopping import StoppedRun
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
@@ -72,7 +72,7 @@ class LivingRunsClaims(PoolClaims):
         self._open.close()
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
-        """Claim a slot for a step; returns whether it has one. Raises PlainFailure in the end."""
+        """Claim a slot for a step; returns whether it has one. Raises StepError in the end."""
         if super().claim(concurrency_key, step_key, step_priority):
             self._waits.pop(concurrency_key, None)
             return True
@@ -91,11 +91,11 @@ class LivingRunsClaims(PoolClaims):
             return
         others = self._others(pool)
         if now - began >= _patience() and not self._claims:
-            raise PlainFailure(
+            raise StepError(
                 f"Gave up after waiting {now - began:.0f} s for {others}: run again once it has "
                 f"ended, or set {TIMEOUT_VARIABLE} to more seconds. If it is dead, free the pool "
                 f"{pool!r} in Dagster's UI under Deployment → Concurrency.",
-                permanent=True,
+                is_permanent=True,
             )
         if not self._reminded or now - self._reminded >= _REMINDER:
             self._reminded = now
@@ -154,7 +154,7 @@ def _patience() -> float:
     try:
         return patience()
     except WarehouseError as error:
-        raise PlainFailure(str(error), permanent=True) from None
+        raise StepError(str(error), is_permanent=True) from None
 
 
 def _pause(steps: RunningSteps) -> None:

@@ -6,25 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from activecampaign_dagster.orchestration.dagster_internals import (
-    ErrorInfo,
     InterruptedRunError,
-    ReportedElsewhereError,
+    MessageOnlyError,
 )
 
 _STOPPED = "The run was stopped by a signal {}. What was landed stays, and the next run goes on."
 
 
-class StoppedRun(ReportedElsewhereError, InterruptedRunError):  # noqa: N818
-    """SIGTERM or Ctrl-C ended a run: Dagster ends it as interrupted, and shows the message alone.
-
-    Dagster prints no stack trace of an error that it believes to have been reported elsewhere.
-    """
+class StoppedRun(MessageOnlyError, InterruptedRunError):  # noqa: N818
+    """SIGTERM or Ctrl-C ended a run: Dagster ends it as interrupted and shows the message."""
 
     def __init__(self, while_: str) -> None:
         message = _STOPPED.format(while_)
         super().__init__(  # type: ignore[no-untyped-call]
-            message, user_code_process_error_infos=[ErrorInfo(message, [], "Interrupted")]
+            message, user_code_process_error_infos=[]
         )
+        self.show_message(message, "Interrupted")
 
 
 @contextmanager

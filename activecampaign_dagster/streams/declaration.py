@@ -200,11 +200,32 @@ class Pivot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenBy:
+    """Where the API says what hides stubs: a path that is asked with the ids of some.
+
+    name: the plural noun for what hides them. ids, user: the parameters for the stubs' ids and for
+    the id of the key's user. collection: the key of the body that holds them. title: the field that
+    names one.
+    """
+
+    name: str
+    path: str
+    ids: str
+    user: str
+    collection: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stub:
-    """A record that the key may not see in full: its flag, and the fields that it has."""
+    """A record that the key may not see in full: its flag, and the fields that it has.
+
+    hidden_by: how the API tells what hides it; None if it does not.
+    """
 
     flag: str
     fields: tuple[str, ...]
+    hidden_by: HiddenBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import dagster as dg
 from pydantic import Field
 
 from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
-from activecampaign_dagster.orchestration.assets.checks import CHECKS, applicable
-from activecampaign_dagster.orchestration.assets.events import Report
+from activecampaign_dagster.orchestration.assets.checks import applicable
+from activecampaign_dagster.orchestration.assets.events import RunEvents
 from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
@@ -32,7 +32,7 @@ from activecampaign_dagster.warehouse.tables import bookkeeping
 
 
 class SyncConfig(dg.Config):
-    """How a run reads the selected streams."""
+    """Settings of a run: the way in which it reads the selected streams."""
 
     mode: str = Field(
         default="auto",
@@ -52,7 +52,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         specs=[_spec(account, stream_table) for stream_table in account.enabled],
         check_specs=[
             dg.AssetCheckSpec(
-                check, asset=account.key(stream_table.name), description=CHECKS[check]
+                check.name, asset=account.key(stream_table.name), description=check.description
             )
             for stream_table in account.enabled
             for check in applicable(account, stream_table)
@@ -132,10 +132,10 @@ def _sync(
     api: ActiveCampaignResource,
     warehouse: WarehouseResource,
 ) -> Iterator[Any]:
-    """Read, land, report; raises the errors in `failures.EXPECTED`."""
+    """Read, land and yield the events; raises the errors in `failures.EXPECTED`."""
     with api.client() as client:
-        source, since = _known(account.source, warehouse)
-        report = Report(
+        source, since = _as_established(account.source, warehouse)
+        run_events = RunEvents(
             account=account,
             context=context,
             connect=warehouse.get_connection,
@@ -144,7 +144,7 @@ def _sync(
             since=since,
         )
         if not request.streams:
-            yield from report.checks_alone()
+            yield from run_events.checks_alone()
             return
         outcomes = sync(
             source,
@@ -158,15 +158,17 @@ def _sync(
             # whoever reads the events may stop in the middle: the locks are free at once
             with closing(outcomes):
                 for outcome in outcomes:
-                    yield from report.events(outcome)
+                    yield from run_events.of(outcome)
         except SyncError:
-            yield from report.checks()
+            yield from run_events.checks()
             raise
-        yield from report.checks()
+        yield from run_events.checks()
 
 
-def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
-    """The source as the facts about the account allow, and where an incremental read begins."""
+def _as_established(
+    configured: Source, warehouse: WarehouseResource
+) -> tuple[Source, dict[str, datetime]]:
+    """The source with the overlap that the account's facts allow, and where reads begin."""
     with warehouse.get_connection() as db:
         migrate.prepare(db, configured)
         source = with_known_overlap(configured, db)
