@@ -41,11 +41,11 @@ COLUMN = re.compile(r"^    \S+ (?P<name>\S+)( PK)?$")
 REFERENCE = re.compile(r'^  "(?P<child>\w+)" \S+ "(?P<parent>\w+)": (?P<to>\w+?)(--(?P<by>\w+))?$')
 
 
-def diagram(stream_table: Path, manifest: dict[str, Any], schema: str) -> str:
+def diagram(target: Path, manifest: dict[str, Any], schema: str) -> str:
     """The Mermaid diagram of one schema, reduced to keys and references."""
     whole = DbtErd(
-        artifacts_dir=str(stream_table),
-        stream_table="mermaid",
+        artifacts_dir=str(target),
+        target="mermaid",
         resource_type=["model"],
         select=[f"schema:{schema}"],
         entity_name_format="table",
@@ -86,11 +86,11 @@ def primary_keys(manifest: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def page(stream_table: Path) -> str:
+def page(target: Path) -> str:
     """The page with both diagrams."""
-    manifest = json.loads((stream_table / "manifest.json").read_text())
-    streams = diagram(stream_table, manifest, "staging").replace("stg_activecampaign__", "")
-    return PAGE.format(streams=streams, marts=diagram(stream_table, manifest, "marts"))
+    manifest = json.loads((target / "manifest.json").read_text())
+    streams = diagram(target, manifest, "staging").replace("stg_activecampaign__", "")
+    return PAGE.format(streams=streams, marts=diagram(target, manifest, "marts"))
 
 
 if __name__ == "__main__":

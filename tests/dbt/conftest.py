@@ -91,11 +91,11 @@ class Dbt:
         return self.build(*select, exclude=["config.materialized:view", "config.materialized:seed"])
 
     @property
-    def stream_table(self) -> Path:
+    def target(self) -> Path:
         return self.folder / "target"
 
     def artifact(self, name: str) -> dict[str, Any]:
-        return json.loads((self.stream_table / f"{name}.json").read_text())
+        return json.loads((self.target / f"{name}.json").read_text())
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query as dictionaries."""
