@@ -13,6 +13,7 @@ from dagster.components.core.component_tree import ComponentTree
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.mistakes import plainly
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
@@ -32,6 +33,9 @@ def main() -> None:
     """Look at ActiveCampaign accounts and at what can be read from them."""
     # as Dagster's commands do, for which it goes before the environment
     load_dotenv(Path.cwd() / ".env", override=True)
+
+
+main.add_command(forget)
 
 
 @main.command()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
+from activecampaign_dagster.components.personal_data import hashed_fields
 from activecampaign_dagster.components.settings import Settings, StreamSettings
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
@@ -83,6 +84,7 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Strea
         table=f"{settings.table_prefix}{wanted.table or stream.name}",
         sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
         keep=keep,
+        hashed=hashed_fields(settings, stream),
     )
 
 

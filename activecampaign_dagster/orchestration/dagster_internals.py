@@ -14,7 +14,7 @@ from dagster._core.execution.context_creation_job import create_context_free_log
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.executor import in_process, multiprocess
-from dagster._utils.interrupts import check_captured_interrupt
+from dagster._utils.interrupts import pop_captured_interrupt
 from dagster_shared.error import SerializableErrorInfo
 
 ErrorInfo = SerializableErrorInfo
@@ -22,7 +22,7 @@ InterruptedRunError = DagsterExecutionInterruptedError
 ReportedElsewhereError = DagsterUserCodeProcessError
 PoolClaims = InstanceConcurrencyContext
 RunningSteps = ActiveExecution
-stop_was_asked_for = check_captured_interrupt
+stop_was_asked_for = pop_captured_interrupt
 
 
 def log_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterLogManager:

@@ -13,13 +13,15 @@ from activecampaign_dagster.streams.registry import STREAMS
 class StreamTable:
     """A stream, the table it lands in, and how it is kept current.
 
-    keep: the fields that are stored, None for all the account sends.
+    keep: the fields that are stored, None for all the account sends. hashed: those of which only a
+    keyed hash is stored.
     """
 
     stream: Stream
     table: str
     sync_type: SyncType
     keep: frozenset[str] | None = None
+    hashed: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -39,6 +41,7 @@ class Source:
     tables: all streams, so that every table exists; enabled: the ones that are read.
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
+    purge_deleted_after: how long rows of deleted records are kept; None: for ever.
     """
 
     name: str = "activecampaign"
@@ -46,3 +49,4 @@ class Source:
     enabled: frozenset[str] = frozenset(STREAMS)
     extract_contact_custom_fields: bool = True
     overlap: timedelta = timedelta(hours=24)
+    purge_deleted_after: timedelta | None = None

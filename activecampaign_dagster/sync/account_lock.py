@@ -53,7 +53,7 @@ def account_lock(
 def staging_lock(root: Path, log: logging.Logger, *, run: str = "") -> Iterator[None]:
     """Hold a staging folder for this process; waits while another process uses it.
 
-    What is written within the block is its owner's alone. Raises WarehouseError if the folder cannot
+    What is written in the block is the owner's alone. Raises WarehouseError if the folder cannot
     be written, LockTimeoutError if another process holds it for too long.
     """
     try:

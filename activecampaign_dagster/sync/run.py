@@ -31,6 +31,7 @@ from activecampaign_dagster.warehouse.binding import claim
 from activecampaign_dagster.warehouse.completeness import Census
 from activecampaign_dagster.warehouse.land import Batch, Landed, ShiftedError, UnsureError, land
 from activecampaign_dagster.warehouse.pivot import personalisation_tags, stored_tags
+from activecampaign_dagster.warehouse.retention import keep_to_settings
 from activecampaign_dagster.warehouse.warehouse import Connect
 
 # To open and close the database takes longer than to land a small stream, so that streams which
@@ -100,6 +101,7 @@ def sync(
         tables.create(db, source)
         claim(db, source, client.base_url)
         migrate.retype(db, source)
+        keep_to_settings(db, source, request.at)
         known = tables.watermarks(db, source)
         tags = stored_tags(db, source)
         has_values = "custom_field_values" in source.enabled & tables.read_in_full(db, source)
