@@ -8,13 +8,8 @@ from pathlib import Path
 import duckdb
 
 from activecampaign_dagster.warehouse.file import ROW_GROUP
-from activecampaign_dagster.warehouse.sql import literal
+from activecampaign_dagster.warehouse.sql import literal, quoted
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
-
-_COUNTS = """
-    select schema_name, table_name, estimated_size from duckdb_tables()
-    where database_name = ? and not internal and not temporary order by all
-"""
 
 
 def rewrite(db: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -30,9 +25,7 @@ def rewrite(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         db.execute("checkpoint")
         db.execute(f"attach {literal(str(fresh))} as rewritten (row_group_size {ROW_GROUP})")
         db.execute(f"copy from database {name} to rewritten")
-        before, after = (
-            db.execute(_COUNTS, [database]).fetchall() for database in (name, "rewritten")
-        )
+        before, after = (_counts(db, each) for each in (name, "rewritten"))
         db.execute("detach rewritten")
         if before != after:
             raise WarehouseError(f"A copy of {path} differs from it: please report this.")
@@ -48,6 +41,21 @@ def rewrite(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         ) from error
     finally:
         _remove(fresh)
+
+
+def _counts(db: duckdb.DuckDBPyConnection, database: str) -> dict[tuple[str, str], int]:
+    """The rows of each table of a database."""
+    tables = db.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? "
+        "and not internal",
+        [database],
+    ).fetchall()
+    counts = {}
+    for schema, table in tables:
+        place = f"{quoted(database)}.{quoted(schema)}.{quoted(table)}"
+        (count,) = db.execute(f"select count(*) from {place}").fetchone() or (-1,)
+        counts[schema, table] = count
+    return counts
 
 
 def _remove(fresh: Path) -> None:
