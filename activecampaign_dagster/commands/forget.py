@@ -20,6 +20,7 @@ from activecampaign_dagster.warehouse.forget import forget as forget_persons
 from activecampaign_dagster.warehouse.rewrite import rewrite
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
+_PATIENCE = 30.0  # seconds to wait for the database, which a build may be writing
 _REST = (
     "Backups and copies of the database are as they were. If the contact is still in "
     "ActiveCampaign, delete it there as well, or the next full sync reads it again."
@@ -61,7 +62,7 @@ def _forget(database: Path, who: str, account: str | None) -> tuple[list[Removed
         accounts = [folder for folder in _folders(staging) if account in (None, folder.name)]
         for folder in accounts:
             stack.enter_context(staging_lock(folder, log))
-        with connect(database) as db:
+        with connect(database, patience=_PATIENCE) as db:
             removed = forget_persons(db, find(db, who, account))
             staged = [read for folder in accounts for read in _folders(folder)]
             for read in staged:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import dagster as dg
 
 from activecampaign_dagster.orchestration.dagster_internals import (
+    InterruptedRunError,
     PoolClaims,
     RunningSteps,
     log_of,
@@ -26,7 +27,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     wait_with,
 )
 from activecampaign_dagster.orchestration.failures import PlainFailure
-from activecampaign_dagster.orchestration.stopping import StoppedRun
+from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
     LockTimeoutError,
@@ -70,6 +71,9 @@ class LivingRunsClaims(PoolClaims):
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)
         self._open.close()
+        with stops_in_a_sentence("while its steps ran"):
+            if isinstance(raised[1], InterruptedRunError):
+                raise raised[1]
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
         """Claim a slot for a step; returns whether it has one. Raises PlainFailure in the end."""

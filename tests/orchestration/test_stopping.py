@@ -14,6 +14,7 @@ from dagster._core.executor import in_process, multiprocess
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
 
+from activecampaign_dagster.orchestration.dagster_internals import InterruptedRunError
 from activecampaign_dagster.orchestration.failures import PlainFailure
 from activecampaign_dagster.orchestration.pool_claims import (
     LivingRunsClaims,
@@ -118,3 +119,15 @@ def test_a_stop_is_shown_as_a_sentence_and_ends_the_run_as_interrupted() -> None
     shown = serializable_error_info_from_exc_info((type(error), error, error.__traceback__))
     assert shown.message.startswith("The run was stopped by a signal while it slept.")
     assert shown.stack == []
+
+
+def test_a_signal_that_ends_any_step_ends_the_run_in_a_sentence(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = started(instance)
+    with (
+        pytest.raises(StoppedRun, match="stopped by a signal while its steps ran"),
+        LivingRunsClaims(instance, run),
+    ):
+        raise InterruptedRunError
+    assert list(lock_of(instance, run).parent.iterdir()) == []
