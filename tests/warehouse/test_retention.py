@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
@@ -142,3 +143,15 @@ def test_what_cannot_be_is_a_mistake_of_the_configuration(
 ) -> None:
     mistakes = ActiveCampaignSource.model_validate(settings).mistakes()
     assert [text in mistake.text for mistake in mistakes] == [True]
+
+
+def test_a_record_without_an_id_is_not_kept_verbatim_where_its_fields_are_hashed(
+    warehouse: Warehouse,
+) -> None:
+    warehouse.source = configured(hash_fields=["email"])
+    strange = faults.record("users", id="", email="canary-bird@example.com")
+    with serving(faults=[faults.always(strange, "users")]) as sandbox:
+        warehouse.sync(sandbox, streams=["users"])
+    kept = warehouse.query('select stream, "value" from activecampaign._rejected_values')
+    assert kept == [("users", '"a record of which not all may be stored"')]
+    assert b"canary-bird" not in warehouse.path.read_bytes()
