@@ -42,6 +42,7 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LOOK = 1.0  # seconds between two looks at who holds a pool
 _REMINDER = 300.0  # seconds after which one that waits says so again
+_BREATH = 0.05  # seconds; events of steps that run meanwhile come later by as much
 _PAUSE = 0.2  # seconds, after which a signal is heard
 
 
@@ -81,6 +82,9 @@ class LivingRunsClaims(PoolClaims):
             self._waits.pop(concurrency_key, None)
             return True
         self._look(concurrency_key, step_key)
+        if not self._claims:
+            # with several processes, Dagster asks again without a pause: a core for nothing
+            time.sleep(_BREATH)
         return False
 
     def _look(self, pool: str, step_key: str) -> None:
