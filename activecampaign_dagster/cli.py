@@ -15,6 +15,7 @@ import dagster as dg
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
@@ -34,6 +35,9 @@ def main() -> None:
     """Look at ActiveCampaign accounts and at the streams that can be read from them."""
     # as Dagster's commands do, for which it goes before the environment
     load_dotenv(Path.cwd() / ".env", override=True)
+
+
+main.add_command(forget)
 
 
 @main.command()

@@ -22,7 +22,17 @@ BELOW = {
     "components": {"api", "streams", "warehouse", "sync", "survey", "orchestration"},
     "defs": {"components", "orchestration", "warehouse"},
     "definitions": {"components", "defs"},
-    "cli": {"api", "streams", "warehouse", "sync", "survey", "orchestration", "components"},
+    "commands": {"orchestration", "sync", "warehouse"},
+    "cli": {
+        "commands",
+        "api",
+        "streams",
+        "warehouse",
+        "sync",
+        "survey",
+        "orchestration",
+        "components",
+    },
     "sandbox": set(),
 }
 # what a part takes of another, where it is not all

@@ -182,6 +182,17 @@ class Settings(dg.Model):
         description="Read the values of custom fields together with the records that have them, "
         f"and keep them in {enumerated(_PIVOTS, 'and')} too.",
     )
+    hash_fields: list[str] = Field(
+        default_factory=list,
+        description="Fields of which only a keyed hash is stored, in every stream that has them, "
+        "such as email, phone. `customFields` covers all custom field values. The key is the "
+        "environment variable ACTIVECAMPAIGN_HASH_KEY.",
+    )
+    purge_deleted_after: str | None = Field(
+        default=None,
+        description="How long rows of deleted records are kept, such as 30 days. Default: for "
+        "ever.",
+    )
     trigger: When = Field(
         default_factory=lambda: TriggerSettings(every="1 hour"),
         description="When incremental syncs begin: `manual`, `on_change`, or settings. "

@@ -8,7 +8,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from activecampaign_dagster.components import stream_tables, timing
+from activecampaign_dagster.components import personal_data, stream_tables, timing
 from activecampaign_dagster.components.errors import ConfigurationError, Mistake, Place
 from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
@@ -117,6 +117,7 @@ class ActiveCampaignSource(dg.Component, Settings):
             stream_tables=made,
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
             pivots=self.extract_contact_custom_fields,
+            purge_deleted_after=personal_data.purge_deleted_after(self)[0],
         )
 
     def account(self) -> Account:
@@ -142,6 +143,7 @@ class ActiveCampaignSource(dg.Component, Settings):
         parts = (stream_tables.stream_tables, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
         made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
+        made += [*personal_data.hash_mistakes(self), *personal_data.purge_deleted_after(self)[1]]
         if self.name in _RESERVED:
             text = f"{self.name!r} begins the keys of dbt's assets: choose another name"
             made.append(Mistake(("name",), text))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from activecampaign_dagster.components.errors import Mistake
+from activecampaign_dagster.components.personal_data import hashed_fields
 from activecampaign_dagster.components.settings import MAY_BE_STUBS, Settings, StreamSettings
 from activecampaign_dagster.components.wording import KeyPath, suggestion
 from activecampaign_dagster.orchestration.wording import enumerated
@@ -84,6 +85,7 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Strea
         table=f"{settings.table_prefix}{wanted.table or stream.name}",
         sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
         keep=keep,
+        hashed=hashed_fields(settings, stream),
     )
 
 

@@ -29,7 +29,7 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.executor import in_process, multiprocess
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
-from dagster._utils.interrupts import check_captured_interrupt
+from dagster._utils.interrupts import pop_captured_interrupt
 from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
 from dagster.components.core.defs_module import ComponentFileModel
 from dagster.components.resolved.errors import ResolutionException
@@ -47,7 +47,7 @@ UnknownSymbolError = DagsterUnresolvableSymbolError  # a defs.yaml's type names 
 InterruptedRunError = DagsterExecutionInterruptedError  # a signal ended a run
 PoolClaims = InstanceConcurrencyContext  # how a run claims a place in a pool
 RunningSteps = ActiveExecution  # the steps of a run in this process
-stop_was_asked_for = check_captured_interrupt  # whether a signal has come that is not handled yet
+stop_was_asked_for = pop_captured_interrupt  # whether a signal has come that is not handled yet
 BrokenInvariantError = CheckError  # what Dagster raises where it did not foresee a mistake
 
 

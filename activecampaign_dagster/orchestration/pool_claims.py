@@ -18,6 +18,7 @@ from typing import Any, Self
 import dagster as dg
 
 from activecampaign_dagster.orchestration.dagster_internals import (
+    InterruptedRunError,
     PoolClaims,
     RunningSteps,
     log_of,
@@ -26,7 +27,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     wait_with,
 )
 from activecampaign_dagster.orchestration.failures import StepError
-from activecampaign_dagster.orchestration.stopping import StoppedRun
+from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
     LockTimeoutError,
@@ -41,6 +42,7 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LOOK = 1.0  # seconds between two looks at who holds a pool
 _REMINDER = 300.0  # seconds after which one that waits says so again
+_BREATH = 0.05  # seconds; events of steps that run meanwhile come later by as much
 _PAUSE = 0.2  # seconds, after which a signal is heard
 
 
@@ -70,6 +72,9 @@ class LivingRunsClaims(PoolClaims):
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)
         self._open.close()
+        with stops_in_a_sentence("while its steps ran"):
+            if isinstance(raised[1], InterruptedRunError):
+                raise raised[1]
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
         """Claim a slot for a step; returns whether it has one. Raises StepError in the end."""
@@ -77,6 +82,9 @@ class LivingRunsClaims(PoolClaims):
             self._waits.pop(concurrency_key, None)
             return True
         self._look(concurrency_key, step_key)
+        if not self._claims:
+            # with several processes, Dagster asks again without a pause: a core for nothing
+            time.sleep(_BREATH)
         return False
 
     def _look(self, pool: str, step_key: str) -> None:

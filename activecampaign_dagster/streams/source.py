@@ -13,13 +13,15 @@ from activecampaign_dagster.streams.registry import STREAMS
 class StreamTable:
     """A stream, the table it lands in, and how it is kept current.
 
-    keep: the fields that are stored, None for all the account sends.
+    keep: the fields that are stored, None for all the account sends. hashed: those of which only a
+    keyed hash is stored.
     """
 
     stream: Stream
     table: str
     sync_type: SyncType
     keep: frozenset[str] | None = None
+    hashed: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -40,6 +42,7 @@ class Source:
     pivots: whether parents are given the fields that are made of their children (see `Pivot`).
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
+    purge_deleted_after: how long rows of deleted records are kept; None: for ever.
     """
 
     name: str = "activecampaign"
@@ -47,6 +50,7 @@ class Source:
     enabled: frozenset[str] = frozenset(STREAMS)
     pivots: bool = True
     overlap: timedelta = timedelta(hours=24)
+    purge_deleted_after: timedelta | None = None
 
     def table_of(self, stream: str) -> StreamTable:
         """The table of a stream; KeyError if the source has none."""

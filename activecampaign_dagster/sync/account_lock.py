@@ -11,17 +11,18 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from activecampaign_dagster.api.address import account_label, is_loopback
 from activecampaign_dagster.sync.lock_folder import lock_folder
-from activecampaign_dagster.sync.locks import held
+from activecampaign_dagster.sync.locks import has_living_holder, held, remove
 from activecampaign_dagster.warehouse.private import make_folder, private_files, tighten
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
+_UNUSED_AFTER = 30 * 86400.0  # seconds
 
 
 @contextmanager
@@ -38,8 +39,10 @@ def account_lock(
     is_sandbox = is_loopback(urlsplit(base_url).hostname or "")
     account = base_url if is_sandbox else account_label(base_url)
     name = hashlib.sha256(account.encode()).hexdigest()[:16]
-    path = lock_folder() / f"{name}.lock"
+    folder = lock_folder()
+    path = folder / f"{name}.lock"
     with held(path, log, purpose="which reads the same account", run=run):
+        _tidy(folder)
         try:
             since = time.time() - path.stat().st_mtime
             if limited and 0 < since < _LIMIT_WINDOW:
@@ -47,6 +50,15 @@ def account_lock(
             yield
         finally:
             os.utime(path)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove locks of accounts that nobody has read for long: each sandbox leaves one."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):
+            is_old = time.time() - path.lstat().st_mtime > _UNUSED_AFTER
+            if is_old and has_living_holder(path) is False:
+                remove(path)
 
 
 @contextmanager

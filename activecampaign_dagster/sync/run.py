@@ -30,6 +30,7 @@ from activecampaign_dagster.sync.spool import Spool, forget
 from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
 from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.retention import keep_to_settings
 from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError
 
 # To open and close the database takes longer than to land a small stream, so that streams which
@@ -57,6 +58,7 @@ def sync(
     with connect() as db:
         migrate.prepare(db, source)
         bind(db, source, client.base_url)
+        keep_to_settings(db, source, request.at or datetime.now(UTC))
         known = ledger.watermarks(db, source)
         landed = ledger.read_in_full(db, source) & source.enabled
         undeclared = tables.undeclared(db, source)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import duckdb
 
 from activecampaign_dagster.streams.source import StreamTable
+from activecampaign_dagster.warehouse.hashing import landing_sql, set_key
 from activecampaign_dagster.warehouse.sql import literal, quoted
 from activecampaign_dagster.warehouse.tables import Column, key_sql, stub_sql
 
@@ -41,9 +42,11 @@ def load(
     `_record` the whole record if it has no proper key, `_stub` whether the key may not see it in
     full, `_n` where it came in the order of reading. longest: bytes of the longest line.
     """
+    if stream_table.hashed:
+        set_key(db)
     source, values = _reader(columns, files, longest)
     typed = ",\n".join(
-        f"{typed_sql(column, value)} as {quoted(column.name)}"
+        f"{_stored_sql(stream_table, column, value)} as {quoted(column.name)}"
         for column, value in zip(columns, values, strict=True)
     )
     # misfits look at typed columns: written beside them, each type's SQL would be planned twice
@@ -57,7 +60,7 @@ def load(
         select
             _n, {key} as _key, {names}, _u as _unfit,
             case when {key} is null or {unfit} then [{texts}] end as _raw,
-            case when {key} is null then x end as _record,
+            case when {key} is null then {_record_sql(stream_table)} end as _record,
             {stub_sql(stream_table, "typed")} as _stub
         from typed
     """)
@@ -109,6 +112,19 @@ def _reader(columns: Sequence[Column], files: Sequence[str], longest: int) -> tu
 
 def _pointer(key: str) -> str:
     return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def _stored_sql(stream_table: StreamTable, column: Column, value: str) -> str:
+    """SQL: what is stored of a value: its keyed hash, where the user wants no more."""
+    typed = typed_sql(column, value)
+    return landing_sql(column.type, typed) if column.key in stream_table.hashed else typed
+
+
+def _record_sql(stream_table: StreamTable) -> str:
+    """SQL: a record without a proper id, kept for inspection: nothing that is not to be stored."""
+    if stream_table.hashed or stream_table.keep is not None:
+        return "to_json('a record of which not all may be stored')"
+    return "x"
 
 
 def typed_sql(column: Column, value: str) -> str:

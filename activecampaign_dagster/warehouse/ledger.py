@@ -16,7 +16,7 @@ import duckdb
 
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
-from activecampaign_dagster.warehouse.sql import SCHEMA
+from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
 OFFSETS_HONOURED = "offsets_honoured"  # per filtered stream: yes, no or unknown
@@ -117,6 +117,38 @@ def record(db: duckdb.DuckDBPyConnection, source: Source, entry: Entry) -> None:
     )
 
 
+def recount(db: duckdb.DuckDBPyConnection, account: str, stream: str, table: str) -> None:
+    """Bring the row counts of a stream up to date, after rows were removed from its table."""
+    db.execute(
+        f"""
+        update {_STREAMS} set
+            "rows" = n.live + n.gone, live_rows = n.live, deleted_rows = n.gone
+        from (
+            select count(*) filter (_deleted_at is null) as live, count(_deleted_at) as gone
+            from {SCHEMA}.{quoted(table)}
+        ) as n
+        where account = ? and stream = ?
+        """,
+        [account, stream],
+    )
+
+
+def entries(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Account, stream and table of every line; none if the database has no ledger."""
+    if not _exists(db):
+        return []
+    return db.execute(f"select account, stream, table_name from {_STREAMS}").fetchall()
+
+
+def _exists(db: duckdb.DuckDBPyConnection) -> bool:
+    found = db.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams' "
+        "and database_name = current_database()",
+        [SCHEMA],
+    ).fetchone()
+    return found is not None
+
+
 def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
     """Stream → the newest replication-key time that is committed, where there is one."""
     rows = db.execute(
@@ -162,11 +194,7 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     if not path.exists():
         return {}
     with connect(path, patience=_PATIENCE, read_only=True) as db:
-        exists = db.execute(
-            "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams'",
-            [SCHEMA],
-        ).fetchone()
-        if not exists:
+        if not _exists(db):
             return {}
         rows = db.execute(
             f"select stream, watermark, last_synced_at, live_rows from {_STREAMS} "

@@ -9,9 +9,10 @@ import duckdb
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.cast import misfits
 from activecampaign_dagster.warehouse.sql import SCHEMA, literal
-from activecampaign_dagster.warehouse.tables import Column
+from activecampaign_dagster.warehouse.tables import Column, key_sql, relation
 
-_TABLE = f"{SCHEMA}._rejected_values"
+NAME = "_rejected_values"
+_TABLE = f"{SCHEMA}.{NAME}"
 
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
@@ -90,6 +91,45 @@ def keep_retyped(
         f"insert into {_TABLE} select ?, ?, key::varchar, ?, old, ? from ({rows}) where {unfit}",
         [source.name, stream_table.name, column.name, sync_id],
     )
+
+
+def forget_column(
+    db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable, column: str
+) -> None:
+    """Remove what is kept of a column that is no longer stored."""
+    db.execute(
+        f'delete from {_TABLE} where account = ? and stream = ? and "column" = ?',
+        [source.name, stream_table.name, column],
+    )
+
+
+def forget_gone(db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable) -> None:
+    """Remove what is kept of records that have no row any more."""
+    db.execute(
+        f"delete from {_TABLE} where account = ? and stream = ? and id is not null and id not in "
+        f"(select ({key_sql(stream_table.stream, 't')})::varchar "
+        f"from {relation(stream_table.table)} as t)",
+        [source.name, stream_table.name],
+    )
+
+
+def forget_keys(
+    db: duckdb.DuckDBPyConnection, account: str | None, stream: str, keys: Sequence[str]
+) -> int:
+    """Remove what is kept of records; returns how many values that were."""
+    return _removed(
+        db, "account = ? and stream = ? and id in (select unnest(?))", [account, stream, keys]
+    )
+
+
+def forget_values(db: duckdb.DuckDBPyConnection, where: str) -> int:
+    """Remove values; where: SQL over `"value"`. Returns how many that were."""
+    return _removed(db, where, [])
+
+
+def _removed(db: duckdb.DuckDBPyConnection, where: str, values: Sequence[object]) -> int:
+    found = db.execute(f"delete from {_TABLE} where {where}", list(values)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def count_by_column(db: duckdb.DuckDBPyConnection, account: str, stream: str) -> dict[str, int]:

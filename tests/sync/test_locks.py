@@ -107,6 +107,18 @@ def test_what_is_in_the_place_of_the_folder_is_neither_followed_nor_used(
     assert lock_folder().parent == tmp_path / "shared"
 
 
+def test_locks_that_nobody_has_used_for_long_are_removed(home: Path) -> None:
+    take()
+    old, held_one, other = (lock_folder() / f"{name}.lock" for name in ("old", "held", "other"))
+    for path in (old, held_one, other):
+        path.touch()
+    for path in (old, held_one):
+        os.utime(path, (0, 0))
+    with held(held_one, LOG, purpose="which lives on"):
+        take()
+    assert [path.exists() for path in (old, held_one, other)] == [False, True, True]
+
+
 @as_root
 def test_a_folder_that_another_user_has_put_there_is_refused_in_a_sentence(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
