@@ -23,6 +23,7 @@ TELL_OF_CHANGES = [stream.name for stream in STREAMS.values() if stream.can_filt
 MAY_BE_STUBS = {stream.name: stream.stub for stream in STREAMS.values() if stream.stub}
 _STUB_FIELDS = {enumerated(stub.fields, "and") for stub in MAY_BE_STUBS.values()}
 _HIDERS = {stub.hidden_by.name for stub in MAY_BE_STUBS.values() if stub.hidden_by}
+_PIVOTED = next(f"`{s.pivot.column}`" for s in STREAMS.values() if s.pivot)
 _PIVOTS = [f"`{s.name}.{s.pivot.column}`" for s in STREAMS.values() if s.pivot]
 
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
@@ -185,8 +186,8 @@ class Settings(dg.Model):
     hash_fields: list[str] = Field(
         default_factory=list,
         description="Fields of which only a keyed hash is stored, in every stream that has them, "
-        "such as email, phone. `customFields` covers all custom field values. The key is the "
-        "environment variable ACTIVECAMPAIGN_HASH_KEY.",
+        f"such as email and phone, or {_PIVOTED} for all values of custom fields. "
+        "The key is the environment variable ACTIVECAMPAIGN_HASH_KEY.",
     )
     purge_deleted_after: str | None = Field(
         default=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 
@@ -20,6 +20,8 @@ from activecampaign_dagster.warehouse import pivot as pivots
 from activecampaign_dagster.warehouse.completeness import Completeness
 from activecampaign_dagster.warehouse.land import Batch, Delivery, Scope
 from activecampaign_dagster.warehouse.pivot import Labels
+
+_AGREE_WITHIN = 5.0  # seconds, the way of an answer included
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,12 @@ class Deliveries:
     def _stamp(self, complete: Complete) -> datetime:
         """The moment that rows of this sync are stamped with: one for all, of the account's clock.
 
-        A machine's clock that is wrong once would leave rows and versions in the future.
+        A machine's clock that is wrong once would leave rows and versions in the future. One that
+        agrees with the account's, which shows whole seconds, tells two syncs apart.
         """
-        self.at = self.at or complete.spool.progress.latest or datetime.now(UTC)
+        ahead = complete.spool.progress.ahead
+        wrong_by = ahead if abs(ahead) > _AGREE_WITHIN else 0.0
+        self.at = self.at or datetime.now(UTC) - timedelta(seconds=wrong_by)
         return self.at
 
     def learn(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -191,7 +191,7 @@ class Extraction:
         self.progress.total = max(self.progress.total, page.total or 0)
         if page.at:
             self.progress.began = min(page.at, self.progress.began or page.at)
-            self.progress.latest = max(page.at, self.progress.latest or page.at)
+            self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
         if self._parent:

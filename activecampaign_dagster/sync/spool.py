@@ -54,7 +54,7 @@ class Progress:
     stubs: int = 0
     newest: datetime | None = None  # stamp of the record that was changed last
     began: datetime | None = None  # when the first page was sent, by the account's clock
-    latest: datetime | None = None  # when the last one was
+    ahead: float = 0.0  # seconds by which this machine's clock is ahead of the account's
     arrivals: dict[str, Arrival] = field(default_factory=dict)  # by child, once it is known
     extras: dict[str, list[str]] = field(default_factory=dict)  # table → undeclared fields
     notes: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Progress:
         """The progress in the JSON that orjson makes of it."""
         stamps = {
             name: datetime.fromisoformat(saved[name])
-            for name in ("newest", "began", "latest")
+            for name in ("newest", "began")
             if saved.get(name)
         }
         arrivals = {name: Arrival(each) for name, each in saved.get("arrivals", {}).items()}

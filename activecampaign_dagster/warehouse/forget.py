@@ -98,7 +98,7 @@ def find(db: duckdb.DuckDBPyConnection, who: str, account: str | None) -> list[P
     if address is None and not who.strip().isdecimal():
         raise WarehouseError(
             f"{who!r} is neither the id nor the e-mail address of a contact: write a number as in "
-            "the column id of the table contacts, or an address."
+            f"the column id of the table {PERSON.name}, or an address."
         )
     if address is None and len(listed) > 1:
         raise WarehouseError(

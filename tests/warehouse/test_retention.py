@@ -135,7 +135,7 @@ def test_rows_of_deleted_records_are_purged_in_time_and_not_before(warehouse: Wa
         ({"hash_fields": ["emial"]}, "no stream has a field 'emial'"),
         ({"hash_fields": ["id"]}, "id cannot be hashed"),
         ({"hash_fields": ["udate"]}, "udate cannot be hashed"),
-        ({"purge_deleted_after": "soon"}, "'soon' is no span of time"),
+        ({"purge_deleted_after": "soon"}, "'soon' is not a time span"),
     ],
 )
 def test_what_cannot_be_is_a_mistake_of_the_configuration(
