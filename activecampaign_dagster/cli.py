@@ -175,11 +175,11 @@ def _about_filters(facts: Mapping[str, str]) -> str:
 
 
 def _about_children(facts: Mapping[str, str]) -> Iterator[str]:
+    of_parents: dict[str, list[str]] = {}
     for child, answer in _answers(facts, INCLUDE_WORKS).items():
-        beside = STREAMS[child].beside
-        if beside:
-            asked = f"include={beside.include}"
-            yield f"{child} come beside the pages of {beside.parent} ({asked})? {answer}."
+        of_parents.setdefault(str(STREAMS[child].parent), []).append(f"{child}: {answer}")
+    for parent, answers in of_parents.items():
+        yield f"Records that come beside the pages of {parent}? {', '.join(answers)}."
 
 
 def _answers(facts: Mapping[str, str], fact: str) -> dict[str, str]:
@@ -192,13 +192,12 @@ def _answers(facts: Mapping[str, str], fact: str) -> dict[str, str]:
 
 
 def _cost(effort: Effort) -> str:
-    if effort.requests is None:
-        return "unknown, because the account does not report its totals"
+    count = f"{'at least ' if effort.at_least else ''}{effort.requests:,} requests"
     if effort.seconds is None:
-        return f"{effort.requests:,} requests"
+        return count
     minutes, seconds = divmod(int(effort.seconds), 60)
     shown = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    return f"{effort.requests:,} requests, {shown}"
+    return f"{count}, {shown}"
 
 
 def _mentions(stream: Stream, word: str) -> bool:

@@ -54,7 +54,7 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
     assert "Syncs overlap by 10 minutes" in result.output
     assert "of 40 deals looked at are hidden from this key" in result.output
     assert "their pipelines were deleted" in result.output
-    assert "custom_field_values come beside the pages of contacts" in result.output
+    assert "beside the pages of contacts? custom_field_values: yes" in result.output
     assert len(sandbox.requests) <= 20
 
 

@@ -39,7 +39,7 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
         if wanted.name == "all":
             continue
         if wanted.name not in STREAMS:
-            possible = suggestion(wanted.name, STREAMS)
+            possible = suggestion(wanted.name, STREAMS) or "; see `activecampaign streams`"
             mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{possible}"))
         elif wanted.name in found:
             mistakes.append(

@@ -15,7 +15,6 @@ from activecampaign_dagster.api.errors import (
     PermanentError,
 )
 from activecampaign_dagster.streams.declaration import Beside, ByOffset, Stream
-from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.plan import Read, plan
@@ -54,10 +53,14 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """The cost of a sync; None: the account does not report its totals."""
+    """The cost of a sync.
 
-    requests: int | None
+    seconds: None without a limit of requests. at_least: the account does not report all totals.
+    """
+
+    requests: int
     seconds: float | None
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,8 @@ def survey(client: Client, source: Source) -> Survey:
         seen.append(access)
         if page:
             pages[stream_table.name] = page
-    totals = {access.stream: access.rows for access in seen}
+    # what cannot be read costs no more than the attempt
+    totals = {access.stream: 0 if access.error else access.rows for access in seen}
     found = Survey(
         account=source.name,
         url=client.base_url.removesuffix("/api/3"),
@@ -118,6 +122,8 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     access = Access(
         stream.name, stream_table.table, str(stream_table.sync_type), stream.name in source.enabled
     )
+    if stream.each:  # it is read once per record of another stream
+        return access, None
     limit = PAGE_SIZE if stream.stub else _SEEN
     params: dict[str, str | int] = {"limit": limit}
     if children := _children(stream, source):
@@ -139,7 +145,7 @@ def _children(stream: Stream, source: Source) -> dict[str, Beside]:
     pivoted = stream.pivot.child if stream.pivot else None
     return {
         child.name: child.beside
-        for child in STREAMS.values()
+        for child in (stream_table.stream for stream_table in source.stream_tables)
         if child.beside
         and child.beside.parent == stream.name
         and (child.name in source.enabled or child.name == pivoted)
@@ -166,8 +172,10 @@ def _hidden(client: Client, stream: Stream, page: Page | None, user: str) -> Hid
 
 def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[str, str]:
     facts = {}
-    for name, page in pages.items():
-        stream = STREAMS[name]
+    for stream in (stream_table.stream for stream_table in source.stream_tables):
+        name, page = stream.name, pages.get(stream.name)
+        if page is None:
+            continue
         for child, beside in _children(stream, source).items():
             facts[f"{INCLUDE_WORKS}:{child}"] = probes.includes(page, beside.array)
         if not stream.can_filter:
@@ -182,21 +190,22 @@ def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[st
 def _effort(client: Client, source: Source, totals: Mapping[str, int | None], mode: Mode) -> Effort:
     """The cost of a sync in a mode, if nothing has changed where it reads changes only."""
     now = datetime.now(UTC)
-    marks = dict.fromkeys(STREAMS, now) if mode is Mode.INCREMENTAL else {}
-    request = SyncRequest(streams=frozenset(STREAMS), mode=mode, sync_id="")
-    requests = 0
-    for read in plan(source, request, marks):
-        pages = _pages(read, totals.get(read.stream.name))
-        if pages is None:
-            return Effort(None, None)
-        requests += pages
+    marks = dict.fromkeys(source.enabled, now) if mode is Mode.INCREMENTAL else {}
+    request = SyncRequest(streams=source.enabled, mode=mode, sync_id="")
+    pages = [_pages(read, totals) for read in plan(source, request, marks)]
+    requests = sum(1 if count is None else count for count in pages)
     pace = client.per_second
-    return Effort(requests, math.ceil(requests / pace) if pace else None)
+    seconds = math.ceil(requests / pace) if pace else None
+    return Effort(requests, seconds, at_least=None in pages)
 
 
-def _pages(read: Read, total: int | None) -> int | None:
+def _pages(read: Read, totals: Mapping[str, int | None]) -> int | None:
+    """The requests of a read; None if a total that it depends on is unknown."""
+    if read.stream.each:
+        return totals.get(read.stream.each.stream)
     if not read.is_full:
         return 1
+    total = totals.get(read.stream.name)
     if total is None:
         return None
     # offset pages overlap by a row; the others end with a page that is not full
