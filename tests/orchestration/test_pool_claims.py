@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -39,11 +40,11 @@ class Machine:
     def home(self) -> Path:
         return self.folder / "dagster"
 
-    def start(self, **settings: str) -> subprocess.Popen[str]:
-        """`dagster job execute` of the streams of an account, in a session of its own."""
-        command = [sys.executable, "-m", "dagster", "job", "execute", "-j", JOB]
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
+        """A command of Dagster, by default one that runs a job, in a session of its own."""
+        command = command or ("job", "execute", "-j", JOB)
         process = subprocess.Popen(
-            [*command, "-m", "activecampaign_dagster.definitions"],
+            [sys.executable, "-m", "dagster", *command, "-m", "activecampaign_dagster.definitions"],
             cwd=self.folder,
             env={
                 **os.environ,
@@ -130,7 +131,7 @@ def test_a_run_after_a_killed_one_does_not_wait_and_says_what_became_of_it(
     kill(first)
     machine.sandbox.latency = 0
     second = machine.start()
-    said, _ = second.communicate(timeout=120)
+    said, _ = second.communicate(timeout=400)
     assert second.returncode == 0, said
     warning = next(line for line in said.splitlines() if "has died without ending" in line)
     assert "WARNING" in warning
@@ -148,8 +149,25 @@ def test_a_run_that_waits_for_a_living_one_goes_on_when_that_is_killed(machine: 
     assert f"of {JOB}, process {first.pid} on " in warning
     machine.sandbox.latency = 0
     kill(first)
-    said, _ = second.communicate(timeout=120)
+    said, _ = second.communicate(timeout=400)
     assert second.returncode == 0, said
+    assert machine.statuses() == ["FAILURE", "SUCCESS"]
+
+
+def test_a_run_with_a_process_for_each_step_does_not_wait_for_a_killed_one(
+    machine: Machine,
+) -> None:
+    machine.sandbox.latency = 30
+    kill(machine.start_reading())
+    machine.sandbox.latency = 0
+    # what the Materialize buttons start, too
+    month = f"{datetime.now(UTC):%Y-%m}-01"
+    command = ["asset", "materialize", "--select", "activecampaign/users", "--partition", month]
+    second = machine.start(*command)
+    said, _ = second.communicate(timeout=200)
+    assert second.returncode == 0, said
+    assert "has died without ending the run" in said
+    assert "multiprocess executor" in said.casefold()
     assert machine.statuses() == ["FAILURE", "SUCCESS"]
 
 
