@@ -14,7 +14,7 @@ import click
 import dagster as dg
 from dotenv import load_dotenv
 
-from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.api.errors import ApiError
 from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
@@ -56,7 +56,7 @@ def check(account: str | None, *, as_json: bool) -> None:
     for one in [found[account]] if account else found.values():
         try:
             surveyed = _survey(one)
-        except ActiveCampaignError as error:
+        except ApiError as error:
             failed = True
             results.append({"account": one.name, "error": str(error)})
             if not as_json:

@@ -9,18 +9,16 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtCliRuntimeError
 
-from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.orchestration.dagster_internals import MessageOnlyError
 from activecampaign_dagster.orchestration.partitions import PartitionError
 from activecampaign_dagster.sync.locks import LockTimeoutError
 from activecampaign_dagster.sync.outcomes import SyncError
-from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
 # The API client has retried each request before this; what is left are outages of some minutes.
 _RETRIES = 2
 _FIRST_WAIT = 60.0  # seconds
-EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
 
 
 class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
@@ -34,13 +32,15 @@ class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
         self.show_message(message, "Failure")
 
 
-def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | dg.RetryRequested:
+def failure(
+    error: ActiveCampaignError, context: dg.AssetExecutionContext
+) -> StepError | dg.RetryRequested:
     """The exception to raise for an expected error, so that all three of Dagster's retries know.
 
     A permanent error is final for the op, for the run (a tag that the retry daemon reads) and for
     the sensors (a tag that `automation.not_now` reads). A transient one is tried again by the op.
     """
-    permanent = is_permanent(error)
+    permanent = error.is_permanent
     kind = "permanent" if permanent else "transient"
     if isinstance(error, PartitionError | LockTimeoutError):
         kind = "request"
@@ -76,10 +76,3 @@ def _wait(context: dg.AssetExecutionContext) -> float:
     """Seconds until the op begins again: one minute, then two, give or take a quarter."""
     earlier: int = context.op_execution_context.retry_number
     return _FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311
-
-
-def is_permanent(error: Exception) -> bool:
-    """Whether no retry can help, as the error says; some classes of the API's do not say yet."""
-    by_class = isinstance(error, PermanentError | WarehouseError)
-    by_class = by_class and not isinstance(error, WarehouseBusyError)
-    return bool(getattr(error, "is_permanent", by_class))

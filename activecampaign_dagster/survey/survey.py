@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page
 from activecampaign_dagster.api.errors import (
-    ActiveCampaignError,
     AddressError,
+    ApiError,
     CredentialsError,
     PermanentError,
 )
@@ -132,7 +132,7 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
         page = client.page(stream.endpoint.path, stream.endpoint.collection, params)
     except (CredentialsError, AddressError):
         raise
-    except ActiveCampaignError as error:
+    except ApiError as error:
         return replace(access, error=str(error)), None
     rows = page.total
     if rows is None and len(page.records) < limit:
@@ -165,7 +165,7 @@ def _hidden(client: Client, stream: Stream, page: Page | None, user: str) -> Hid
         return found
     try:
         by = probes.hidden_by(client, hiding, list(filter(None, stubs)), user)
-    except ActiveCampaignError:
+    except ApiError:
         return found
     return replace(found, by=tuple(by))
 

@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 
 from activecampaign_dagster.api.client import Client
-from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.api.errors import ApiError
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.assets.checks import (
     HIDDEN_DEALS,
@@ -123,7 +123,7 @@ class RunEvents:
         """The account's own count, None if it cannot be had."""
         try:
             return probes.total(self.client, stream_table.stream)
-        except ActiveCampaignError as error:
+        except ApiError as error:
             self.context.log.warning(
                 "%s: its total could not be read: %s", stream_table.name, error
             )
@@ -139,7 +139,7 @@ class RunEvents:
         try:
             user = str(probes.whose_key(self.client).get("id"))
             return probes.hidden_by(self.client, hiding, stubs, user)
-        except ActiveCampaignError as error:
+        except ApiError as error:
             self.context.log.info("The API does not name the hidden %s: %s", hiding.name, error)
             return None
 

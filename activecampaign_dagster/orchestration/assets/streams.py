@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
 from activecampaign_dagster.orchestration.assets.checks import applicable
 from activecampaign_dagster.orchestration.assets.events import RunEvents
-from activecampaign_dagster.orchestration.failures import EXPECTED, failure
+from activecampaign_dagster.orchestration.failures import failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
 from activecampaign_dagster.orchestration.partitions import window_of
@@ -72,7 +73,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         try:
             with stops_in_a_sentence(f"while it read the account {account.name!r}"):
                 yield from _sync(account, context, _request(context, config), api, warehouse)
-        except EXPECTED as error:
+        except ActiveCampaignError as error:
             raise failure(error, context) from None
 
     return streams
@@ -132,7 +133,7 @@ def _sync(
     api: ActiveCampaignResource,
     warehouse: WarehouseResource,
 ) -> Iterator[Any]:
-    """Read, land and yield the events; raises the errors in `failures.EXPECTED`."""
+    """Read, land and yield the events; raises the errors in `failures`."""
     with api.client() as client:
         source, since = _as_established(account.source, warehouse)
         run_events = RunEvents(

@@ -17,7 +17,6 @@ from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.warehouse.ledger import StreamState, stream_states
-from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 
 def watched(source: Source) -> list[Stream]:
@@ -55,7 +54,7 @@ def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDe
             if not states:
                 return dg.SkipReason("The account's first sync has not ended yet.")
             found = _changes(account, states)
-        except (ActiveCampaignError, WarehouseError) as error:
+        except ActiveCampaignError as error:
             return dg.SkipReason(str(error))
         before: dict[str, list[str]] = json.loads(context.cursor or "{}")
         last = account.last_run(context.instance)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from activecampaign_dagster.api.errors import (
-    ActiveCampaignError,
     AddressError,
+    ApiError,
     CredentialsError,
 )
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
@@ -115,7 +115,7 @@ def _refusal(account: Account, instance: dg.DagsterInstance) -> str | None:
             probes.whose_key(client)
     except (AddressError, CredentialsError) as error:
         return f"The run {last.dagster_run.run_id[:8]} failed, and nothing has changed: {error}"
-    except ActiveCampaignError:
+    except ApiError:
         return None
     return None
 

@@ -16,7 +16,6 @@ from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.warehouse.ledger import StreamState, stream_states
-from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 
 def drift_sensor(
@@ -52,7 +51,7 @@ def drift_sensor(
         try:
             states = stream_states(database_path(), account.name)
             found = _drifted(account, drift, due, states)
-        except (ActiveCampaignError, WarehouseError) as error:
+        except ActiveCampaignError as error:
             return dg.SkipReason(str(error))
         if not found:
             return dg.SkipReason("The tables have as many rows as the account.")
