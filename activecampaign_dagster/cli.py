@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ import dagster as dg
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ApiError
+from activecampaign_dagster.api.printable import printable
 from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
@@ -33,11 +35,25 @@ _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writin
 @click.group()
 def main() -> None:
     """Look at ActiveCampaign accounts and at the streams that can be read from them."""
-    # as Dagster's commands do, for which it goes before the environment
-    load_dotenv(Path.cwd() / ".env", override=True)
+    for stream in (sys.stdout, sys.stderr):  # what a terminal's encoding lacks is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    _load_env(Path.cwd() / ".env")
 
 
 main.add_command(forget)
+
+
+def _load_env(file: Path) -> None:
+    """Set the variables in a file, as Dagster's commands do: it goes before the environment."""
+    try:
+        load_dotenv(file, override=True, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.ClickException(
+            f"{file} is not encoded in UTF-8, which it has to be: save it anew in that encoding."
+        ) from None
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be read ({error.strerror}).") from None
 
 
 @main.command()
@@ -60,12 +76,12 @@ def check(account: str | None, *, as_json: bool) -> None:
             failed = True
             results.append({"account": one.name, "error": str(error)})
             if not as_json:
-                click.echo(f"{one.name}: {error}", err=True)
+                _say(f"{one.name}: {error}", err=True)
             continue
         failed = failed or not surveyed.is_readable
         results.append(_as_dict(surveyed))
         if not as_json:
-            click.echo(_as_text(surveyed))
+            _say(_as_text(surveyed))
     if as_json:
         click.echo(json.dumps(results, indent=2))
     sys.exit(1 if failed else 0)
@@ -105,8 +121,13 @@ def _survey(account: Account) -> Survey:
             partial(connect, database_path(), patience=_PATIENCE), account.name, surveyed.facts
         )
     except WarehouseError as error:
-        click.echo(f"The findings could not be stored: {error}", err=True)
+        _say(f"The findings could not be stored: {error}", err=True)
     return surveyed
+
+
+def _say(text: str, *, err: bool = False) -> None:
+    """Print lines that may hold texts of the account."""
+    click.echo("\n".join(map(printable, text.splitlines())), err=err)
 
 
 def _as_dict(surveyed: Survey) -> dict[str, Any]:

@@ -179,3 +179,40 @@ def test_streams_lists_searches_and_details() -> None:
     missing = run("streams", "webinar")
     assert missing.exit_code == 1
     assert "No stream mentions 'webinar'" in missing.output
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_of_variables_in_another_encoding_is_refused_in_a_sentence(
+    sandbox: Sandbox, tmp_path: Path, encoding: str
+) -> None:
+    (tmp_path / ".env").write_text("ACTIVECAMPAIGN_NOTE=Müller\n", encoding=encoding)
+    result = run("streams")
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {tmp_path / '.env'} is not encoded in UTF-8")
+    assert result.output.count("\n") == 1
+
+
+def test_a_byte_order_mark_hides_no_variable(sandbox: Sandbox, tmp_path: Path) -> None:
+    lines = f"ACTIVECAMPAIGN_URL={sandbox.url}\nACTIVECAMPAIGN_API_KEY={sandbox.api_key}\n"
+    (tmp_path / ".env").write_text(lines, encoding="utf-8-sig")
+    assert run("check").exit_code == 0
+
+
+def test_names_in_the_account_steer_no_terminal_and_forge_no_line(sandbox: Sandbox) -> None:
+    odd = "Eve\x1b]0;owned\x07\nactivecampaign: all is well\u202e\x9b31m"
+    rule = faults.changed(lambda body: body | {"user": {"id": "1", "firstName": odd}})
+    sandbox.faults.append(faults.always(rule, "users/me"))
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert all(c.isprintable() or c == "\n" for c in result.output)
+    lines = result.output.splitlines()
+    assert not [line for line in lines if line.startswith("activecampaign: all")]
+
+
+@pytest.mark.parametrize("record", [{}, {"id": None}, {"id": ["1"]}, "text", None, 7])
+def test_odd_records_end_no_check(sandbox: Sandbox, record: object) -> None:
+    for path in ("contacts", "deals"):
+        rule = faults.changed(lambda body, path=path: body | {path: [record]})
+        sandbox.faults.append(faults.always(rule, path))
+    result = run("check")
+    assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from activecampaign_dagster.api import literals, retry
+from activecampaign_dagster.api.printable import one_line
 from activecampaign_dagster.api.retry import Failure
 
-_LONGEST_DETAIL = 200  # characters
 _LONGEST_RAW = 20_000  # characters that are worth a look for the detail
 _FRONTS = ("cloudflare", "akamai", "cloudfront", "imperva", "incapsula", "sucuri", "fastly")
 
@@ -44,7 +44,7 @@ def classify(
         body = literals.loads(content) if status < 300 or status >= 400 else None
     except ValueError:
         body = None
-    said = _line(hide(_message(body)))
+    said = one_line(hide(_message(body)))
     failure, detail = _kind(status, headers, content, is_json=body is not None), f"{status}"
     if failure in {Failure.REFUSED, Failure.FORBIDDEN, Failure.UNPAID, Failure.NO_PROXY}:
         detail = f"{status} {'redirect' if status < 400 else said}".strip()
@@ -98,12 +98,6 @@ def _error_text(body: object) -> str:
             for e in errors
         )
     return str(errors)
-
-
-def _line(text: str) -> str:
-    """A text as one line of bearable length."""
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())[:_LONGEST_DETAIL]
 
 
 def parse(content: bytes | bytearray, status: int) -> dict[str, Any]:

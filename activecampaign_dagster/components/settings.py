@@ -26,7 +26,8 @@ _HIDERS = {stub.hidden_by.name for stub in MAY_BE_STUBS.values() if stub.hidden_
 _PIVOTED = next(f"`{s.pivot.column}`" for s in STREAMS.values() if s.pivot)
 _PIVOTS = [f"`{s.name}.{s.pivot.column}`" for s in STREAMS.values() if s.pivot]
 
-_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
+# the name of one in the environment; a key, which is all digits and a to f, is none
+_VARIABLE = "^(?:[A-Za-z_][A-Za-z0-9_]{0,31}|[A-Za-z_][A-Za-z0-9_]*[G-Zg-z_][A-Za-z0-9_]*)$"
 
 
 class Clock(dg.Model):

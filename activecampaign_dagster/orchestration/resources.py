@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -17,6 +19,8 @@ from activecampaign_dagster.api.errors import AddressError, CredentialsError
 from activecampaign_dagster.warehouse.file import connect
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
+# a key, which is all digits and a to f, is no name
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,31}|[A-Za-z_][A-Za-z0-9_]*[G-Zg-z_][A-Za-z0-9_]*")
 DATABASE_VARIABLE = "ACTIVECAMPAIGN_DATABASE"
 
 
@@ -32,15 +36,10 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """One ActiveCampaign account's REST API v3.
 
     The URL and the key are read from the environment when a run starts, so that neither is stored
-    with the code, with a run's configuration or in the UI. In code of your own, `url` and
-    `api_key` take a `dg.EnvVar`, to the same effect.
+    with the code, with a run's configuration or in the UI: no configuration has a field for either.
+    In code of your own, `url` and `api_key` take a `dg.EnvVar`, to the same effect.
     """
 
-    url: str = Field(default="", description="The account's URL; empty: from `url_variable`.")
-    api_key: str = Field(
-        default="",
-        description="The API key, as a dg.EnvVar; empty: from `api_key_variable`.",
-    )
     url_variable: str = Field(
         default="ACTIVECAMPAIGN_URL",
         description="Environment variable that holds the account's URL (Settings → Developer).",
@@ -56,8 +55,25 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         ge=0,
     )
 
+    def __init__(self, **settings: Any) -> None:
+        for name in ("url", "api_key"):
+            value = settings.pop(name, None)
+            if isinstance(value, dg.EnvVar):
+                settings[f"{name}_variable"] = value.env_var_name
+            elif value:
+                raise CredentialsError(
+                    f"ActiveCampaignResource takes `{name}` as a dg.EnvVar only, so that it is "
+                    f"stored nowhere: set an environment variable and name it in {name}_variable."
+                )
+        super().__init__(**settings)
+
     def client(self) -> Client:
         """A client to use as a context manager; AddressError or CredentialsError if unusable."""
+        for setting in ("url_variable", "api_key_variable"):
+            if not _VARIABLE.fullmatch(getattr(self, setting)):
+                raise CredentialsError(
+                    f"{setting} must be the name of an environment variable, not the value itself."
+                )
         for variable in self.missing():
             if variable == self.url_variable:
                 raise AddressError(
@@ -69,19 +85,15 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 "Settings → Developer."
             )
         return Client(
-            self.url or os.environ.get(self.url_variable),
-            self.api_key or os.environ.get(self.api_key_variable),
+            os.environ.get(self.url_variable),
+            os.environ.get(self.api_key_variable),
             per_second=self.requests_per_second or None,
         )
 
     def missing(self) -> list[str]:
         """The environment variables that have to be set and are not."""
-        needed = {self.url_variable: self.url, self.api_key_variable: self.api_key}
-        return [
-            variable
-            for variable, value in needed.items()
-            if not value and not os.environ.get(variable, "").strip()
-        ]
+        needed = (self.url_variable, self.api_key_variable)
+        return [variable for variable in needed if not os.environ.get(variable, "").strip()]
 
 
 class WarehouseResource(DuckDBResource):

@@ -171,6 +171,8 @@ class Sandbox:
         if (call.method, path) == ("POST", "/sandbox/reset-stats"):
             self.reset_stats()
             return Reply(200, b"{}", _JSON)
+        if (call.method, path) == ("POST", "/sandbox/churn") and "origin" in call.headers:
+            return Reply(403, b'{"message":"pages of other origins may not change it"}', _JSON)
         if (call.method, path) == ("POST", "/sandbox/churn"):
             changes = dict(parse_qsl(text)).get("changes", "1")
             if not changes.isdecimal() or int(changes) > 1_000_000:

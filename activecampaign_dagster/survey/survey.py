@@ -14,6 +14,7 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
     PermanentError,
 )
+from activecampaign_dagster.api.printable import one_line
 from activecampaign_dagster.streams.declaration import Beside, ByOffset, Stream
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import probes
@@ -167,7 +168,7 @@ def _hidden(client: Client, stream: Stream, page: Page | None, user: str) -> Hid
         by = probes.hidden_by(client, hiding, list(filter(None, stubs)), user)
     except ApiError:
         return found
-    return replace(found, by=tuple(by))
+    return replace(found, by=tuple(map(one_line, by)))
 
 
 def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[str, str]:
@@ -216,4 +217,4 @@ def _pages(read: Read, totals: Mapping[str, int | None]) -> int | None:
 def _name(user: Mapping[str, object]) -> str:
     names = [str(user.get(key) or "") for key in ("firstName", "lastName")]
     shown = " ".join(filter(None, names)) or str(user.get("username") or "unknown")
-    return f"{shown} <{user['email']}>" if user.get("email") else shown
+    return one_line(f"{shown} <{user['email']}>" if user.get("email") else shown)

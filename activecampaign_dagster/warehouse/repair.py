@@ -30,7 +30,8 @@ _MISMATCH = re.compile(
 
 def was_left_open(database: Path) -> bool:
     """Whether the last process that wrote to a database was killed."""
-    return database.exists() and database.with_name(f"{database.name}.wal").exists()
+    file = database.resolve()  # DuckDB keeps the WAL of a link beside the link's target
+    return file.exists() and file.with_name(f"{file.name}.wal").exists()
 
 
 @contextmanager
@@ -39,9 +40,10 @@ def last_checkpoint(database: Path) -> Iterator[Path]:
 
     Raises OSError where files cannot have two names.
     """
-    with TemporaryDirectory(prefix=f".{database.name}.", dir=database.parent) as folder:
+    file = database.resolve()  # a link's target may lie elsewhere, on another file system
+    with TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         alone = Path(folder) / "checkpoint.duckdb"
-        os.link(database, alone)
+        os.link(file, alone)
         yield alone
 
 

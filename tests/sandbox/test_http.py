@@ -6,6 +6,8 @@ import threading
 import time
 import zlib
 from http.client import IncompleteRead, RemoteDisconnected
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -180,6 +182,15 @@ def test_closing_frees_the_port_and_ends_waiting_requests(account: Account) -> N
 def test_it_listens_on_loopback_only(account: Account) -> None:
     with pytest.raises(ValueError, match="loopback"):
         Sandbox(account, host="0.0.0.0")
+
+
+def test_a_page_of_another_origin_cannot_change_it(client: Client) -> None:
+    before = client.sandbox.account.truth("contacts")
+    address = f"{client.sandbox.url}/sandbox/churn?changes=40"
+    request = Request(address, method="POST", headers={"Origin": "https://example.com"})
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(request)
+    assert client.sandbox.account.truth("contacts") == before
 
 
 def test_other_processes_can_change_it_and_read_its_statistics(client: Client) -> None:

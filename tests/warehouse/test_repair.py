@@ -90,6 +90,16 @@ def test_a_block_that_a_kill_has_torn_is_mended_and_nothing_is_lost(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_torn_block_is_mended_behind_a_link(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "b.duckdb"
+    path.parent.mkdir()
+    path.write_bytes(checkpoint.torn(0.5))
+    link = tmp_path / "a.duckdb"
+    link.symlink_to(Path("elsewhere") / "b.duckdb")
+    path.with_name("b.duckdb.wal").write_bytes(checkpoint.wal)
+    assert content(link) == checkpoint.content
+
+
 def test_a_damaged_database_that_was_closed_is_left_as_it_is(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:

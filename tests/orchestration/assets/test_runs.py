@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from activecampaign_dagster.api.errors import CredentialsError
 from activecampaign_dagster.orchestration.assets.streams import stream_assets
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import (
@@ -349,3 +350,22 @@ def test_a_resource_made_in_code_takes_env_vars(
         instance=setup.instance,
     )
     assert result.success
+
+
+@pytest.mark.parametrize("name", ["url", "api_key"])
+def test_a_resource_takes_no_literal(name: str) -> None:
+    with pytest.raises(CredentialsError, match=rf"`{name}` as a dg.EnvVar only") as caught:
+        ActiveCampaignResource(**{name: "canary-of-a-key"})
+    assert "canary" not in str(caught.value)
+
+
+def test_the_configuration_of_a_resource_has_no_field_for_a_key() -> None:
+    fields = ActiveCampaignResource.to_config_schema().as_field().config_type.fields
+    assert set(fields) == {"url_variable", "api_key_variable", "requests_per_second"}
+
+
+def test_a_key_in_place_of_its_variable_is_refused_without_being_shown() -> None:
+    key = "abcdef0123456789" * 4
+    with pytest.raises(CredentialsError, match="name of an environment variable") as caught:
+        ActiveCampaignResource(api_key_variable=key).client()
+    assert key not in str(caught.value)
