@@ -23,13 +23,13 @@ $(READY): pyproject.toml constraints.txt dagster.yaml
 	mkdir -p "$(DAGSTER_HOME)" && cp dagster.yaml "$(DAGSTER_HOME)/"
 	touch $@
 
-demo: $(READY) ## a made-up account, synced and modelled, with a summary on the terminal
+demo: $(READY) ## a simulated account, synced and modelled, with a summary on the terminal
 	$(BIN)/python -m activecampaign_dagster.demo
 
-dev: $(READY) ## the Dagster UI on the made-up account
+dev: $(READY) ## the Dagster UI on the simulated account
 	$(BIN)/python -m activecampaign_dagster.demo --ui
 
-# of the made-up account, unless there is another
+# of the simulated account, unless there is another
 docs: export ACTIVECAMPAIGN_DATABASE := $(or $(ACTIVECAMPAIGN_DATABASE),$(addprefix $(CURDIR)/,$(firstword $(wildcard data/activecampaign.duckdb data/demo.duckdb))))
 docs: DBT := --project-dir dbt_project --profiles-dir dbt_project
 docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080

@@ -1,25 +1,28 @@
-"""The command `activecampaign`: look before you leap."""
+"""The command `activecampaign`: looks at accounts before the first sync."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
-from dagster.components.core.component_tree import ComponentTree
+import dagster as dg
 from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
-from activecampaign_dagster.components.mistakes import plainly
+from activecampaign_dagster.commands.forget import forget
+from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.survey.survey import INCLUDE_WORKS, Effort, Survey, survey
+from activecampaign_dagster.survey.survey import INCLUDE_WORKS, Effort, Hidden, Survey, survey
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, store_facts
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
@@ -29,39 +32,42 @@ _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writin
 
 @click.group()
 def main() -> None:
-    """Look at ActiveCampaign accounts and at what can be read from them."""
+    """Look at ActiveCampaign accounts and at the streams that can be read from them."""
     # as Dagster's commands do, for which it goes before the environment
     load_dotenv(Path.cwd() / ".env", override=True)
+
+
+main.add_command(forget)
 
 
 @main.command()
 @click.argument("account", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def check(account: str | None, *, as_json: bool) -> None:
-    """Try what a sync of ACCOUNT (default: all) will need, in about twenty requests.
+    """Check what a sync of ACCOUNT (default: all) needs, in about twenty requests.
 
-    What it finds out about date filters is kept in the database, where syncs use it.
-    Exit code: 0 if all that is configured can be read, 1 if not, 2 if the configuration is wrong.
+    Findings about date filters are stored in the database, where syncs use them.
+    Exit code: 0 if every enabled stream can be read, 1 if not, 2 if the configuration is invalid.
     """
     found = {one.name: one for one in configured()}
     if account and account not in found:
         raise click.UsageError(f"There is no account {account!r}; there are {', '.join(found)}.")
-    reports, failed = [], False
+    results, failed = [], False
     for one in [found[account]] if account else found.values():
         try:
-            report = _survey(one)
+            surveyed = _survey(one)
         except ActiveCampaignError as error:
             failed = True
-            reports.append({"account": one.name, "error": str(error)})
+            results.append({"account": one.name, "error": str(error)})
             if not as_json:
                 click.echo(f"{one.name}: {error}", err=True)
             continue
-        failed = failed or not report.is_readable
-        reports.append(asdict(report))
+        failed = failed or not surveyed.is_readable
+        results.append(_as_dict(surveyed))
         if not as_json:
-            click.echo(_told(report))
+            click.echo(_as_text(surveyed))
     if as_json:
-        click.echo(json.dumps(reports, indent=2))
+        click.echo(json.dumps(results, indent=2))
     sys.exit(1 if failed else 0)
 
 
@@ -69,7 +75,7 @@ def check(account: str | None, *, as_json: bool) -> None:
 @click.argument("word", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def streams(word: str | None, *, as_json: bool) -> None:
-    """List the streams, those that WORD occurs in, or all about the stream called WORD."""
+    """List all streams, those that mention WORD, or the details of the stream called WORD."""
     chosen = [one for one in STREAMS.values() if word is None or _mentions(one, word)]
     if not chosen:
         raise click.ClickException(f"No stream mentions {word!r}.")
@@ -86,27 +92,39 @@ def streams(word: str | None, *, as_json: bool) -> None:
 
 def configured() -> list[Account]:
     """The accounts of the project; raises ConfigurationError."""
-    with plainly():
-        tree = ComponentTree.for_project(Path(__file__).parent)
+    with configuration_errors():
+        tree = dg.ComponentTree.for_project(Path(__file__).parent)
         return [one.account() for one in accounts(tree.load_context)]
 
 
 def _survey(account: Account) -> Survey:
     with account.api.client() as client:
-        report = survey(client, account.source)
+        surveyed = survey(client, account.source)
     try:
         store_facts(
-            partial(connect, database_path(), patience=_PATIENCE), account.name, report.facts
+            partial(connect, database_path(), patience=_PATIENCE), account.name, surveyed.facts
         )
     except WarehouseError as error:
-        click.echo(f"What was found out could not be kept: {error}", err=True)
-    return report
+        click.echo(f"The findings could not be stored: {error}", err=True)
+    return surveyed
 
 
-def _told(report: Survey) -> str:
+def _as_dict(surveyed: Survey) -> dict[str, Any]:
+    """The survey for machines: of hidden records the numbers and names, by stream and by hider."""
+    shown = asdict(surveyed)
+    del shown["hidden"]
+    for hidden in surveyed.hidden:
+        shown[f"{hidden.stream}_seen"] = hidden.seen
+        shown[f"hidden_{hidden.stream}"] = hidden.stubs
+        if hidden.hiders:
+            shown[f"hidden_{hidden.hiders}"] = hidden.by
+    return shown
+
+
+def _as_text(surveyed: Survey) -> str:
     rows = [("stream", "table", "sync type", "rows")]
     notes = []
-    for access in report.streams:
+    for access in surveyed.streams:
         count = "?" if access.rows is None else f"{access.rows:,}"
         state = "no access" if access.error else count if access.enabled else f"({count})"
         rows.append((access.stream, access.table, access.sync_type, state))
@@ -117,46 +135,65 @@ def _told(report: Survey) -> str:
         f"  {name:{widths[0]}}  {table:{widths[1]}}  {kind:{widths[2]}}  {count:>{widths[3]}}"
         for name, table, kind, count in rows
     ]
-    if any(not access.enabled for access in report.streams):
+    if any(not access.enabled for access in surveyed.streams):
         table.append("  (in brackets: not enabled)")
     return "\n".join(
         [
-            f"{report.account}: {report.url}, with the key of {report.user}",
+            f"{surveyed.account}: {surveyed.url}, with the key of {surveyed.user}",
             *table,
             *notes,
-            *_findings(report),
+            *_findings(surveyed),
         ]
     )
 
 
-def _findings(report: Survey) -> list[str]:
-    lines = [
-        f"First full sync: {_cost(report.first_full_sync)}. "
-        f"A sync when nothing changed: {_cost(report.quiet_incremental_sync)}."
+def _findings(surveyed: Survey) -> list[str]:
+    return [
+        f"First full sync: {_cost(surveyed.first_full_sync)}. "
+        f"A sync when nothing changed: {_cost(surveyed.quiet_incremental_sync)}.",
+        *(_about_hidden(hidden) for hidden in surveyed.hidden if hidden.stubs),
+        _about_filters(surveyed.facts),
+        *_about_children(surveyed.facts),
     ]
-    if report.hidden_deals:
-        named = ", ".join(report.hidden_pipelines)
-        lines.append(
-            f"{report.hidden_deals} of {report.deals_seen} deals looked at are hidden from this "
-            f"key{f', in the pipelines {named}' if named else ''}: their pipelines were deleted, "
-            "or the key's user may not manage them."
-        )
-    answers = {
-        name.partition(":")[2]: value
-        for name, value in report.facts.items()
-        if name.startswith(OFFSETS_HONOURED)
-    }
-    said = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
+
+
+def _about_hidden(hidden: Hidden) -> str:
+    text = f"{hidden.stubs} of {hidden.seen} {hidden.stream} looked at are hidden from this key"
+    if not hidden.hiders:
+        return f"{text}."
+    named = f", in the {hidden.hiders} {', '.join(hidden.by)}" if hidden.by else ""
+    return (
+        f"{text}{named}: their {hidden.hiders} were deleted, or the key's user may not manage them."
+    )
+
+
+def _about_filters(facts: Mapping[str, str]) -> str:
+    answers = _answers(facts, OFFSETS_HONOURED)
+    shown = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
     overlap = "10 minutes" if answers and set(answers.values()) == {"yes"} else "24 hours"
-    lines.append(f"Date filters honour time-zone offsets? {said}. Syncs overlap by {overlap}.")
-    works = report.facts.get(INCLUDE_WORKS, "unknown")
-    lines.append(f"Custom field values come with the contacts (include=fieldValues)? {works}.")
-    return lines
+    return f"Date filters honour time-zone offsets? {shown}. Syncs overlap by {overlap}."
+
+
+def _about_children(facts: Mapping[str, str]) -> Iterator[str]:
+    for child, answer in _answers(facts, INCLUDE_WORKS).items():
+        beside = STREAMS[child].beside
+        if beside:
+            asked = f"include={beside.include}"
+            yield f"{child} come beside the pages of {beside.parent} ({asked})? {answer}."
+
+
+def _answers(facts: Mapping[str, str], fact: str) -> dict[str, str]:
+    """Stream → the answer to a question that is asked for several."""
+    return {
+        name.partition(":")[2]: value
+        for name, value in facts.items()
+        if name.partition(":")[0] == fact
+    }
 
 
 def _cost(effort: Effort) -> str:
     if effort.requests is None:
-        return "unknown, as the account does not tell its totals"
+        return "unknown, because the account does not report its totals"
     if effort.seconds is None:
         return f"{effort.requests:,} requests"
     minutes, seconds = divmod(int(effort.seconds), 60)

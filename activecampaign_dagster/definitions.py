@@ -5,12 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from activecampaign_dagster.components.mistakes import plainly
+from activecampaign_dagster.components.errors import configuration_errors
 
 
 @dg.definitions
 @cache  # a job asks for them five times before its first step
 def defs() -> dg.Definitions:
     """Load the accounts, the dbt project and the jobs over them."""
-    with plainly():
+    with configuration_errors():
         return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)

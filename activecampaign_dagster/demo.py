@@ -1,7 +1,7 @@
-"""The demo: a made-up account, synced, changed, synced again, and what the models say of it.
+"""The demo: syncs a simulated account, changes it, syncs it again and shows the models.
 
 Run as `python -m activecampaign_dagster.demo`; with `--ui` it serves the Dagster UI on the
-made-up account instead.
+simulated account instead.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
         prog="python -m activecampaign_dagster.demo", description=__doc__
     )
     parser.add_argument("--ui", action="store_true", help="serve the Dagster UI on the sandbox")
-    parser.add_argument("--contacts", type=int, default=2_000, help="size of the made-up account")
+    parser.add_argument("--contacts", type=int, default=2_000, help="size of the simulated account")
     parser.add_argument("--port", type=int, default=3000, help="port of the UI")
     options = parser.parse_args()
     if options.ui:
@@ -78,7 +78,7 @@ def _alone(parser: argparse.ArgumentParser) -> Iterator[None]:
 
 
 def _begin_anew() -> None:
-    """Forget the made-up account of an earlier run: this one has other records."""
+    """Forget the simulated account of an earlier run: this one has other records."""
     for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
         leftover.unlink(missing_ok=True)
     shutil.rmtree(_DATABASE.with_name(f"{_DATABASE.name}.staging"), ignore_errors=True)
@@ -105,7 +105,7 @@ def _sandbox(contacts: int, *, live: bool) -> Iterator[str]:
 
 
 def _serve_ui(port: int) -> None:
-    print(f"Dagster UI on a made-up account that keeps changing: http://127.0.0.1:{port}")
+    print(f"Dagster UI on a simulated account with live changes: http://127.0.0.1:{port}")
     print(f"Database: {_DATABASE}. Stop with Ctrl-C.", flush=True)
     command = [_program("dagster"), "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")]
     with subprocess.Popen([*command, "--port", str(port)], cwd=_FOLDER) as process:
@@ -118,7 +118,7 @@ def _serve_ui(port: int) -> None:
 
 
 def _tour(url: str) -> None:
-    _execute("full_refresh", "Full refresh of a made-up account")
+    _execute("full_refresh", "Full refresh of a simulated account")
     changes = requests.post(f"{url}/sandbox/churn", params={"changes": 200}, timeout=10).json()
     print(f"  the account has changed: {len(changes['changes'])} records added, edited or deleted")
     _execute("incremental_sync", "Incremental sync of what changed")

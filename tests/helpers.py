@@ -6,8 +6,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,8 +23,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
-from activecampaign_dagster.sync.run import Outcome, sync
+from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
 
 Table = dict[int, dict[str, Any]]
@@ -55,15 +56,40 @@ class Warehouse:
         url: str | None = None,
     ) -> dict[str, Outcome]:
         """One sync of the account behind `sandbox`; outcomes by stream."""
+        with closing(
+            self.outcomes(
+                sandbox,
+                mode,
+                streams=streams,
+                window=window,
+                at=at,
+                per_second=per_second,
+                url=url,
+            )
+        ) as outcomes:
+            return {outcome.stream_table.name: outcome for outcome in outcomes}
+
+    def outcomes(
+        self,
+        sandbox: Sandbox,
+        mode: Mode = Mode.FULL,
+        *,
+        streams: Sequence[str] = tuple(STREAMS),
+        window: Window | None = None,
+        at: datetime | None = None,
+        per_second: int | None = None,
+        url: str | None = None,
+    ) -> Generator[Outcome]:
+        """The outcomes of one sync as they come."""
         request = SyncRequest(
             streams=frozenset(streams),
             mode=mode,
             window=window,
             sync_id=f"sync-{next(_syncs)}",
-            at=at or datetime.now(UTC),
+            at=at,
         )
         with Client(url or sandbox.url, sandbox.api_key, per_second=per_second) as client:
-            outcomes = sync(
+            yield from sync(
                 self.source,
                 request,
                 client=client,
@@ -71,7 +97,6 @@ class Warehouse:
                 staging=self.staging,
                 log=logging.getLogger("sync"),
             )
-            return {outcome.stream_table.name: outcome for outcome in outcomes}
 
     @property
     def staging(self) -> Path:

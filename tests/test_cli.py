@@ -52,7 +52,9 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
         assert said in result.output
     assert "contacts: yes" in result.output
     assert "Syncs overlap by 10 minutes" in result.output
-    assert "hidden from this key" in result.output
+    assert "of 40 deals looked at are hidden from this key" in result.output
+    assert "their pipelines were deleted" in result.output
+    assert "custom_field_values come beside the pages of contacts" in result.output
     assert len(sandbox.requests) <= 20
 
 
@@ -74,7 +76,7 @@ def test_check_keeps_what_it_found_out_where_syncs_find_it(
     with duckdb.connect(tmp_path / "a.duckdb") as db:
         facts = dict(db.execute("select fact, value from activecampaign._account_facts").fetchall())
     assert facts["offsets_honoured:contacts"] == facts["offsets_honoured:deals"] == "yes"
-    assert facts["include_field_values"] == "yes"
+    assert facts["include_works:custom_field_values"] == "yes"
 
 
 def test_check_reads_the_env_file_as_dagster_does(
@@ -90,6 +92,8 @@ def test_check_speaks_json(sandbox: Sandbox) -> None:
     assert report["account"] == "activecampaign"
     assert report["first_full_sync"]["requests"] > 5
     assert {s["stream"]: s["rows"] for s in report["streams"]}["contacts"] == 60
+    assert 0 < report["hidden_deals"] < report["deals_seen"] == 40
+    assert isinstance(report["hidden_pipelines"], list)
 
 
 def test_the_estimate_is_what_a_sync_takes(

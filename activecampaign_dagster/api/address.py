@@ -7,45 +7,53 @@ import re
 from urllib.parse import urlsplit
 
 from activecampaign_dagster.api.errors import AddressError, CredentialsError
+from activecampaign_dagster.api.pasted import clean, problem
 
 _HINT = (
     "Copy the URL from ActiveCampaign under Settings → Developer, "
     "for example https://youraccount.api-us1.com"
 )
+_LENGTH_OF_A_KEY = 32  # at least: a part of a host as long may be one
 
 
 def is_loopback(host: str) -> bool:
     """Whether `host` is this machine itself."""
+    host = host.lower().removesuffix(".")
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(host)
     except ValueError:
         return False
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def base_url(url: str | None) -> str:
     """The API's base, ending in `/api/3`, for any way that users write an account's URL.
 
-    Accepts the host with or without scheme, `/api/3` and trailing slashes.
+    Accepts the host with or without scheme, `/api/3` and trailing slashes, and whatever
+    `pasted.clean` takes off.
     Raises AddressError for anything that cannot be an account's address; http is accepted on
     loopback only, since the key would travel in the clear. No message shows more of `url` than its
     host: what was pasted may hold the key, or be the key.
     """
-    text = (url or "").strip()
+    text = clean(url or "")
     if not text:
         raise AddressError(f"No ActiveCampaign URL is set. {_HINT}.")
+    if wrong := problem(text):
+        raise AddressError(f"The ActiveCampaign URL {wrong}. {_HINT}.")
     if "://" not in text:
         text = f"https://{text}"
     what = "The ActiveCampaign URL"
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
         raise AddressError(f"{what} is not a URL. {_HINT}.") from None
     if parts.username or parts.password:
         raise AddressError(f"{what} must not hold a user or password. {_HINT}.")
-    if "." in host:
+    if "." in host and max(map(len, host.split("."))) < _LENGTH_OF_A_KEY:
         what += f" ({host})"
     if parts.scheme not in ("http", "https"):
         raise AddressError(f"{what} is not an http(s) URL. {_HINT}.")
@@ -71,16 +79,23 @@ def account_label(base_url: str) -> str:
 
 
 def api_key(key: str | None) -> str:
-    """The key, stripped. Raises CredentialsError if there is none or it cannot be one."""
-    text = (key or "").strip()
+    """The key, cleaned. Raises CredentialsError if there is none or it cannot be one.
+
+    No message shows any of it.
+    """
+    text = clean(key or "")
     if not text:
         raise CredentialsError(
             "No ActiveCampaign API key is set. Copy it from ActiveCampaign under "
             "Settings → Developer and set ACTIVECAMPAIGN_API_KEY."
         )
-    if not text.isascii() or any(c.isspace() or not c.isprintable() for c in text):
+    wrong = problem(text)
+    if "://" in text or re.search(r"\.(activehosted|api-[a-z0-9]+)\.com", text, re.IGNORECASE):
+        wrong = "is a URL; URL and key may have changed places"
+    elif not wrong and not text.isascii():
+        wrong = "holds characters that no key has"
+    if wrong:
         raise CredentialsError(
-            "The ActiveCampaign API key holds characters that no key has (spaces or non-ASCII). "
-            "Copy it again from Settings → Developer."
+            f"The ActiveCampaign API key {wrong}. Copy it again from Settings → Developer."
         )
     return text

@@ -59,6 +59,7 @@ class Budget:
         self._paused_until = 0.0
         self._changed = threading.Condition()
         self._turn = threading.Lock()
+        self._stopped = False
 
     @contextmanager
     def slot(self, path: str = "") -> Iterator[Slot]:
@@ -74,10 +75,18 @@ class Budget:
                 slot.sent = self._clock()
                 self._changed.notify_all()
 
+    def stop(self) -> None:
+        """Let nobody begin a request any more: those who wait raise InterruptedError."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
     def _wait(self, slot: Slot) -> None:
         with self._changed:
-            while (delay := self._delay(self._clock())) != 0:
+            while (delay := self._delay(self._clock())) != 0 and not self._stopped:
                 self._changed.wait(delay)
+            if self._stopped:
+                raise InterruptedError("stopped")
             self._taken.append(slot)
 
     def _delay(self, now: float) -> float | None:

@@ -2,20 +2,51 @@
 
 Taking the slot here, after the connection is open, keeps name resolution, TCP and TLS handshakes
 out of the pace: what the server sees is what the budget counted.
+
+Answers must have come whole after a while. The read time-out counts from one piece of an answer to
+the next, and urllib3's total time-out ends where the body begins: an answer that comes byte by
+byte would be read without end.
 """
 
 from __future__ import annotations
 
+import io
+import socket
+import time
+from contextlib import ExitStack
 from http.client import HTTPResponse, parse_headers
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from activecampaign_dagster.api.budget import Budget, Slot
-from activecampaign_dagster.api.deadline import within
+from activecampaign_dagster.api.sockets import Sockets
+
+_HANDSHAKE_TIMEOUT = 10.0  # seconds
+
+
+class _Deadline(io.RawIOBase):
+    """A stream that can be read until a moment, by the monotonic clock."""
+
+    def __init__(self, raw: io.RawIOBase, end: float) -> None:
+        self._raw = raw
+        self._end = end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        if time.monotonic() > self._end:
+            raise TimeoutError
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class PacedAdapter(HTTPAdapter):
@@ -27,17 +58,22 @@ class PacedAdapter(HTTPAdapter):
     def __init__(self, budget: Budget, *, connections: int, answer_timeout: float) -> None:
         self._budget = budget
         self._answer_timeout = answer_timeout
+        self._sockets = Sockets()
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def stop(self) -> None:
+        """End all requests that are under way."""
+        self._sockets.stop()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let the pools open paced connections."""
         super().init_poolmanager(*args, **kwargs)
-        budget, answer_timeout = self._budget, self._answer_timeout
+        budget, answer_timeout, sockets = self._budget, self._answer_timeout, self._sockets
 
         class Timed(HTTPResponse):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
-                self.fp = within(answer_timeout, self.fp)
+                self.fp = _within(answer_timeout, self.fp)
 
             def _read_status(self) -> tuple[str, int, str]:
                 # the standard library takes early hints (103) for the answer, and what follows
@@ -47,8 +83,21 @@ class PacedAdapter(HTTPAdapter):
                 return found  # type: ignore[no-any-return]
 
         class Paced(HTTPConnection):
-            response_class = Timed
+            _head: HTTPResponse | None = None
             _slot = Slot()
+            _shaking_hands: ExitStack | None = None
+
+            def _new_conn(self) -> socket.socket:
+                opened = super()._new_conn()
+                opened.settimeout(_HANDSHAKE_TIMEOUT)
+                if self._shaking_hands is not None:
+                    self._shaking_hands.enter_context(sockets.handshake(opened))
+                return opened
+
+            def connect(self) -> None:
+                with ExitStack() as self._shaking_hands:
+                    super().connect()
+                    sockets.add(self.sock)
 
             def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
                 if self.sock is None:
@@ -56,8 +105,21 @@ class PacedAdapter(HTTPAdapter):
                 with budget.slot(url.partition("?")[0]) as self._slot:
                     super().request(method, url, *args, **kwargs)
 
+            def response_class(  # type: ignore[override]
+                self, *args: Any, **kwargs: Any
+            ) -> HTTPResponse:
+                self._head = Timed(*args, **kwargs)
+                return self._head
+
             def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
-                response = super().getresponse()
+                try:
+                    response = super().getresponse()
+                except HTTPError:
+                    if self._head:  # urllib3 refuses what it says, and forgets to close it
+                        self._head.close()
+                    raise
+                finally:
+                    self._head = None
                 budget.answered(self._slot)
                 return response
 
@@ -78,3 +140,8 @@ class PacedAdapter(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+
+def _within(seconds: float, stream: io.BufferedReader) -> io.BufferedReader:
+    """`stream`, for so many seconds from now; reading on after that raises TimeoutError."""
+    return io.BufferedReader(_Deadline(stream.detach(), time.monotonic() + seconds))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
+
+from activecampaign_dagster.api.headers import utc_date
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 30.0  # seconds
 _LONGEST_RETRY_AFTER = 120.0  # seconds; a server that asks for more is asked again after this
@@ -19,9 +20,13 @@ class Failure(StrEnum):
     UNTRUSTED = "was not sent"  # the certificate is not trusted
     NO_ANSWER = "did not answer"  # refused, reset, timed out
     BROKEN = "sent an unusable body"  # empty, truncated or HTML where JSON was due
+    TOO_LARGE = "sent too much"  # more than a page can be
     SERVER = "failed"  # 5xx, 408
     THROTTLED = "refused further requests for now"  # 429
-    FORBIDDEN = "denied access"  # 403
+    BLOCKED = "was refused before it reached the API"  # 401, 403 from a firewall or CDN
+    FORBIDDEN = "denied access"  # 401, 403
+    UNPAID = "asked for a payment"  # 402
+    NO_PROXY = "was not let through"  # 407
     REFUSED = "refused the request"  # other 4xx, redirects
 
 
@@ -31,9 +36,13 @@ _TRIES = {
     Failure.UNTRUSTED: 1,
     Failure.NO_ANSWER: 6,
     Failure.BROKEN: 6,
+    Failure.TOO_LARGE: 2,
     Failure.SERVER: 6,
     Failure.THROTTLED: 30,  # others may use up the account's limit for a while
+    Failure.BLOCKED: 6,
     Failure.FORBIDDEN: 3,  # occurs now and then with a valid key
+    Failure.UNPAID: 1,
+    Failure.NO_PROXY: 1,
     Failure.REFUSED: 1,
 }
 
@@ -65,13 +74,8 @@ def retry_after(header: str | None) -> float | None:
     try:
         seconds = float(header)
     except ValueError:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return None
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        seconds = (date - datetime.now(UTC)).total_seconds()
+        moment = utc_date(header)
+        seconds = (moment - datetime.now(UTC)).total_seconds() if moment else math.nan
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)

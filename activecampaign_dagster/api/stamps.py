@@ -24,7 +24,12 @@ def parse_stamp(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo and _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
+    return moment if is_proper(moment) else None
+
+
+def is_proper(moment: datetime) -> bool:
+    """Whether a moment has an offset, and a year that stays one in every zone."""
+    return moment.tzinfo is not None and _FIRST_YEAR <= moment.year <= _LAST_YEAR
 
 
 def first_stamp(record: Any, names: Iterable[str]) -> datetime | None:

@@ -16,19 +16,16 @@ hint here. Before what did not come is deleted, it is compared with it (see `syn
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
-from activecampaign_dagster.api.errors import LoopError
+from activecampaign_dagster.api.keys import KeyOf, keys, numeric_id
+from activecampaign_dagster.api.overlap import Patience, Seen
 
-_ID_DIGITS = 18  # any such number is a BIGINT
 State = dict[str, Any]  # JSON
-_REMEMBERED = 20  # pages
-_PATIENCE = 50  # requests without a new record before a walk is called a loop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,65 +77,6 @@ def read(
             future.cancel()
 
 
-def record_id(record: Any) -> int | None:
-    """A record's id, sent as a numeric string or a number; None if it has no proper one."""
-    text = str(record.get("id")) if isinstance(record, dict) else ""
-    if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
-        return None
-    return int(text) or None
-
-
-def keys(page: Page) -> list[str]:
-    """What tells the records of a page apart: their ids, or their content without one."""
-    return [str(record_id(record) or record) for record in page.records]
-
-
-class Seen:
-    """The records of the pages read last: enough to tell whether a page joins on to them."""
-
-    def __init__(self, keys: Iterable[str] = ()) -> None:
-        self._pages: deque[list[str]] = deque([list(keys)])
-        self._count = Counter(self._pages[0])
-
-    def add(self, keys: list[str]) -> bool:
-        """Remember a page; returns whether any of it was new."""
-        new = not all(key in self._count for key in keys)
-        self._pages.append(keys)
-        self._count.update(keys)
-        if len(self._pages) > _REMEMBERED:
-            self._count -= Counter(self._pages.popleft())
-        return new
-
-    def any_of(self, keys: Iterable[str]) -> bool:
-        """Whether one of `keys` is remembered."""
-        return any(key in self._count for key in keys)
-
-    def last(self) -> list[str]:
-        """The page added last."""
-        return self._pages[-1]
-
-
-class Patience:
-    """Counts requests that bring nothing new, and gives up with a LoopError."""
-
-    def __init__(self) -> None:
-        self._fruitless = 0
-        self._fruitful = 0
-
-    def count(self, *, new: bool) -> None:
-        """One more page, with or without new records."""
-        if new:
-            self._fruitful += 1
-            self._fruitless = 0
-            return
-        self._fruitless += 1
-        # stepping back over all that was read is legitimate, so what was read counts
-        if self._fruitless > _PATIENCE + 2 * self._fruitful:
-            raise LoopError(
-                "Loop detected: the API keeps sending the same records whatever page is asked for."
-            )
-
-
 class OffsetWalk:
     """Offset pages that overlap by one row.
 
@@ -150,15 +88,22 @@ class OffsetWalk:
     does or it is at the start. Pages may be in flight together: which of two was answered first
     does not matter to the argument.
 
-    filters: further parameters of every request. limit: rows per page, at least 2.
+    filters: further parameters of every request. key: what tells records apart. limit: rows per
+    page, at least 2.
     """
 
     def __init__(
-        self, filters: Params | None = None, *, limit: int = PAGE_SIZE, state: State | None = None
+        self,
+        filters: Params | None = None,
+        *,
+        key: KeyOf = numeric_id,
+        limit: int = PAGE_SIZE,
+        state: State | None = None,
     ) -> None:
         if limit < 2:
             raise ValueError("overlapping pages need a limit of at least 2")
         self._filters = dict(filters or {})
+        self._key = key
         self._limit = limit
         self._offset: int = state["offset"] if state else 0
         self._seen = Seen(state["seen"] if state else ())
@@ -177,7 +122,7 @@ class OffsetWalk:
         out: list[Request] = []
         offset = self._offset
         while len(out) < room and not self._done:
-            if offset != self._offset and offset >= self._total:
+            if offset != self._offset and offset >= self._reach():
                 break
             if offset not in self._waiting and offset not in self._arrived:
                 params = {**self._filters, "limit": self._limit, "offset": offset}
@@ -197,14 +142,26 @@ class OffsetWalk:
         return page
 
     def _join(self, page: Page) -> None:
-        found = keys(page)
-        joins = self._offset == 0 or self._seen.any_of(found)
+        found = keys(page.records, self._key)
+        joins = self._joins(page, found)
         self._patience.count(new=joins and self._seen.add(found))
         if not joins:
             self._offset = max(0, self._offset - self._limit)
             self._arrived.clear()
             self._waiting.clear()
-        elif len(page.records) < self._limit:
+        elif self._ends(page):
             self._done = True
         else:
             self._offset += len(page.records) - 1
+
+    def _reach(self) -> float:
+        """The offset up to which pages are asked for before the one before them has come."""
+        return self._total
+
+    def _joins(self, page: Page, found: list[str]) -> bool:  # noqa: ARG002
+        """Whether no record lies between a page and those read before it."""
+        return self._offset == 0 or self._seen.any_of(found)
+
+    def _ends(self, page: Page) -> bool:
+        """Whether nothing is to be read behind a page that joins."""
+        return len(page.records) < self._limit

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt.build import (
@@ -106,7 +106,7 @@ def _streams_read(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
 
 
 def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:
-    """What a dbt test makes sure of."""
+    """A sentence about a dbt test: its own description, or the generic test's and its arguments."""
     test = manifest["nodes"][unique_id]
     generic = test.get("test_metadata")
     if test["description"] or not generic:

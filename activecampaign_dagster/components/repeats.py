@@ -1,25 +1,25 @@
-"""Settings that a file holds twice: YAML takes the later one and says nothing."""
+"""Settings that occur twice in a file, of which YAML silently uses the later one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
-from dagster_shared.yaml_utils.source_position import SourcePositionTree
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake
+from activecampaign_dagster.components.errors import Mistake
+from activecampaign_dagster.components.wording import KeyPath
+from activecampaign_dagster.orchestration.dagster_internals import FilePositions
 
 
-def repeats(tree: SourcePositionTree | None) -> list[Mistake]:
-    """The attributes that are written twice in the file, or its part, that `tree` describes."""
-    if tree is None or not (file := Path(tree.position.filename)).is_file():
+def repeats(positions: FilePositions | None) -> list[Mistake]:
+    """The attributes that are written twice in the file, or its part, that `positions` are of."""
+    if positions is None or not positions.file.is_file():
         return []
-    parts = yaml.compose_all(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+    parts = yaml.compose_all(positions.file.read_text("utf-8"), Loader=yaml.SafeLoader)
     return [
         Mistake(path[1:], f"is written twice, first on line {line}: leave one of them out")
         for part in parts
-        if part and part.start_mark.line + 1 == tree.position.start.line
+        if part and part.start_mark.line + 1 == positions.first_line
         for path, line in _repeats(part)
         if path[0] == "attributes"
     ]

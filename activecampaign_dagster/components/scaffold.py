@@ -1,4 +1,4 @@
-"""What `dg scaffold defs` writes: a file for one more account."""
+"""The file that `dg scaffold defs` writes for one more account."""
 
 from __future__ import annotations
 

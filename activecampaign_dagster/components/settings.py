@@ -1,4 +1,4 @@
-"""What a user can write about an account: names, types, defaults and what they mean.
+"""The settings of an account: names, types, defaults and descriptions.
 
 The reference in docs/configuration.md is generated from these models.
 """
@@ -9,17 +9,28 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, create_model
+
+from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.orchestration.wording import enumerated
+from activecampaign_dagster.streams.registry import STREAMS
 
 # YAML reads the words on and off as booleans, so that neither is used here.
 Severity = Literal["warn", "error", "ignore"]
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
+TELL_OF_CHANGES = [stream.name for stream in STREAMS.values() if stream.can_filter]
+MAY_BE_STUBS = {stream.name: stream.stub for stream in STREAMS.values() if stream.stub}
+_STUB_FIELDS = {enumerated(stub.fields, "and") for stub in MAY_BE_STUBS.values()}
+_HIDERS = {stub.hidden_by.name for stub in MAY_BE_STUBS.values() if stub.hidden_by}
+_PIVOTED = next(f"`{s.pivot.column}`" for s in STREAMS.values() if s.pivot)
+_PIVOTS = [f"`{s.name}.{s.pivot.column}`" for s in STREAMS.values() if s.pivot]
+
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"  # the name of one in the environment
 
 
 class Clock(dg.Model):
-    """When, by the clock: one of `cron`, `every` and `at`."""
+    """Times by the clock: one of `cron`, `every` and `at`."""
 
     cron: str | list[str] | None = Field(
         default=None,
@@ -39,17 +50,17 @@ class Clock(dg.Model):
 
 
 class TriggerSettings(Clock):
-    """When incremental syncs begin: one of `cron`, `every`, `at` and `on_change`."""
+    """The start of incremental syncs: one of `cron`, `every`, `at` and `on_change`."""
 
     on_change: str | None = Field(
         default=None,
-        description="How often the account is asked, in two requests, whether deals or contacts "
-        "changed; only then a sync begins. Such as 1 minute.",
+        description="How often the account is asked, with one request for each, whether "
+        f"{enumerated(TELL_OF_CHANGES, 'or')} changed; a sync begins only then. Such as 1 minute.",
     )
 
 
 class StreamSettings(dg.Model):
-    """One stream, where its defaults do not suit."""
+    """One stream, if its defaults do not suit."""
 
     name: str = Field(description="The stream: see `activecampaign streams`.")
     enabled: bool = Field(default=True, description="Whether the stream is read.")
@@ -70,35 +81,21 @@ class StreamSettings(dg.Model):
     )
     access: Literal["full", "partial"] | None = Field(
         default=None,
-        description="deals only. full: the key's user may manage the pipelines. partial: it may "
-        "not, so that a deal is no more than id, title and status, read as FULL_TABLE.",
+        description=f"{enumerated(MAY_BE_STUBS, 'and')} only. full: the key's user may manage "
+        f"the {enumerated(_HIDERS, 'and')}. partial: it may not, so that a record has no more than "
+        f"{enumerated(_STUB_FIELDS, 'or')}, and is read as FULL_TABLE.",
     )
 
 
-class CheckSettings(dg.Model):
-    """How serious each check's findings are: warn, error, or ignore for no such check."""
+_Severities = create_model(
+    "_Severities",
+    __base__=dg.Model,
+    **{c.name: (Severity, Field(default="warn", description=c.description)) for c in CHECKS},  # type: ignore[call-overload]
+)
 
-    rejected_values: Severity = Field(
-        default="warn", description="Values that did not fit their column's type."
-    )
-    undeclared_fields: Severity = Field(
-        default="warn", description="Fields that the API sent and nobody declared."
-    )
-    duplicate_ids: Severity = Field(default="warn", description="Ids that occur in several rows.")
-    orphaned_references: Severity = Field(
-        default="warn", description="References to rows that are not there."
-    )
-    row_count_drift: Severity = Field(
-        default="warn", description="Row counts that differ from the account's own."
-    )
-    hidden_deals: Severity = Field(
-        default="warn", description="Deals that the key may not see in full."
-    )
-    missed_changes: Severity = Field(
-        default="warn",
-        description="Custom field values that a full sync found changed and no incremental sync "
-        "could have found.",
-    )
+
+class CheckSettings(_Severities):  # type: ignore[misc, valid-type]
+    """The severity of each check's findings: warn or error; ignore removes the check."""
 
 
 class DriftSettings(dg.Model):
@@ -114,7 +111,7 @@ class DriftSettings(dg.Model):
 
 
 class AlertSettings(dg.Model):
-    """Where messages about failed runs go."""
+    """The destination of messages about failed runs."""
 
     urls_variable: str = Field(
         pattern=_VARIABLE,
@@ -155,7 +152,7 @@ Drift = Annotated[
 
 
 class Settings(dg.Model):
-    """One ActiveCampaign account, as its user wants it kept."""
+    """One ActiveCampaign account."""
 
     name: str = Field(
         default="activecampaign",
@@ -183,8 +180,19 @@ class Settings(dg.Model):
     )
     extract_contact_custom_fields: bool = Field(
         default=True,
-        description="Read contacts together with their custom field values, and keep those in "
-        "`contacts.customFields`.",
+        description="Read the values of custom fields together with the records that have them, "
+        f"and keep them in {enumerated(_PIVOTS, 'and')} too.",
+    )
+    hash_fields: list[str] = Field(
+        default_factory=list,
+        description="Fields of which only a keyed hash is stored, in every stream that has them, "
+        f"such as email and phone, or {_PIVOTED} for all values of custom fields. "
+        "The key is the environment variable ACTIVECAMPAIGN_HASH_KEY.",
+    )
+    purge_deleted_after: str | None = Field(
+        default=None,
+        description="How long rows of deleted records are kept, such as 30 days. Default: for "
+        "ever.",
     )
     trigger: When = Field(
         default_factory=lambda: TriggerSettings(every="1 hour"),
@@ -220,7 +228,7 @@ class Settings(dg.Model):
     )
     checks: CheckSettings = Field(
         default_factory=CheckSettings,
-        description="How serious it is when a check finds something: warn, error or ignore.",
+        description="The severity of each check's findings: warn, error or ignore.",
     )
     drift: Drift = Field(
         default_factory=DriftSettings,

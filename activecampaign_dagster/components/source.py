@@ -1,4 +1,4 @@
-"""A Dagster component: one ActiveCampaign account, as its user wants it kept."""
+"""A Dagster component: one ActiveCampaign account."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
-from dagster._core.definitions.utils import is_valid_owner
 from pydantic import BaseModel, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from activecampaign_dagster.components import stream_tables, timing
-from activecampaign_dagster.components.mistakes import (
-    ConfigurationError,
-    Mistake,
-    Place,
-    parsed,
-    resolved,
-)
+from activecampaign_dagster.components import personal_data, stream_tables, timing
+from activecampaign_dagster.components.errors import ConfigurationError, Mistake, Place
 from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
-from activecampaign_dagster.components.settings import Settings
+from activecampaign_dagster.components.settings import TELL_OF_CHANGES, Settings
+from activecampaign_dagster.components.validation import parsed, resolved
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.assets.streams import stream_assets
 from activecampaign_dagster.orchestration.automation.alerts import Alerts, failure_sensor
@@ -27,22 +21,24 @@ from activecampaign_dagster.orchestration.automation.changes import change_senso
 from activecampaign_dagster.orchestration.automation.conditions import schedule
 from activecampaign_dagster.orchestration.automation.drift import drift_sensor
 from activecampaign_dagster.orchestration.automation.first_sync import first_sync_sensor
+from activecampaign_dagster.orchestration.dagster_internals import file_positions, is_valid_owner
 from activecampaign_dagster.orchestration.jobs import account_job
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.source import Source
 
-_TAKEN = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # by the models' assets
+_RESERVED = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # first in dbt's asset keys
 
 
 class _AsWritten(Settings):
-    """The settings' schema over attributes that nobody has looked at yet."""
+    """The settings' schema over attributes that have not been validated."""
 
     _attributes: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
     @classmethod
-    def _take(cls, data: Any, _: ModelWrapValidatorHandler[Self]) -> Self:
+    def _keep_as_written(cls, data: Any, _: ModelWrapValidatorHandler[Self]) -> Self:
         written = cls.model_construct()
         written._attributes = data
         return written
@@ -57,24 +53,24 @@ class ActiveCampaignSource(dg.Component, Settings):
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        """The attributes' schema; what is wrong with them is found in `load`, all at once."""
+        """The attributes' schema; `load` finds all mistakes in them at once."""
         return _AsWritten
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """The account in a YAML file. Mistakes are kept, to be told with those of other files."""
+        """The account in a YAML file. Mistakes are kept, to be reported with those of others."""
         written = attributes._attributes if isinstance(attributes, _AsWritten) else {}
         resolution = context.resolution_context
         attributes_, unresolved = resolved(written, resolution)
         component, mistakes = parsed(cls, attributes_)
         empty = {mistake.path for mistake in unresolved}
-        tree = resolution.source_position_tree
+        positions = file_positions(resolution)
         component._mistakes = [
-            *repeats(tree),
+            *repeats(positions),
             *unresolved,
             *(m for m in mistakes if m.path not in empty),
         ]
-        component._place = Place(tree)
+        component._place = Place(positions)
         return component
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -113,18 +109,19 @@ class ActiveCampaignSource(dg.Component, Settings):
         return sensors
 
     def source(self) -> Source:
-        """What a sync needs to know."""
+        """The part of the settings that a sync goes by."""
         made, _ = stream_tables.stream_tables(self)
         asked, _ = stream_tables.chosen(self)
         return Source(
             name=self.name,
             stream_tables=made,
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
-            extract_contact_custom_fields=self.extract_contact_custom_fields,
+            pivots=self.extract_contact_custom_fields,
+            purge_deleted_after=personal_data.purge_deleted_after(self)[0],
         )
 
     def account(self) -> Account:
-        """What the definitions need to know."""
+        """The part of the settings that the definitions are made from."""
         return Account(
             source=self.source(),
             api=ActiveCampaignResource(
@@ -142,20 +139,22 @@ class ActiveCampaignSource(dg.Component, Settings):
         )
 
     def mistakes(self) -> list[Mistake]:
-        """What is wrong with this account by itself."""
+        """The mistakes in this account by itself."""
         parts = (stream_tables.stream_tables, timing.trigger, timing.full_sync, timing.drift)
         made = [mistake for part in parts for mistake in part(self)[1]]
         made += [*timing.zone_mistakes(self), *_owner_mistakes(self.owners)]
-        if self.name in _TAKEN:
+        made += [*personal_data.hash_mistakes(self), *personal_data.purge_deleted_after(self)[1]]
+        if self.name in _RESERVED:
             text = f"{self.name!r} begins the keys of dbt's assets: choose another name"
             made.append(Mistake(("name",), text))
         # a setting that was left out as wrong can look as if it were missing
         found = [
             *self._mistakes,
-            *(m for m in made if not any(_holds(m, first) for first in self._mistakes)),
+            *(m for m in made if not any(_contains(m, first) for first in self._mistakes)),
         ]
         if not found and timing.trigger(self)[0].poll_seconds and not watched(self.source()):
-            text = "only deals and contacts tell of changes: enable one, or choose another trigger"
+            tell = enumerated(TELL_OF_CHANGES, "and")
+            text = f"only {tell} tell of changes: enable one, or choose another trigger"
             found.append(Mistake(("trigger",), text))
         return found
 
@@ -167,11 +166,13 @@ class ActiveCampaignSource(dg.Component, Settings):
 def _owner_mistakes(owners: Sequence[str]) -> Iterator[Mistake]:
     for index, owner in enumerate(owners):
         if not is_valid_owner(owner):
-            text = f"{owner!r} is no owner: write an e-mail address, or a team as team:name"
+            text = (
+                f"{owner!r} is not a valid owner: write an e-mail address, or a team as team:name"
+            )
             yield Mistake(("owners", index), text)
 
 
-def _holds(outer: Mistake, inner: Mistake) -> bool:
+def _contains(outer: Mistake, inner: Mistake) -> bool:
     return inner.path[: len(outer.path)] == outer.path
 
 

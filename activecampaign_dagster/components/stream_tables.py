@@ -1,4 +1,4 @@
-"""From settings to tables: which streams land where and how, and what cannot be."""
+"""From settings to tables: where and how streams land, with the mistakes in the settings."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
-from activecampaign_dagster.components.settings import Settings, StreamSettings
+from activecampaign_dagster.components.errors import Mistake
+from activecampaign_dagster.components.personal_data import hashed_fields
+from activecampaign_dagster.components.settings import MAY_BE_STUBS, Settings, StreamSettings
+from activecampaign_dagster.components.wording import KeyPath, suggestion
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import StreamTable
 
 _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
-_STUB_FIELDS = ("id", "title", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
         if wanted.name == "all":
             continue
         if wanted.name not in STREAMS:
-            known = suggestion(wanted.name, STREAMS)
-            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{known}"))
+            possible = suggestion(wanted.name, STREAMS)
+            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{possible}"))
         elif wanted.name in found:
             mistakes.append(
                 Mistake(where, f"{wanted.name} is listed a second time: keep one of the two")
@@ -83,20 +85,22 @@ def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> Strea
         table=f"{settings.table_prefix}{wanted.table or stream.name}",
         sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
         keep=keep,
+        hashed=hashed_fields(settings, stream),
     )
 
 
 def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
     if wanted.access and not stream.stub:
-        yield Mistake((*path, "access"), f"{stream.name} has no access setting: only deals has")
+        others = enumerated(MAY_BE_STUBS, "and")
+        yield Mistake((*path, "access"), f"{stream.name} has no access setting: it is for {others}")
     if wanted.sync_type == "INCREMENTAL":
-        if wanted.access == "partial":
+        if wanted.access == "partial" and stream.stub:
             yield Mistake(
                 (*path, "sync_type"),
-                f"with partial access the API sends no {stream.replication_key} of a deal, so "
-                "that nobody can tell what changed: write FULL_TABLE, or access: full once the "
-                "key's user has the Manage pipeline permission",
+                f"with partial access the API sends {stream.name} without "
+                f"{stream.replication_key}, so changes cannot be detected: write FULL_TABLE, or "
+                "access: full once the key's user has the Manage pipeline permission",
             )
         elif not stream.replication_key:
             yield Mistake(
@@ -109,24 +113,22 @@ def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
 
 def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
-    known = [f.name for f in stream.fields]
+    declared = [f.name for f in stream.fields]
     if wanted.fields is not None and wanted.exclude_fields is not None:
         yield Mistake(
             (*path, "exclude_fields"), "fields and exclude_fields exclude each other: keep one"
         )
-    if wanted.access == "partial" and (wanted.fields or wanted.exclude_fields):
+    if wanted.access == "partial" and stream.stub and (wanted.fields or wanted.exclude_fields):
         yield Mistake(
             (*path, "fields" if wanted.fields else "exclude_fields"),
-            f"with partial access only {', '.join(_STUB_FIELDS)} are there: leave this out",
+            f"with partial access only {enumerated(stream.stub.fields, 'and')} are there: leave "
+            "this out",
         )
     for setting in ("fields", "exclude_fields"):
         for index, name in enumerate(getattr(wanted, setting) or ()):
-            if name not in known:
-                yield Mistake(
-                    (*path, setting, index),
-                    f"{stream.name} has no field {name!r}"
-                    f"{suggestion(name, known) or f'; see `activecampaign streams {stream.name}`'}",
-                )
+            if name not in declared:
+                more = suggestion(name, declared) or f"; see `activecampaign streams {stream.name}`"
+                yield Mistake((*path, setting, index), f"{stream.name} has no field {name!r}{more}")
     for index, name in enumerate(wanted.exclude_fields or ()):
         if name in stream.required:
             yield Mistake(
@@ -154,8 +156,8 @@ def _table_mistakes(
         if table is not None and not re.fullmatch(_SQL_NAME, table):
             yield Mistake(
                 path,
-                f"{table!r} is no table name in SQL: begin with a letter and go on with letters, "
-                "digits and underscores",
+                f"{table!r} is not a valid table name in SQL: begin with a letter and go on with "
+                "letters, digits and underscores",
             )
             continue
         other = tables.setdefault(stream_table.table.casefold(), stream_table.name)

@@ -1,4 +1,4 @@
-"""From settings to triggers and partitions, and what cannot be."""
+"""From settings to triggers, with the mistakes in them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import available_timezones
 
-from activecampaign_dagster.components.mistakes import KeyPath, Mistake, suggestion
+from activecampaign_dagster.components.errors import Mistake
 from activecampaign_dagster.components.settings import Clock, DriftSettings, Settings
+from activecampaign_dagster.components.wording import KeyPath, suggestion
 from activecampaign_dagster.orchestration import triggers
 from activecampaign_dagster.orchestration.account import Drift
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
@@ -19,7 +20,7 @@ _EARLIEST = date(1970, 1, 1)
 
 
 def trigger(settings: Settings) -> tuple[Trigger, list[Mistake]]:
-    """When incremental syncs begin."""
+    """The trigger of incremental syncs, and the mistakes in it."""
     wanted = settings.trigger
     if wanted == "manual":
         return MANUAL, []
@@ -30,7 +31,7 @@ def trigger(settings: Settings) -> tuple[Trigger, list[Mistake]]:
 
 
 def full_sync(settings: Settings) -> tuple[Trigger, list[Mistake]]:
-    """When full syncs begin."""
+    """The trigger of full syncs, and the mistakes in it."""
     wanted = settings.full_sync
     is_manual = settings.trigger == "manual"
     if wanted == "never" or (wanted is None and is_manual):
@@ -64,7 +65,7 @@ def drift(settings: Settings) -> tuple[Drift | None, list[Mistake]]:
 
 
 def zone_mistakes(settings: Settings) -> Iterator[Mistake]:
-    """A time zone that is not known, a first day that is still to come or was never."""
+    """A time zone that does not exist, or a first day that is too early or in the future."""
     zone = settings.timezone
     if not triggers.zone_exists(zone):
         hint = suggestion(zone, sorted(available_timezones())) or "; write it as Europe/Berlin"
@@ -88,8 +89,8 @@ def _read(wanted: Clock, path: KeyPath, zone: str) -> tuple[Trigger, list[Mistak
     given = [way for way in ways if getattr(wanted, way, None) is not None]
     if len(given) != 1:
         usable = [way for way in ways if hasattr(wanted, way)]
-        said = f"{' and '.join(given)} exclude each other" if given else "it says nothing"
-        return MANUAL, [Mistake(path, f"{said}: write one of {', '.join(usable)}")]
+        reason = f"{' and '.join(given)} exclude each other" if given else "it says nothing"
+        return MANUAL, [Mistake(path, f"{reason}: write one of {', '.join(usable)}")]
     way = given[0]
     mistakes = []
     if wanted.days is not None and way != "at":

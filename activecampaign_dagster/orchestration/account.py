@@ -23,7 +23,11 @@ _RECENT = 100  # runs looked through for the last one that read an account
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """The watch over row counts: how often, how much is tolerated, how often it may act."""
+    """Settings of the watch over row counts.
+
+    every: how often totals are asked for. tolerance: the share of rows that may differ.
+    at_most_every: how often a full sync of one stream may be started.
+    """
 
     every: timedelta = timedelta(hours=1)
     tolerance: float = 0.01
@@ -32,7 +36,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What the definitions of one account are made of.
+    """One configured account, from which its definitions are made.
 
     severities: check name → warn, error or ignore; warn where it is not named.
     """

@@ -1,4 +1,4 @@
-"""How failures reach the operator: one sentence, and whether a retry can help."""
+"""Turns errors into failures that tell the operator, and Dagster, whether a retry can help."""
 
 from __future__ import annotations
 
@@ -7,50 +7,45 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from dagster_shared.error import SerializableErrorInfo
+from dagster_dbt import DagsterDbtCliRuntimeError
 
 from activecampaign_dagster.api.errors import ActiveCampaignError, PermanentError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
+from activecampaign_dagster.orchestration.dagster_internals import MessageOnlyError
 from activecampaign_dagster.orchestration.partitions import PartitionError
-from activecampaign_dagster.sync.run import SyncError
+from activecampaign_dagster.sync.locks import LockTimeoutError
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
 # The API client has retried each request before this; what is left are outages of some minutes.
 _RETRIES = 2
 _FIRST_WAIT = 60.0  # seconds
-EXPECTED = (ActiveCampaignError, SyncError, WarehouseError, PartitionError)
+EXPECTED = (ActiveCampaignError, SyncError, WarehouseError)
 
 
-class PlainFailure(DagsterUserCodeProcessError, dg.Failure):  # noqa: N818
-    """A failed step, shown as its message alone.
-
-    Dagster prints a stack trace with every failure, except for errors that it believes to have
-    been reported by another process; a user's mistake deserves no stack trace either.
-    """
+class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
+    """A failed step, shown as its message alone: a user's mistake deserves no stack trace."""
 
     def __init__(
-        self, message: str, *, permanent: bool, metadata: dict[str, Any] | None = None
+        self, message: str, *, is_permanent: bool, metadata: dict[str, Any] | None = None
     ) -> None:
-        dg.Failure.__init__(self, message, metadata, allow_retries=not permanent)
-        self.user_code_process_error_infos = [SerializableErrorInfo(message, [], "Failure")]
+        dg.Failure.__init__(self, message, metadata, allow_retries=not is_permanent)
+        self.is_permanent = is_permanent
+        self.show_message(message, "Failure")
 
 
-def failure(
-    error: Exception, context: dg.AssetExecutionContext
-) -> PlainFailure | dg.RetryRequested:
-    """What to raise for an expected error, so that all three of Dagster's ways to try again know.
+def failure(error: Exception, context: dg.AssetExecutionContext) -> StepError | dg.RetryRequested:
+    """The exception to raise for an expected error, so that all three of Dagster's retries know.
 
-    A permanent one is final for the op, for the run (a tag that the retry daemon reads) and for
+    A permanent error is final for the op, for the run (a tag that the retry daemon reads) and for
     the sensors (a tag that `automation.not_now` reads). A transient one is tried again by the op.
     """
-    permanent = _is_permanent(error)
+    permanent = is_permanent(error)
     kind = "permanent" if permanent else "transient"
-    if isinstance(error, PartitionError):
+    if isinstance(error, PartitionError | LockTimeoutError):
         kind = "request"
     if not permanent and context.op_execution_context.retry_number < _RETRIES:
-        context.log.warning("%s\nThe sync begins again soon.", error)
+        context.log.warning("%s\nThe sync will be retried soon.", error)
         return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))
     tags = {FAILURE_TAG: kind}
     if permanent:
@@ -59,19 +54,21 @@ def failure(
     metadata: dict[str, Any] = {"kind": kind}
     if isinstance(error, SyncError):
         metadata |= {stream: str(reason) for stream, reason in error.failures.items()}
-    return PlainFailure(str(error), permanent=permanent, metadata=metadata)
+    return StepError(str(error), is_permanent=permanent, metadata=metadata)
 
 
-def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> PlainFailure:
-    """A failed build of the models, shown as what dbt said was wrong."""
+def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> StepError:
+    """A failed build of the models, shown as the errors that dbt reported."""
     reasons = "\n".join(dbt_reasons(error))
-    return PlainFailure(f"dbt failed; all it said is in {log}.\n{reasons}", permanent=False)
+    return StepError(f"dbt failed; its full log is {log}.\n{reasons}", is_permanent=False)
 
 
 def dbt_reasons(error: DagsterDbtCliRuntimeError) -> list[str]:
-    """The lines in which dbt said what was wrong, without its stack traces."""
-    said = str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
-    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    """The lines in which dbt reports errors, without its stack traces."""
+    reported = (
+        str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
+    )
+    lines = [line.rstrip() for line in reported.splitlines() if line.strip()]
     return lines or [f"it ended with: {error}"]
 
 
@@ -81,11 +78,8 @@ def _wait(context: dg.AssetExecutionContext) -> float:
     return _FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311
 
 
-def _is_permanent(error: Exception) -> bool:
-    match error:
-        case SyncError():
-            return error.is_permanent
-        case WarehouseBusyError():
-            return False
-        case _:
-            return isinstance(error, PermanentError | WarehouseError | PartitionError)
+def is_permanent(error: Exception) -> bool:
+    """Whether no retry can help, as the error says; some classes of the API's do not say yet."""
+    by_class = isinstance(error, PermanentError | WarehouseError)
+    by_class = by_class and not isinstance(error, WarehouseBusyError)
+    return bool(getattr(error, "is_permanent", by_class))

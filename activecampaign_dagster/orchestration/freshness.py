@@ -1,4 +1,4 @@
-"""How old an account's tables, and what is made of them, may become: by what triggers its syncs."""
+"""The age that an account's tables, and the models on them, may reach, given its triggers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dagster as dg
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.triggers import Trigger
 
-_RUN = timedelta(hours=1)  # what a sync may take before its table counts as late
+_RUN = timedelta(hours=1)  # a sync may take so long before its table counts as late
 
 
 def freshness_policy(*accounts: Account) -> dg.FreshnessPolicy | None:

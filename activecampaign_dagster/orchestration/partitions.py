@@ -7,14 +7,17 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.sync.request import Window
 
 _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 _KEY_TAG = "dagster/partition"
 
 
-class PartitionError(Exception):
+class PartitionError(ActiveCampaignError):
     """A run was asked for partitions that do not exist."""
+
+    is_permanent = True
 
 
 def partitions(size: str, start_date: str, timezone: str) -> dg.TimeWindowPartitionsDefinition:
@@ -61,7 +64,7 @@ def _check(context: dg.AssetExecutionContext) -> None:
     if unknown:
         known = ", ".join(keys if len(keys) < 4 else [*keys[:2], "…", keys[-1]])
         which = "they begin" if len(keys) > 1 else "the only one begins"
-        raise PartitionError(f"{unknown[0]!r} is no partition: {which} on {known}.")
+        raise PartitionError(f"{unknown[0]!r} is not a partition: {which} on {known}.")
     if keys.index(str(tags[0])) > keys.index(str(tags[1])):
         raise PartitionError(
             f"The range of partitions ends ({tags[1]}) before it begins ({tags[0]})."

@@ -47,7 +47,7 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     api_key_variable: str = Field(
         default="ACTIVECAMPAIGN_API_KEY",
-        description="Environment variable that holds the API key of one of the account's users.",
+        description="Environment variable that holds the API key of a user of the account.",
     )
     requests_per_second: int = Field(
         default=5,
@@ -88,7 +88,7 @@ class WarehouseResource(DuckDBResource):
     """The DuckDB file, opened for as short as possible.
 
     Unlike its base it closes the connection when the block raises, and it waits for a lock only;
-    anything else that keeps the file from being opened is said at once, in one sentence.
+    anything else that keeps the file from being opened is reported at once, in one sentence.
     """
 
     database: str = Field(

@@ -1,4 +1,4 @@
-"""When an account is synced: what users write, as cron expressions, and what follows from them."""
+"""The times at which an account is synced: from the words of users to cron expressions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
+from activecampaign_dagster.orchestration.dagster_internals import cron_ticks, is_valid_cron
 
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MINUTES = {"minute": 1, "min": 1, "m": 1, "hour": 60, "h": 60, "day": 1440, "d": 1440}
@@ -19,7 +19,7 @@ _DAY = 1440
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """When runs begin.
+    """The times at which runs begin.
 
     crons: each a cron expression, read in `timezone`; none: never by the clock.
     poll_seconds: how often the account is asked whether anything changed; None: not at all.
@@ -35,11 +35,9 @@ class Trigger:
         return not self.crons and self.poll_seconds is None
 
     def ticks(self, start: datetime) -> Iterator[datetime]:
-        """When runs begin from `start` on, as Dagster works it out: DST changes included."""
+        """The moments from `start` on when runs begin, as Dagster works them out, with DST."""
         if self.crons:
-            yield from schedule_execution_time_iterator(
-                start.timestamp(), list(self.crons), self.timezone, ascending=True
-            )
+            yield from cron_ticks(start, self.crons, self.timezone)
 
     def longest_gap(self, start: datetime | None = None) -> timedelta | None:
         """The longest time between two runs by the clock in the year after `start` (now)."""
@@ -55,11 +53,11 @@ MANUAL = Trigger()
 
 
 def minutes(text: str) -> int:
-    """How many minutes "30 minutes", "2 h", "day" are; ValueError if it is no span of time."""
+    """The minutes in "30 minutes", "2 h", "day"; ValueError if it is not a time span."""
     found = re.fullmatch(r"\s*(\d*)\s*([a-z]+?)s?\s*", text.lower())
     if not found or found[2] not in _MINUTES or found[1].strip("0") == "" != found[1]:
         raise ValueError(
-            f"{text!r} is no span of time: write for example 30 minutes, 2 hours, 1 day"
+            f"{text!r} is not a time span: write for example 30 minutes, 2 hours, 1 day"
         )
     return int(found[1] or 1) * _MINUTES[found[2]]
 
@@ -76,7 +74,7 @@ def every(text: str) -> tuple[str, ...]:
         fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
         near = [max(m for m in fits if m < span), *[m for m in fits if m > span][:1]]
         raise ValueError(
-            f"{text!r} does not divide the day evenly: choose {' or '.join(map(_said, near))}, "
+            f"{text!r} does not divide the day evenly: choose {' or '.join(map(_in_words, near))}, "
             "or write a cron expression"
         )
     if span < 60 and 60 % span == 0:
@@ -97,24 +95,24 @@ def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:
     for text in times:
         found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
         if not found:
-            raise ValueError(f"{text!r} is no time of the day: write for example 08:00 or 17:30")
+            raise ValueError(f"{text!r} is not a time of day: write for example 08:00 or 17:30")
         moments.append(time(int(found[1]), int(found[2])))
     numbers = sorted({DAYS.index(day) for day in days})
     return _grouped(moments, ",".join(map(str, numbers)) or "*")
 
 
 def cron_mistake(text: str) -> str | None:
-    """What is wrong with a cron expression; None if it is right and will run some day."""
-    if not is_valid_cron_schedule(text) or len(text.split()) not in (1, 5):
+    """A sentence about an invalid cron expression; None if it is valid."""
+    if not is_valid_cron(text) or len(text.split()) not in (1, 5):
         return (
-            f"{text!r} is no cron expression: it needs minute, hour, day of month, month and day "
+            f"invalid cron expression {text!r}: it needs minute, hour, day of month, month and day "
             'of week, for example "0 6 * * 1-5" for 6:00 on working days'
         )
     return None
 
 
 def zone_exists(name: str) -> bool:
-    """Whether an IANA time zone of that name is known."""
+    """Whether there is an IANA time zone of that name."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -133,7 +131,7 @@ def _grouped(moments: Sequence[time], days: str) -> tuple[str, ...]:
     )
 
 
-def _said(span: int) -> str:
+def _in_words(span: int) -> str:
     if span == _DAY:
         return "1 day"
     return f"{span // 60} hours" if span % 60 == 0 and span > 60 else f"{span} minutes"

@@ -48,13 +48,21 @@ def _parser() -> argparse.ArgumentParser:
         help="keep changing the account, 30 times a minute unless said otherwise",
     )
     add("--bulk-import", type=int, default=300, help="deals that share one creation stamp")
+    add(
+        "--size",
+        action="append",
+        default=[],
+        metavar="COLLECTION=NUMBER",
+        help="records of another collection, or records per parent: contactTags=3",
+    )
+    add("--off", action="append", default=[], help="a feature that the account does not have")
     add("--date-filter", choices=[str(way) for way in DateFilter], default="offset_honoured")
     add("--ignore-include", action="store_true", help="include= on contacts does nothing")
     return parser
 
 
 def _sandbox(options: argparse.Namespace) -> Sandbox:
-    """What the options describe; ValueError or OSError when it cannot be had."""
+    """Make what the options describe; ValueError or OSError when it cannot be had."""
     if not 0 <= options.port <= 65_535:
         raise ValueError("the port must be between 0 and 65535")
     if options.requests_per_second < 0:
@@ -62,6 +70,10 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
     for option in ("latency", "jitter"):
         if not 0 <= getattr(options, option) <= 600:
             raise ValueError(f"the {option} must be 0 to 600 seconds")
+    sizes: dict[str, float] = {}
+    for size in options.size:
+        name, _, number = size.partition("=")
+        sizes[name] = float(number)
     account = Account.generate(
         seed=options.seed,
         contacts=options.contacts,
@@ -71,7 +83,10 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         bulk_import=options.bulk_import,
         date_filter=options.date_filter,
         include_honoured=not options.ignore_include,
+        sizes=sizes,
     )
+    for feature in options.off:
+        account.switch_off(feature)
     return Sandbox(
         account,
         host=options.host,
@@ -103,7 +118,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     with sandbox, live or contextlib.nullcontext():
-        counts = ", ".join(f"{n} {name}" for name, n in sandbox.account.counts().items())
+        counts = ", ".join(
+            f"{len(sandbox.account.visible_ids(name))} {name}"
+            for name in ("contacts", "deals", "fieldValues", "campaigns", "users")
+        )
         print(f"made-up account on {sandbox.url}, key {sandbox.api_key}: {counts}")
         print(f"export ACTIVECAMPAIGN_URL={sandbox.url}")
         print(f"export ACTIVECAMPAIGN_API_KEY={sandbox.api_key}", flush=True)

@@ -1,44 +1,20 @@
-"""A made-up ActiveCampaign account and the ways it changes."""
+"""A simulated ActiveCampaign account: made up from a seed, changed, and asked over its API."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from random import Random
-from typing import Any, TypeVar, cast
 
-from activecampaign_dagster.sandbox import campaigns, churn, fields, generation, pipelines, stamps
-from activecampaign_dagster.sandbox.books import Books, Clock
-from activecampaign_dagster.sandbox.deals import CURRENCIES, LOST, OPEN, WON
-from activecampaign_dagster.sandbox.rows import Rows
+from activecampaign_dagster.sandbox import activity, answers, generation
+from activecampaign_dagster.sandbox.operations import Operations
+from activecampaign_dagster.sandbox.query import Params
 from activecampaign_dagster.sandbox.stamps import DateFilter
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-_LAST_SECOND = 1 << 32
-_DEAL_COLUMNS = ("contact", "owner", "stage", "status", "value")
+from activecampaign_dagster.sandbox.state import Clock
 
 
-def _change(method: Method) -> Method:
-    """A method that has the account to itself and makes it forget what it had cached."""
-
-    @functools.wraps(method)
-    def locked(self: Account, /, *args: Any, **kwargs: Any) -> Any:
-        with self.lock:
-            self.forget()
-            return method(self, *args, **kwargs)
-
-    return cast("Method", locked)
-
-
-class Account(Books):
-    """One account, safe to use from several threads.
-
-    Values of changes are written into the record verbatim, under the API's own names; stamps
-    (`cdate`, `udate`, `mdate`) may be aware datetimes or ISO text and then also move the record
-    in orders and date filters. `ABSENT` leaves a key out. An id that is not there: KeyError.
-    """
+class SimulatedAccount(Operations):
+    """One account, safe to use from several threads."""
 
     @classmethod
     def generate(
@@ -59,12 +35,15 @@ class Account(Books):
         include_honoured: bool = True,
         field_values_touch_contact: bool = True,
         meta: Mapping[str, str] | None = None,
-    ) -> Account:
+        sizes: Mapping[str, float] | None = None,
+    ) -> SimulatedAccount:
         """The account that belongs to these arguments, always the same one.
 
         `years` is how far it reaches back from `now` (aware; by default the real now).
         `bulk_import` is how many deals, and how many contacts, share one creation stamp (at most a
         third of them); `stub_share` the part of the deals whose pipeline is not accessible.
+        `sizes` says how many records other collections have, or have per parent: `{"tags": 40,
+        "contactTags": 3}`; nothing is made of them before it is read.
         Without a `clock` changes are stamped by one that shows `now` at first and runs on.
         """
         scale = generation.Scale(
@@ -77,256 +56,23 @@ class Account(Books):
             users=user_count,
             bulk_import=bulk_import,
             stub_share=stub_share,
+            sizes=sizes or {},
         )
-        account = cls(generation.stock(scale, now, clock))
+        account = cls(generation.begin(scale, now, clock))
         account.date_filter = DateFilter(date_filter)
         account.include_honoured = include_honoured
         account.field_values_touch_contact = field_values_touch_contact
         account.meta = dict(meta or {})
         return account
 
-    def _second(self) -> int:
-        return stamps.seconds(self.clock())
-
-    # contacts
-
-    @_change
-    def add_contact(self, **overrides: Any) -> int:
-        """A new contact, created now; returns its id."""
-        now = self._second()
-        contact = self.contacts.add(now, now)
-        self._lay_over(self.contacts, contact, overrides, "udate")
-        return contact
-
-    @_change
-    def update_contact(self, contact: int, /, **changes: Any) -> None:
-        """Change a contact and move its `udate` (to now, unless it is among the changes)."""
-        self._lay_over(self.contacts, contact, {"udate": self.clock()} | changes, "udate")
-
-    @_change
-    def delete_contact(self, contact: int) -> None:
-        """Delete a contact with its field values; its deals stay and point nowhere."""
-        self.contacts.remove(contact)
-        for number in self.values.of_contact(contact):
-            self.values.remove(number)
-
-    # deals
-
-    @_change
-    def add_deal(self, **overrides: Any) -> int:
-        """A new open deal in the first stage of the first accessible pipeline; returns its id."""
-        now = self._second()
-        group = next(iter(self.visible_ids("dealGroups")), 1)
-        contact = self.contacts.live[-1] if len(self.contacts) else None
-        deal = self.deals.add(now, now)
-        defaults = {
-            "group": group,
-            "owner": 1,
-            "value": 100 * (1000 + deal % 977),
-            "contact": contact,
-        }
-        if "stage" in overrides:
-            del defaults["group"]
-        self._change_deal(deal, defaults | overrides)
-        return deal
-
-    @_change
-    def update_deal(self, deal: int, /, **changes: Any) -> None:
-        """Change a deal and move its `mdate` (to now, unless it is among the changes).
-
-        `value` is in cents; a `group` without a `stage` puts the deal into its first stage.
-        """
-        self._change_deal(deal, {"mdate": self.clock()} | changes)
-
-    @_change
-    def delete_deal(self, deal: int) -> None:
-        """Delete a deal."""
-        self.deals.remove(deal)
-
-    def move_deal(self, deal: int, stage: int) -> None:
-        """Put a deal into a stage, also one of another pipeline."""
-        self.update_deal(deal, stage=stage)
-
-    def win_deal(self, deal: int) -> None:
-        """Close a deal as won, now."""
-        self.update_deal(deal, status=WON, edate=self.clock())
-
-    def lose_deal(self, deal: int) -> None:
-        """Close a deal as lost, now."""
-        self.update_deal(deal, status=LOST, edate=self.clock())
-
-    def reopen_deal(self, deal: int) -> None:
-        """Open a closed deal again."""
-        self.update_deal(deal, status=OPEN, edate=None)
-
-    # fields and their values
-
-    @_change
-    def add_field(self, title: str, kind: str = "text", options: tuple[str, ...] = ()) -> int:
-        """A new custom field; returns its id."""
-        return fields.add_field(self.fields, title, kind, options, self._second())
-
-    @_change
-    def delete_field(self, field: int) -> None:
-        """Delete a custom field with its options and values."""
-        record = self.fields.fields.pop(field)
-        for option in record["options"]:
-            del self.fields.options[int(option)]
-        for relation in record["relations"]:
-            del self.fields.relations[int(relation)]
-        for number in [n for n in self.values.live if self.values.owner(n)[1] == field]:
-            self.values.remove(number)
-
-    @_change
-    def set_field_value(self, contact: int, field: int, value: object) -> int:
-        """Add or update a contact's value in a field; returns the value's id."""
-        self.contacts.slot(contact)
-        if field not in self.fields.fields:
-            raise KeyError(field)
-        number = self.values.put(contact, field, value, self._second())
-        self._touched(contact)
-        return number
-
-    @_change
-    def delete_field_value(self, number: int) -> None:
-        """Delete a field value by its id."""
-        contact, _ = self.values.owner(number)
-        self.values.remove(number)
-        self._touched(contact)
-
-    def _touched(self, contact: int) -> None:
-        if self.field_values_touch_contact and contact in self.contacts:
-            self._lay_over(self.contacts, contact, {"udate": self.clock()}, "udate")
-
-    # pipelines
-
-    def stages_of(self, group: int) -> list[int]:
-        """A pipeline's stages in their order, also when the pipeline is deleted."""
-        table = self.tables["dealStages"]
-        found = [number for number, stage in table.items() if stage["group"] == str(group)]
-        return sorted(found, key=lambda number: int(table[number]["order"]))
-
-    @_change
-    def add_pipeline(self, title: str, stages: tuple[str, ...]) -> int:
-        """A new accessible pipeline with its stages; returns its id."""
-        groups, rows = self.tables["dealGroups"], self.tables["dealStages"]
-        group = max([*groups, *(int(stage["group"]) for stage in rows.values())], default=0) + 1
-        first = max(rows, default=0) + 1
-        numbers = tuple(range(first, first + len(stages)))
-        for order, (number, name) in enumerate(zip(numbers, stages, strict=True), start=1):
-            rows[number] = pipelines.stage(number, name, group, order)
-        groups[group] = pipelines.group(group, title, numbers, self._second())
-        return group
-
-    @_change
-    def delete_pipeline(self, group: int) -> None:
-        """Delete a pipeline: its deals become stubs, its stages stay listed (as recorded)."""
-        del self.tables["dealGroups"][group]
-
-    @_change
-    def hide_pipeline(self, group: int) -> None:
-        """Take the key's permission for a pipeline away; no stamp moves."""
-        if group not in self.tables["dealGroups"]:
-            raise KeyError(group)
-        self.hidden.add(group)
-
-    @_change
-    def show_pipeline(self, group: int) -> None:
-        """Give the permission (back); no stamp moves."""
-        self.hidden.discard(group)
-
-    @_change
-    def delete_stage(self, stage: int) -> None:
-        """Delete a stage without deals; its pipeline's `udate` gets UTC digits (as recorded)."""
-        group = int(self.tables["dealStages"].pop(stage)["group"])
-        record = self.tables["dealGroups"].get(group)
-        if record is not None:
-            record["stages"] = [number for number in record["stages"] if number != str(stage)]
-            record["udate"] = stamps.mislabelled(self._second())
-
-    # campaigns and users
-
-    @_change
-    def add_campaign(self, name: str = "New campaign", **overrides: Any) -> int:
-        """A new draft campaign; returns its id."""
-        table = self.tables["campaigns"]
-        number = max(table, default=0) + 1
-        table[number] = campaigns.campaign(number, name, self._second(), overrides)
-        return number
-
-    @_change
-    def bump_campaign(self, campaign: int, /, **counters: int) -> None:
-        """Raise counters (`opens=3`) by so much; moves `updated_timestamp`, not `mdate`."""
-        record = self.tables["campaigns"][campaign]
-        for name, more in counters.items():
-            record[name] = str(int(record[name]) + more)
-        record["updated_timestamp"] = stamps.naive(self._second()).decode()
-
-    @_change
-    def delete_user(self, user: int) -> None:
-        """Delete a user; deals go on naming them as owner."""
-        del self.tables["users"][user]
-
-    @_change
-    def add_user(self, first: str, last: str) -> int:
-        """A new user; returns the id."""
-        number = max(self.tables["users"], default=0) + 1
-        self.tables["users"][number] = pipelines.user(number, first, last, self._second())
-        return number
-
-    @_change
-    def update_record(self, collection: str, number: int, /, **changes: Any) -> None:
-        """Change a record of a small collection verbatim; no stamp moves by itself."""
-        self.tables[collection][number].update(changes)
+    def respond(self, path: str, params: Params = ()) -> tuple[int, bytes]:
+        """Status and body for a GET of a path below `/api/3/`: no key, no limit, no faults."""
+        with self.lock:
+            return answers.answer(self, path, params)
 
     def churn(self, random: Random, changes: int) -> list[str]:
         """Apply random changes; returns a line about each."""
-        return [churn.change(self, random) for _ in range(changes)]
+        return [activity.change(self, random) for _ in range(changes)]
 
-    def _change_deal(self, deal: int, changes: dict[str, Any]) -> None:
-        changes = dict(changes)
-        slot = self.deals.slot(deal)
-        laid = self.deals.changes.get(deal, {})
-        if "group" in changes and "stage" not in changes:
-            stages = self.stages_of(int(changes["group"]))
-            if stages:
-                changes["stage"] = stages[0]
-                del changes["group"]
-        for name in _DEAL_COLUMNS:
-            if name not in changes:
-                continue
-            column = getattr(self.deals, name)
-            try:
-                column[slot] = int(changes[name])
-            except (TypeError, ValueError, OverflowError):
-                continue
-            del changes[name]
-            laid.pop(name, None)
-        if changes.get("currency") in CURRENCIES:
-            self.deals.currency[slot] = CURRENCIES.index(changes.pop("currency"))
-            laid.pop("currency", None)
-        closed = stamps.parse(changes.get("edate"))
-        if closed is not None:
-            self.deals.closed[slot] = closed
-            laid.pop("edate", None)
-            del changes["edate"]
-        self._lay_over(self.deals, deal, changes, "mdate")
 
-    def _lay_over(self, rows: Rows, record: int, changes: Mapping[str, Any], update: str) -> None:
-        changes = dict(changes)
-        laid = rows.changes.get(record, {})
-        for name in ("cdate", update):
-            if name not in changes:
-                continue
-            epoch = stamps.parse(changes[name])
-            if epoch is not None and not 0 < epoch < _LAST_SECOND:
-                epoch = None
-            if epoch is not None:
-                del changes[name]
-                laid.pop(name, None)
-            # a stamp that is no date is NULL to the account's filters
-            if name == "cdate":
-                rows.restamp(record, created=epoch or 0)
-            else:
-                rows.restamp(record, updated=epoch or 0)
-        rows.change(record, changes)
+Account = SimulatedAccount

@@ -1,4 +1,4 @@
-"""When things happened in the made-up account: growth over the years, seasons, office hours."""
+"""Moments of the made-up account follow growth over the years, seasons and office hours."""
 
 from __future__ import annotations
 

@@ -6,112 +6,44 @@ from array import array
 from bisect import bisect_right
 from random import Random
 
-from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
-from activecampaign_dagster.sandbox.rows import Rows
-from activecampaign_dagster.sandbox.shapes import Record
+from activecampaign_dagster.sandbox import calendar, stamps, templates, values, words
+from activecampaign_dagster.sandbox.store import Rows
 
-_LINKS = shapes.links(
+_LINKS = templates.links(
     "contacts/<id>",
-    (
-        "bounceLogs",
-        "contactAutomations",
-        "contactData",
-        "contactGoals",
-        "contactLists",
-        "contactLogs",
-        "contactTags",
-        "contactDeals",
-        "deals",
-        "fieldValues",
-        "geoIps",
-        "notes",
-        "organization",
-        "plusAppend",
-        "trackingLogs",
-        "scoreValues",
-        "accountContacts",
-        "automationEntryCounts",
-    ),
+    "bounceLogs contactAutomations contactData contactGoals contactLists contactLogs "
+    "contactTags contactDeals deals fieldValues geoIps notes organization plusAppend "
+    "trackingLogs scoreValues accountContacts automationEntryCounts",
 )
 
-_CORE: Record = {
-    "cdate": "<cdate>",
-    "email": "<email>",
-    "phone": "<phone>",
-    "firstName": "<first>",
-    "lastName": "<last>",
-    "orgid": "<orgid>",
-    "orgname": "<orgname>",
-    "segmentio_id": "",
-    "bounced_hard": "<bounced>",
-    "bounced_soft": "0",
-    "bounced_date": "<<zero_day>>",
-    "ip": "0",
-    "ua": "<<ua>>",
-    "hash": "<hash>",
-    "socialdata_lastcheck": "<<zero_stamp>>",
-    "email_local": "",
-    "email_domain": "<domain>",
-    "sentcnt": "0",
-    "rating_tstamp": "<<zero_day>>",
-    "gravatar": "<gravatar>",
-    "deleted": "0",
-    "anonymized": "0",
-    "adate": "<<adate>>",
-    "udate": "<udate>",
-    "edate": None,
-    "deleted_at": "<<zero_stamp>>",
-    "created_utc_timestamp": "<created>",
-    "updated_utc_timestamp": "<updated>",
-    "created_timestamp": "<created>",
-    "updated_timestamp": "<updated>",
-    "created_by": "<<user>>",
-    "updated_by": "<<user>>",
-}
-_RECENT: Record = {
-    "mpp_tracking": "<mpp>",
-    "last_click_date": None,
-    "last_open_date": None,
-    "last_mpp_open_date": None,
-    "best_send_hour": "<<hour>>",
-    "whatsapp_id": None,
-    "whatsapp_username": None,
-    "sms_consent": "<<consent>>",
-    "sms_consent_updated_at": "<<consent_at>>",
-    "email_empty": False,
-    "accountContacts": [],
-    "scoreValues": [],
-}
-_TAIL: Record = {"links": _LINKS, "id": "<id>", "organization": "<<organization>>"}
-
-# Recordings of different years and accounts differ in their keys; most records are of today.
-_TODAY = shapes.compile_shape(_CORE | _RECENT | _TAIL)
-_OLDER = shapes.compile_shape(
-    _CORE | {"mpp_tracking": "<mpp>", "email_empty": "0", "accountContacts": []} | _TAIL
-)
-_OLDEST = shapes.compile_shape(
+_SHAPES = values.shapes(
+    "contacts",
     {
-        key: value
-        for key, value in _CORE.items()
-        if key in {"cdate", "email", "phone", "firstName", "lastName", "orgid", "hash", "udate"}
-    }
-    | {"emailDomain": "", "orgname": "<orgname>", "sentiment": None}
-    | _TAIL
+        "cdate": "<<cdate:text>>",
+        "email": "<<email:text>>",
+        "phone": "<<phone:text>>",
+        "firstName": "<<first:text>>",
+        "lastName": "<<last:text>>",
+        "orgname": "<<orgname:text>>",
+        "bounced_hard": "<<bounced:text>>",
+        "hash": "<<hash:text>>",
+        "email_domain": "<<domain:text>>",
+        "udate": "<<udate:text>>",
+        **dict.fromkeys(("created_timestamp", "created_utc_timestamp"), "<<created:text>>"),
+        **dict.fromkeys(("updated_timestamp", "updated_utc_timestamp"), "<<updated:text>>"),
+        "links": _LINKS,
+    },
 )
 
-_ZERO_DAYS = (b"null", b'"0000-00-00"', b"null", b"null")
-_ZERO_STAMPS = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
-_ORGANIZATIONS = ((b"0", b"null"), (b"0", b"null"), (b"", b'""'), (b"0", b'"0"'))
-_FIRST = tuple(shapes.inner(word) for word in words.FIRST)
-_LAST = tuple(shapes.inner(word) for word in words.LAST)
-_ODD_FIRST = (b"", shapes.inner("Zoëlia"), shapes.inner("Ми́рта"))
-_ODD_LAST = (b"", shapes.inner("Østavår"), b"")
-_COMPANIES = tuple(shapes.inner(word) for word in words.COMPANY)
+# most records are of today, few are as old as those without counts of bounces
+_VARIANT_OF = (*(0,) * 215, *(4, 6) * 18, 4, *(5, 7) * 2)
+_FIRST = tuple(templates.inner(word) for word in words.FIRST)
+_LAST = tuple(templates.inner(word) for word in words.LAST)
+_ODD_FIRST = (b"", templates.inner("Zoëlia"), templates.inner("Ми́рта"))
+_ODD_LAST = (b"", templates.inner("Østavår"), b"")
+_COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _DOMAINS = tuple(word.encode() for word in words.DOMAINS)
 _PHONES = tuple(words.phone(number).encode() for number in range(100))
-_USERS = (b"null", b"null", b"null", b'"1"', b'"0"')
-_HOURS = (b"null", b'"9"', b"null", b'"14"')
-
 Name = tuple[bytes, bytes, bytes]
 
 
@@ -160,11 +92,7 @@ class Contacts(Rows):
         cdate, created = stamps.both(self.created[slot])
         stamp = self.updated[slot]
         udate, updated = (cdate, created) if stamp == self.created[slot] else stamps.both(stamp)
-        style = bits >> 24 & 0xFF
-        orgid, organization = _ORGANIZATIONS[style & 3]
-        consent = style & 7 == 5
-        template = _TODAY if style < 215 else _OLDER if style < 252 else _OLDEST
-        holes = {
+        holes: dict[bytes, bytes | int] = {
             b"cdate": cdate,
             b"udate": udate,
             b"created": created,
@@ -173,25 +101,13 @@ class Contacts(Rows):
             b"first": first,
             b"last": last,
             b"phone": _PHONES[(bits >> 32) % 100] if bits & 3 else b"",
-            b"orgid": orgid,
             b"orgname": _COMPANIES[(bits >> 36) % len(_COMPANIES)] if bits & 12 else b"",
-            b"organization": organization,
             b"bounced": b"1" if self.status(contact) == 3 else b"0",
-            b"zero_day": _ZERO_DAYS[style & 3],
-            b"zero_stamp": _ZERO_STAMPS[style % 5],
-            b"adate": b'"%b"' % cdate if style == 9 else b"null",
-            b"ua": b'""' if style % 11 == 3 else b"null",
             b"hash": b"%016x%016x" % (bits, bits * 31 & 0xFFFFFFFFFFFFFFFF),
             b"domain": email[email.index(b"@") + 1 :] if bits & 16 else b"",
-            b"gravatar": b"1" if bits & 32 else b"0",
-            b"user": _USERS[style % 5],
-            b"mpp": b"1" if bits & 64 else b"0",
-            b"hour": _HOURS[style >> 2 & 3],
-            b"consent": b'"1"' if consent else b"null",
-            b"consent_at": b'"0000-00-00 00:00:00"' if consent else b"null",
         }
-        raw = shapes.fill(template, contact, holes)
-        return shapes.merged(raw, self.changes.get(contact))
+        raw = _SHAPES[_VARIANT_OF[bits >> 24 & 0xFF]].fill(contact, holes)
+        return templates.merged(raw, self.changes.get(contact))
 
 
 def generate(seed: int, count: int, start: int, end: int, bulk_import: int) -> Contacts:

@@ -9,11 +9,11 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from activecampaign_dagster.sandbox import calendar, shapes, stamps, words
+from activecampaign_dagster.sandbox import calendar, stamps, templates, values, words
 from activecampaign_dagster.sandbox.contacts import Contacts
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Pipeline, stage_ids
-from activecampaign_dagster.sandbox.rows import Rows
 from activecampaign_dagster.sandbox.stamps import DAY
+from activecampaign_dagster.sandbox.store import Rows
 
 OPEN, WON, LOST = 0, 1, 2
 CURRENCIES = ("usd", "eur", "gbp", "jpy")
@@ -22,58 +22,35 @@ _MINOR_UNITS = (100, 100, 100, 1)
 _RATE = (1.0, 0.92, 0.79, 150.0)
 _SHARE = (0.72, 0.16, 0.09, 0.03)
 
-_SHAPE = shapes.compile_shape(
-    {
-        "hash": "<hash>",
-        "owner": "<owner>",
-        "contact": "<<contact>>",
-        "organization": "<<account>>",
-        "group": "<group>",
-        "title": "<title>",
-        "nexttaskid": "<<task>>",
-        "currency": "<currency>",
-        "status": "<status>",
-        "stage": "<stage>",
-        "winProbability": None,
-        "nextdate": None,
-        "winProbabilityMdate": None,
-        "activitycount": "<activity>",
-        "value": "<value>",
-        "cdate": "<cdate>",
-        "mdate": "<mdate>",
-        "percent": "0",
-        "edate": "<<edate>>",
-        "description": "<description>",
-        "links": shapes.links(
-            "deals/<id>",
-            (
-                "activities",
-                "contact",
-                "contactDeals",
-                "group",
-                "nextTask",
-                "notes",
-                "account",
-                "customerAccount",
-                "organization",
-                "owner",
-                "scoreValues",
-                "stage",
-                "tasks",
-                "dealCustomFieldData",
-            ),
-        ),
-        "id": "<id>",
-        "isDisabled": False,
-        "nextdealid": "<next>",
-        "account": "<<account>>",
-        "customerAccount": "<<account>>",
-    }
+_LINKS = (
+    "activities contact contactDeals group nextTask notes account customerAccount "
+    "organization owner scoreValues stage tasks dealCustomFieldData"
 )
-_WITH_TASK = _SHAPE[:-1] + b',"nextTask":null}'
+_SHAPES = values.shapes(
+    "deals",
+    {
+        "hash": "<<hash:text>>",
+        "owner": "<<owner:int>>",
+        "contact": "<<contact:raw>>",
+        "group": "<<group:int>>",
+        "title": "<<title:text>>",
+        "currency": "<<currency:text>>",
+        "status": "<<status:int>>",
+        "stage": "<<stage:int>>",
+        "activitycount": "<<activity:int>>",
+        "value": "<<value:int>>",
+        "cdate": "<<cdate:text>>",
+        "mdate": "<<mdate:text>>",
+        "edate": "<<edate:raw>>",
+        "description": "<<description:text>>",
+        "links": templates.links("deals/<id>", _LINKS),
+        "nextdealid": "<<next:int>>",
+        **dict.fromkeys(("account", "customerAccount", "organization"), "<<account:raw>>"),
+    },
+)
 _STUB = b'{"title":"%b","status":"%d","id":"%d","isDisabled":true}'
 _STUB_WITHOUT_STATUS = b'{"title":"%b","id":"%d","isDisabled":true}'
-_COMPANIES = tuple(shapes.inner(word) for word in words.COMPANY)
+_COMPANIES = tuple(templates.inner(word) for word in words.COMPANY)
 _OFFERS = tuple(word.encode() for word in words.OFFER)
 _MISSING = (b"null", b'"0"', b'""')
 _NOT_CLOSED = (b"null", b"null", b'"0000-00-00 00:00:00"', b"null", b'""')
@@ -81,7 +58,7 @@ _DESCRIPTIONS = (b"", b"", b"", b"Asked for a quote", b"Second attempt,\\nsee no
 
 
 class Course(NamedTuple):
-    """Where a deal's life has led it."""
+    """The point that a deal's life has led it to."""
 
     status: int
     stage: int
@@ -116,21 +93,18 @@ class Deals(Rows):
         return deal
 
     def _columns(self) -> tuple[array[int], ...]:
-        return (
-            self.contact,
-            self.owner,
-            self.stage,
-            self.status,
-            self.currency,
-            self.value,
-            self.closed,
-        )
+        few = self.contact, self.owner, self.stage, self.status, self.currency
+        return *few, self.value, self.closed
 
     def title(self, deal: int) -> bytes:
         """The generated title, JSON-escaped."""
         bits = words.mix(self._seed, deal)
         company = _COMPANIES[bits % len(_COMPANIES)]
         return b"%b \xe2\x80\x93 %b" % (company, _OFFERS[(bits >> 12) % len(_OFFERS)])
+
+    def account(self, deal: int) -> int:
+        """The company that a deal is about, or 0."""
+        return _company(words.mix(self._seed, deal) >> 24 & 0xFF)
 
     def render(self, deal: int, pipeline: int, *, accessible: bool) -> bytes:
         """One deal as the API lists it.
@@ -145,34 +119,36 @@ class Deals(Rows):
         if not accessible:
             title = self.title(deal)
             if changes and "title" in changes:
-                title = shapes.inner(str(changes["title"]))
+                title = templates.inner(str(changes["title"]))
             if style < 40:
                 return _STUB_WITHOUT_STATUS % (title, deal)
             return _STUB % (title, self.status[slot], deal)
         closed = self.closed[slot]
         contact = self.contact[slot]
-        account = b'"%d"' % (style % 60 + 1) if style < 40 else b"null"
-        holes = {
+        holes: dict[bytes, bytes | int] = {
             b"hash": b"%08x" % (bits >> 32),
-            b"owner": b"%d" % self.owner[slot],
+            b"owner": self.owner[slot],
             b"contact": b'"%d"' % contact if contact else _MISSING[style % 3],
-            b"group": b"%d" % pipeline,
+            b"group": pipeline,
             b"title": self.title(deal),
-            b"task": b'"%d"' % (deal * 3) if style % 6 == 1 else b"null",
             b"currency": CURRENCIES[self.currency[slot]].encode(),
-            b"status": b"%d" % self.status[slot],
-            b"stage": b"%d" % self.stage[slot],
-            b"activity": b"%d" % (style % 23),
-            b"value": b"%d" % self.value[slot],
+            b"status": self.status[slot],
+            b"stage": self.stage[slot],
+            b"activity": style % 23,
+            b"value": self.value[slot],
             b"cdate": stamps.iso(self.created[slot]),
             b"mdate": stamps.iso(self.updated[slot]),
             b"edate": b'"%b"' % stamps.naive(closed) if closed else _NOT_CLOSED[style % 5],
             b"description": _DESCRIPTIONS[style % 5],
-            b"next": b"%d" % (0 if style & 1 else deal + 1),
-            b"account": account,
+            b"next": 0 if style & 1 else deal + 1,
+            b"account": b'"%d"' % company if (company := _company(style)) else b"null",
         }
-        raw = shapes.fill(_WITH_TASK if style % 20 == 3 else _SHAPE, deal, holes)
-        return shapes.merged(raw, changes)
+        raw = _SHAPES[bits & values.VARIANTS - 1].fill(deal, holes)
+        return templates.merged(raw, changes)
+
+
+def _company(style: int) -> int:
+    return style % 60 + 1 if style < 40 else 0
 
 
 def generate(

@@ -20,7 +20,7 @@ Transform = Callable[[Body], Any]
 
 
 class HangUp(StrEnum):
-    """When the connection is closed too early."""
+    """Moments at which a connection is closed too early."""
 
     BEFORE_ANSWER = "before_answer"
     MIDWAY = "midway"  # after half of the body that Content-Length announced
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is different about one answer.
+    """Tells in what one answer is different.
 
     Without `status` and `body` the account answers as ever; `transform` then changes the decoded
     body (in place, or by returning another) and `edit` the bytes. `delay` is in seconds, and so is

@@ -41,7 +41,7 @@ class RateLimit:
             self._spent.extend([now] * count)
 
     def left(self, now: float) -> int:
-        """How many requests may pass now."""
+        """Count the requests that may pass now."""
         with self._lock:
             self._drop(now)
             return max(0, (self.rate or 0) - len(self._spent))

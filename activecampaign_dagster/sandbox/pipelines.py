@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from activecampaign_dagster.sandbox import shapes, words
-from activecampaign_dagster.sandbox.shapes import Record
+from activecampaign_dagster.sandbox import templates, values, words
 from activecampaign_dagster.sandbox.stamps import DAY, iso, mislabelled
+from activecampaign_dagster.sandbox.templates import Record
 
 Table = dict[int, Record]
 
@@ -31,37 +31,16 @@ class Pipeline:
 
 
 PIPELINES = (
-    Pipeline(
-        1,
-        "New business",
-        ("Lead in", "Qualified", "Demo", "Proposal", "Negotiation", "Contract sent"),
-        0.60,
-        6_000,
-        48,
-        0.32,
-    ),
-    Pipeline(
-        2,
-        "Renewals",
-        ("Renewal due", "Contacted", "Quote sent", "Verbal yes"),
-        0.26,
-        4_200,
-        27,
-        0.78,
-    ),
-    Pipeline(
-        3, "Board projects", ("Idea", "Talks", "Terms", "Signing"), 0.0, 40_000, 90, 0.4, False
-    ),
-    Pipeline(
-        4,
-        "Partner channel",
-        ("Introduced", "Joint call", "Proposal", "Agreed", "Paperwork"),
-        0.14,
-        9_500,
-        61,
-        0.47,
-    ),
-)
+    Pipeline(1, "New business", (
+        "Lead in", "Qualified", "Demo", "Proposal", "Negotiation", "Contract sent"),
+        0.60, 6_000, 48, 0.32),
+    Pipeline(2, "Renewals", ("Renewal due", "Contacted", "Quote sent", "Verbal yes"),
+        0.26, 4_200, 27, 0.78),
+    Pipeline(3, "Board projects", ("Idea", "Talks", "Terms", "Signing"),
+        0.0, 40_000, 90, 0.4, accessible=False),
+    Pipeline(4, "Partner channel", ("Introduced", "Joint call", "Proposal", "Agreed", "Paperwork"),
+        0.14, 9_500, 61, 0.47),
+)  # fmt: skip
 
 _COLORS = ("32B0FC", "9BD6F9", "18E0A8", "F9C46B", "E4718B", "8C7AE6")
 _ZONES = ("America/Chicago", "Europe/Berlin", "Europe/London", "America/New_York")
@@ -81,21 +60,20 @@ def users(seed: int, start: int, count: int) -> Table:
 def user(number: int, first: str, last: str, created: int | None) -> Record:
     """One user; `created` in seconds."""
     stamp = None if created is None else iso(created).decode()
-    return {
+    return values.prototype("users", number % values.VARIANTS) | {
         "username": f"{first}.{number}".lower(),
         "firstName": first,
         "lastName": last,
         "email": f"{first}.{last}.u{number}@example.com".lower(),
-        "phone": "",
-        "signature": None if number % 3 else "",
         "localZoneid": _ZONES[number % len(_ZONES)],
         "cdate": stamp,
         "udate": None if number == 2 else stamp or "2018-01-08T09:30:00-06:00",
         "mfaEnabled": "1" if number == 1 else "0",
-        "password_updated_utc_timestamp": None if number % 3 else "0000-00-00 00:00:00",
-        "links": shapes.links(
+        "lang": "english",
+        "roles": None,
+        "links": templates.links(
             f"users/{number}",
-            ("lists", "userGroup", "dealGroupTotals", "dealGroupUsers", "configs"),
+            "lists userGroup dealGroupTotals dealGroupUsers configs",
         ),
         "id": str(number),
     }
@@ -125,26 +103,21 @@ def groups(start: int) -> Table:
 def group(number: int, title: str, stages: tuple[int, ...], created: int) -> Record:
     """One pipeline; `created` in seconds."""
     stamp = iso(created).decode()
-    record: Record = {
+    return values.prototype("dealGroups", number * 5 % values.VARIANTS) | {
         "title": title,
         "currency": "usd",
         "autoassign": "1",
         "allusers": "1",
         "allgroups": "1",
-        "win_probability_initialize_date": None,
         "cdate": stamp,
         "udate": stamp,
-        "source": "",
         "stages": [str(stage) for stage in stages],
-        "links": shapes.links(
+        "links": templates.links(
             f"dealGroups/{number}",
-            ("dealGroupUsers", "dealGroupGroups", "stages", "winProbabilityFeatures"),
+            "dealGroupUsers dealGroupGroups stages winProbabilityFeatures",
         ),
         "id": str(number),
     }
-    if number % 2:
-        record["count"] = "0"
-    return record
 
 
 def stages(start: int) -> Table:
@@ -178,6 +151,6 @@ def stage(number: int, title: str, pipeline: int, order: int) -> Record:
         "cardRegion5": "value",
         "cdate": None,
         "udate": None,
-        "links": shapes.links(f"dealStages/{number}", ("group",)),
+        "links": templates.links(f"dealStages/{number}", "group"),
         "id": str(number),
     }

@@ -11,7 +11,7 @@ Params = Sequence[tuple[str, str]]
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 
-_NESTED = re.compile(r"([^\[\]]+)\[([^\[\]]*)\]")
+_NESTED = re.compile(r"([^\[\]]+)\[([^\[\]]*)\](?:\[([^\[\]]*)\])?")
 _NUMBER = re.compile(r"\s*([+-]?\d{1,18})")
 
 
@@ -19,7 +19,8 @@ _NUMBER = re.compile(r"\s*([+-]?\d{1,18})")
 class Query:
     """One request's parameters.
 
-    `plain` holds `name=value`, `filters` and `orders` the parameters of those names in brackets,
+    `plain` holds `name=value`, `filters` and `orders` the parameters of those names in brackets
+    (`filters[name][contains]` is the filter `name.contains`),
     `ids` those of `ids[]=1&ids[]=2` or `ids=1,2`. Of a repeated parameter the last one counts.
     """
 
@@ -29,7 +30,7 @@ class Query:
     filters: tuple[tuple[str, str], ...]
     orders: tuple[tuple[str, bool], ...]
     ids: frozenset[int] | None
-    include: frozenset[str]
+    include: tuple[str, ...]
 
     def get(self, name: str) -> str | None:
         """A plain parameter."""
@@ -66,7 +67,7 @@ def read(params: Params) -> Query:
         if nested is None:
             plain[name] = value
         elif nested[1] == "filters":
-            filters[nested[2]] = value
+            filters[f"{nested[2]}.{nested[3]}" if nested[3] else nested[2]] = value
         elif nested[1] == "orders":
             orders[nested[2]] = value
         elif nested[1] == "ids":
@@ -81,5 +82,5 @@ def read(params: Params) -> Query:
         filters=tuple(filters.items()),
         orders=tuple((name, way.strip().upper() == "DESC") for name, way in orders.items()),
         ids=None if ids is None else frozenset(ids),
-        include=frozenset(plain.get("include", "").split(",")),
+        include=tuple(sorted({name for name in plain.get("include", "").split(",") if name})),
     )

@@ -1,19 +1,16 @@
-"""Which records a list request selects, and in which order."""
+"""List requests of contacts and deals select and order records here."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
 from activecampaign_dagster.sandbox.query import Query, integer
-from activecampaign_dagster.sandbox.rows import Rows, StampIndex, tie_key
 from activecampaign_dagster.sandbox.stamps import parse_filter
-
-if TYPE_CHECKING:
-    from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.state import AccountRecords
+from activecampaign_dagster.sandbox.store import Rows, StampIndex, tie_key
 
 Key = Callable[[int], object]
 Test = Callable[[int], bool]
@@ -31,8 +28,9 @@ class Selection:
     def __len__(self) -> int:
         return self.high - self.low
 
-    def page(self, query: Query) -> list[int]:
-        """The ids of one page."""
+    def page(self, query: Query, shift: int = 0) -> list[int]:
+        """The ids of one page, or of one that begins `shift` records later."""
+        query = replace(query, offset=max(0, query.offset + shift))
         if self.backwards:
             high = max(self.low, self.high - query.offset)
             return list(self._ids(max(self.low, high - query.limit), high))[::-1]
@@ -69,7 +67,7 @@ class Dates:
         return self.updated_after is not None or self.updated_before is not None
 
 
-def read_dates(account: Account, query: Query) -> Dates:
+def read_dates(account: AccountRecords, query: Query) -> Dates:
     """The request's date filters; one that is no date is ignored."""
 
     def one(name: str) -> int | None:
@@ -86,7 +84,7 @@ def whole(ids: Sequence[int], *, backwards: bool = False) -> Selection:
     return Selection(ids, 0, len(ids), backwards)
 
 
-def contacts(account: Account, query: Query) -> Selection:
+def contacts(account: AccountRecords, query: Query) -> Selection:
     """The contacts of a list request.
 
     ActiveCampaign API: `id_greater` and `id_less` work for contacts only. The order of a request
@@ -136,7 +134,14 @@ def contacts(account: Account, query: Query) -> Selection:
     )
 
 
-def _contact_tests(account: Account, query: Query) -> list[Test]:
+_CONTACTS_BY = {
+    "tagid": ("contactTags", "tag"),
+    "listid": ("contactLists", "list"),
+    "seriesid": ("contactAutomations", "automation"),
+}
+
+
+def _contact_tests(account: AccountRecords, query: Query) -> list[Test]:
     rows = account.contacts
     tests: list[Test] = []
     email, like, search = query.get("email"), query.get("email_like"), query.get("search")
@@ -147,12 +152,18 @@ def _contact_tests(account: Account, query: Query) -> list[Test]:
         tests.append(lambda contact: like.lower() in rows.sort_name(contact)[2])
     if search:
         tests.append(lambda contact: search.lower() in " ".join(rows.sort_name(contact)))
+    for name, (collection, fact) in _CONTACTS_BY.items():
+        wanted = integer(query.get(name))
+        if wanted and f"contacts.{name}" not in account.ignored_filters:
+            family = account.family(collection)
+            of = {family.parent_of(n) for n in account.related(collection, fact, wanted)}
+            tests.append(of.__contains__)
     if status is not None and 0 <= status <= 3:
         tests.append(lambda contact: rows.status(contact) == status)
     return tests
 
 
-def deals(account: Account, query: Query) -> Selection:
+def deals(account: AccountRecords, query: Query) -> Selection:
     """The deals of a list request, stubs included.
 
     ActiveCampaign API: without a known `orders` deals do not come by id; here the last updated one
@@ -187,7 +198,7 @@ def deals(account: Account, query: Query) -> Selection:
     )
 
 
-def page_of_deals(account: Account, query: Query, selected: Selection) -> list[int]:
+def page_of_deals(account: AccountRecords, query: Query, selected: Selection) -> list[int]:
     """The ids of one page of deals; those created in one second may change places."""
     order, rows = dict(query.orders[:1]), account.deals
     if account.ties is None or "cdate" not in order:
@@ -198,7 +209,7 @@ def page_of_deals(account: Account, query: Query, selected: Selection) -> list[i
     return ids[query.offset : query.offset + query.limit]
 
 
-def _deal_tests(account: Account, query: Query) -> list[Test]:
+def _deal_tests(account: AccountRecords, query: Query) -> list[Test]:
     rows = account.deals
     tests: list[Test] = []
     for name, column in (("stage", rows.stage), ("owner", rows.owner), ("status", rows.status)):
@@ -218,55 +229,6 @@ def _deal_tests(account: Account, query: Query) -> list[Test]:
     if most is not None:
         tests.append(lambda deal: rows.value[rows.slot(deal)] <= most * 100)
     return tests
-
-
-def field_values(account: Account, query: Query) -> Selection:
-    """The field values of a list request: by id, or those that `fieldid` and `val` name."""
-    values = account.values
-    field, text = integer(query.filter("fieldid")), query.filter("val")
-    if field is None and text is None:
-        return whole(values.live, backwards="fieldValues" in account.newest_first)
-    return whole(
-        account.cached(
-            ("fieldValues", field, text),
-            lambda: array(
-                "I",
-                (
-                    number
-                    for number in values.live
-                    if (field is None or values.owner(number)[1] == field)
-                    and (text is None or values.value(number) == text)
-                ),
-            ),
-        )
-    )
-
-
-_CONTAINS = {"dealGroups": ("title",), "dealStages": ("title",), "fields": ()}
-_EQUALS = {"dealStages": (("d_groupid", "group"),), "fields": (("perstag", "perstag"),)}
-_ORDERS = {
-    "dealGroups": ("title",),
-    "dealStages": ("title",),
-    "campaigns": ("sdate", "ldate"),
-}
-
-
-def small(account: Account, collection: str, query: Query) -> Selection:
-    """The records of a collection that is kept as plain records."""
-    table = account.tables[collection]
-    ids = account.visible_ids(collection)
-    for name in _CONTAINS.get(collection, ()):
-        part = query.filter(name)
-        if part is not None:
-            ids = [number for number in ids if part.lower() in str(table[number][name]).lower()]
-    for name, key in _EQUALS.get(collection, ()):
-        wanted = query.filter(name)
-        if wanted is not None:
-            ids = [number for number in ids if table[number][key] == wanted]
-    known = [order for order in query.orders if order[0] in _ORDERS.get(collection, ())]
-    for name, backwards in reversed(known):
-        ids.sort(key=lambda number, n=name: str(table[number][n] or ""), reverse=backwards)  # type: ignore[misc]
-    return whole(ids, backwards=not known and collection in account.newest_first)
 
 
 def _matching(

@@ -85,7 +85,7 @@ class Sandbox:
         self.limit.spend(count)
 
     def stats(self) -> dict[str, object]:
-        """What was asked for since the start or the last reset."""
+        """Report what was asked for since the start or the last reset."""
         with self._lock:
             seen = list(self.requests)
         return {

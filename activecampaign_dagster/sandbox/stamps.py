@@ -25,7 +25,7 @@ _FILTER = re.compile(
 
 
 class DateFilter(StrEnum):
-    """How the account reads the offset of a date filter; nobody outside ActiveCampaign knows."""
+    """Ways to read the offset of a date filter; outside ActiveCampaign nobody knows which holds."""
 
     OFFSET_HONOURED = "offset_honoured"
     OFFSET_DROPPED = "offset_dropped"
@@ -49,6 +49,11 @@ def naive(epoch: int) -> bytes:
     """`2018-09-12 16:51:30`, Chicago wall clock."""
     hour, rest = divmod(epoch, 3600)
     return _hour(hour)[1] + _WITHIN_HOUR[rest]
+
+
+def utc(epoch: int) -> bytes:
+    """`2018-09-12T21:51:30.000Z`: custom objects alone write their stamps in UTC."""
+    return datetime.fromtimestamp(epoch, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z").encode()
 
 
 def both(epoch: int) -> tuple[bytes, bytes]:
@@ -77,7 +82,7 @@ def seconds(moment: datetime) -> int:
 
 
 def parse(value: object) -> int | None:
-    """What a caller calls a stamp (aware datetime, ISO text, seconds) as seconds, else None."""
+    """Read a caller's stamp (aware datetime, ISO text, seconds) as seconds, else None."""
     if isinstance(value, datetime):
         return seconds(value)
     if isinstance(value, int) and not isinstance(value, bool):

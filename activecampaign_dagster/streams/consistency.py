@@ -78,8 +78,7 @@ def _discords(stream: Stream, streams: Mapping[str, Stream]) -> Iterable[str]:
             yield f"field {declared.name!r} refers to {declared.references!r}, which is no stream"
     wanted: list[tuple[str, str, tuple[str, ...]]] = []
     if stream.beside:
-        listed = (stream.beside.listed,) if stream.beside.listed else ()
-        wanted.append(("parent", stream.beside.parent, listed))
+        wanted.append(("parent", stream.beside.parent, ()))
     if stream.each:
         wanted.append(("parent", stream.each.stream, (stream.each.column,)))
     if pivot := stream.pivot:

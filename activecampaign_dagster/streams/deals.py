@@ -20,6 +20,7 @@ from activecampaign_dagster.streams.declaration import (
     Changes,
     Endpoint,
     Family,
+    HiddenBy,
     Stream,
     Stub,
 )
@@ -43,7 +44,18 @@ DEALS = Stream(
         after="filters[updated_after]",
         before="filters[updated_before]",
     ),
-    stub=Stub(flag="isDisabled", fields=("id", "title", "status")),
+    stub=Stub(
+        flag="isDisabled",
+        fields=("id", "title", "status"),
+        hidden_by=HiddenBy(
+            name="pipelines",
+            path="dealGroup/get_inaccessible_deal_groups",
+            ids="dealIds[]",
+            user="userId",
+            collection="dealGroups",
+            title="title",
+        ),
+    ),
     fields=(
         bigint("id", "Id of the deal"),
         bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),

@@ -8,7 +8,7 @@ imported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -156,9 +156,9 @@ class Beside:
     """How a child's records come beside the pages of its parent.
 
     parent: the stream whose pages are asked with `include`. array: the key of the page's body that
-    holds the children. owner: the child's field that names its parent. listed: the parent's field
-    that lists the ids of its children. shape: the form in which they come there. passes: how often
-    all parents are read for their sake.
+    holds the children. owner: the child's field that names its parent. listed: the key under which
+    a parent's record lists the ids of its children, a column only if the parent declares it.
+    shape: the form in which they come there. passes: how often all parents are read for their sake.
     """
 
     parent: str
@@ -200,11 +200,32 @@ class Pivot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenBy:
+    """Where the API says what hides stubs: a path that is asked with the ids of some.
+
+    name: the plural noun for what hides them. ids, user: the parameters for the stubs' ids and for
+    the id of the key's user. collection: the key of the body that holds them. title: the field that
+    names one.
+    """
+
+    name: str
+    path: str
+    ids: str
+    user: str
+    collection: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stub:
-    """A record that the key may not see in full: its flag, and the fields that it has."""
+    """A record that the key may not see in full: its flag, and the fields that it has.
+
+    hidden_by: how the API tells what hides it; None if it does not.
+    """
 
     flag: str
     fields: tuple[str, ...]
+    hidden_by: HiddenBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,10 +259,18 @@ class Stream:
     missing: Missing | None = None
     default: bool = True
     _by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
+    _key_parts: tuple[tuple[str, Callable[[Any], str | None]], ...] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         by_name = MappingProxyType({declared.name: declared for declared in self.fields})
+        parts = tuple(
+            (name, _number if name in by_name and by_name[name].type is Type.BIGINT else _text)
+            for name in self.key
+        )
         object.__setattr__(self, "_by_name", by_name)
+        object.__setattr__(self, "_key_parts", parts)
 
     def field(self, name: str) -> Field:
         """The declared field called `name`; KeyError if there is none."""
@@ -295,19 +324,24 @@ class Stream:
         return frozenset((*owner, *parent))
 
     def key_of(self, record: Any) -> str | None:
-        """What tells a record apart, as text; None if it has no proper key."""
+        """The key that tells a record apart, as text; None if it has no proper one."""
         if not isinstance(record, dict):
             return None
-        parts = [_key_part(record.get(name), self.field(name).type) for name in self.key]
-        return None if None in parts else SEPARATOR.join(map(str, parts))
+        if len(self._key_parts) == 1:
+            [(name, part)] = self._key_parts
+            return part(record.get(name))
+        parts = [part(record.get(name)) for name, part in self._key_parts]
+        return None if None in parts else SEPARATOR.join(parts)  # type: ignore[arg-type]
 
 
-def _key_part(value: Any, type_: Type) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        return None
+def _number(value: Any) -> str | None:
+    """An id that was sent as a number or as its digits; None if it is no proper one."""
     text = str(value)
-    if type_ is not Type.BIGINT:
-        return text
     if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
         return None
-    return str(int(text)) if int(text) else None
+    return text.lstrip("0") or None
+
+
+def _text(value: Any) -> str | None:
+    is_text = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value) or None if is_text else None

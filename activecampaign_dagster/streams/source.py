@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from activecampaign_dagster.streams.declaration import Stream, SyncType
+from activecampaign_dagster.streams.declaration import Pivot, Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
 
 
@@ -13,13 +13,15 @@ from activecampaign_dagster.streams.registry import STREAMS
 class StreamTable:
     """A stream, the table it lands in, and how it is kept current.
 
-    keep: the fields that are stored, None for all the account sends.
+    keep: the fields that are stored, None for all the account sends. hashed: those of which only a
+    keyed hash is stored.
     """
 
     stream: Stream
     table: str
     sync_type: SyncType
     keep: frozenset[str] | None = None
+    hashed: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -36,13 +38,29 @@ def default_stream_tables() -> tuple[StreamTable, ...]:
 class Source:
     """One account as the user configured it.
 
-    tables: all streams, so that every table exists; enabled: the ones that are read.
+    stream_tables: all streams, so that every table exists; enabled: the ones that are read.
+    pivots: whether parents are given the fields that are made of their children (see `Pivot`).
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
+    purge_deleted_after: how long rows of deleted records are kept; None: for ever.
     """
 
     name: str = "activecampaign"
     stream_tables: tuple[StreamTable, ...] = field(default_factory=default_stream_tables)
     enabled: frozenset[str] = frozenset(STREAMS)
-    extract_contact_custom_fields: bool = True
+    pivots: bool = True
     overlap: timedelta = timedelta(hours=24)
+    purge_deleted_after: timedelta | None = None
+
+    def table_of(self, stream: str) -> StreamTable:
+        """The table of a stream; KeyError if the source has none."""
+        for stream_table in self.stream_tables:
+            if stream_table.name == stream:
+                return stream_table
+        raise KeyError(stream)
+
+    def pivot_of(self, stream_table: StreamTable) -> Pivot | None:
+        """How a field of a table is made of its children's rows; None if it is not to be filled."""
+        pivot, keep = stream_table.stream.pivot, stream_table.keep
+        is_kept = pivot is not None and (keep is None or pivot.column in keep)
+        return pivot if self.pivots and is_kept else None

@@ -1,4 +1,4 @@
-"""What `activecampaign check` finds out about an account, in about twenty requests."""
+"""Looks at an account for `activecampaign check`, in about twenty requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
     PermanentError,
 )
-from activecampaign_dagster.streams.declaration import ByOffset
+from activecampaign_dagster.streams.declaration import Beside, ByOffset, Stream
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import probes
@@ -22,7 +22,8 @@ from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED
 
-INCLUDE_WORKS = "include_field_values"
+INCLUDE_WORKS = "include_works"  # per child: whether its records come beside its parent's
+_SEEN = 20  # records of each stream that are looked at; more of those that may be stubs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,22 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """The number of stubs among the records of a stream that were looked at.
+
+    hiders: the plural noun for what hides them. by: the names of those, where the API tells.
+    """
+
+    stream: str
+    seen: int = 0
+    stubs: int = 0
+    hiders: str = ""
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
-    """What a sync costs; None: an account that does not tell its totals."""
+    """The cost of a sync; None: the account does not report its totals."""
 
     requests: int | None
     seconds: float | None
@@ -49,9 +64,9 @@ class Effort:
 class Survey:
     """An account as its key's user sees it.
 
-    hidden_deals: how many of the deals looked at (`deals_seen`) are stubs. facts: what
-    `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`; `include_field_values` is
-    there to be read by people, since a sync sees for itself whether values come.
+    facts: what `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`;
+    `include_works:<child>` is there to be read by people, since a sync sees for itself whether a
+    child comes beside its parent (older databases may have `include_field_values` for one child).
     """
 
     account: str
@@ -60,9 +75,7 @@ class Survey:
     streams: tuple[Access, ...]
     first_full_sync: Effort
     quiet_incremental_sync: Effort
-    deals_seen: int = 0
-    hidden_deals: int = 0
-    hidden_pipelines: tuple[str, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
 
@@ -82,8 +95,6 @@ def survey(client: Client, source: Source) -> Survey:
         if page:
             pages[stream_table.name] = page
     totals = {access.stream: access.rows for access in seen}
-    deals = pages["deals"].records if "deals" in pages else []
-    stubs = [r["id"] for r in deals if isinstance(r, dict) and r.get("isDisabled") in (True, 1)]
     found = Survey(
         account=source.name,
         url=client.base_url.removesuffix("/api/3"),
@@ -91,10 +102,12 @@ def survey(client: Client, source: Source) -> Survey:
         streams=tuple(seen),
         first_full_sync=_effort(client, source, totals, Mode.FULL),
         quiet_incremental_sync=_effort(client, source, totals, Mode.INCREMENTAL),
-        deals_seen=len(deals),
-        hidden_deals=len(stubs),
-        hidden_pipelines=_hidden(client, stubs, str(user.get("id"))) if stubs else (),
-        facts=_facts(client, pages),
+        hidden=tuple(
+            _hidden(client, stream_table.stream, pages.get(stream_table.name), str(user.get("id")))
+            for stream_table in source.stream_tables
+            if stream_table.stream.stub
+        ),
+        facts=_facts(client, source, pages),
     )
     return replace(found, requests=client.requests)
 
@@ -105,10 +118,10 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     access = Access(
         stream.name, stream_table.table, str(stream_table.sync_type), stream.name in source.enabled
     )
-    limit = PAGE_SIZE if stream.name == "deals" else 20
+    limit = PAGE_SIZE if stream.stub else _SEEN
     params: dict[str, str | int] = {"limit": limit}
-    if stream.name == "contacts":
-        params["include"] = "fieldValues"
+    if children := _children(stream, source):
+        params["include"] = ",".join(dict.fromkeys(beside.include for beside in children.values()))
     try:
         page = client.page(stream.endpoint.path, stream.endpoint.collection, params)
     except (CredentialsError, AddressError):
@@ -121,30 +134,53 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     return replace(access, rows=rows), page
 
 
-def _hidden(client: Client, stubs: list[str], user: str) -> tuple[str, ...]:
+def _children(stream: Stream, source: Source) -> dict[str, Beside]:
+    """Child → how it comes beside a stream's pages, for those that a sync may ask for there."""
+    pivoted = stream.pivot.child if stream.pivot else None
+    return {
+        child.name: child.beside
+        for child in STREAMS.values()
+        if child.beside
+        and child.beside.parent == stream.name
+        and (child.name in source.enabled or child.name == pivoted)
+    }
+
+
+def _hidden(client: Client, stream: Stream, page: Page | None, user: str) -> Hidden:
+    stub = stream.stub
+    hiding = stub and stub.hidden_by
+    found = Hidden(stream.name, hiders=hiding.name if hiding else "")
+    if page is None or stub is None:
+        return found
+    records = [record for record in page.records if isinstance(record, dict)]
+    stubs = [stream.key_of(record) for record in records if record.get(stub.flag) in (True, 1)]
+    found = replace(found, seen=len(page.records), stubs=len(stubs))
+    if not stubs or not hiding:
+        return found
     try:
-        return tuple(probes.hidden_pipelines(client, [int(i) for i in stubs], user))
+        by = probes.hidden_by(client, hiding, list(filter(None, stubs)), user)
     except ActiveCampaignError:
-        return ()
+        return found
+    return replace(found, by=tuple(by))
 
 
-def _facts(client: Client, pages: Mapping[str, Page]) -> dict[str, str]:
+def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[str, str]:
     facts = {}
     for name, page in pages.items():
         stream = STREAMS[name]
+        for child, beside in _children(stream, source).items():
+            facts[f"{INCLUDE_WORKS}:{child}"] = probes.includes(page, beside.array)
         if not stream.can_filter:
             continue
         try:
             facts[f"{OFFSETS_HONOURED}:{name}"] = probes.honours_offsets(client, stream, page)
         except PermanentError:
             facts[f"{OFFSETS_HONOURED}:{name}"] = "unknown"
-    if "contacts" in pages:
-        facts[INCLUDE_WORKS] = probes.includes(pages["contacts"], "fieldValues")
     return facts
 
 
 def _effort(client: Client, source: Source, totals: Mapping[str, int | None], mode: Mode) -> Effort:
-    """What a sync in a mode would cost, if nothing had changed where it goes by changes."""
+    """The cost of a sync in a mode, if nothing has changed where it reads changes only."""
     now = datetime.now(UTC)
     marks = dict.fromkeys(STREAMS, now) if mode is Mode.INCREMENTAL else {}
     request = SyncRequest(streams=frozenset(STREAMS), mode=mode, sync_id="")

@@ -1,45 +1,48 @@
 """One reader per account on this machine, and one sync per staging folder.
 
-Two readers would spend the account's request limit twice. They find each other by a lock in the
-folder for temporary files; those for whom that is another folder may still share a database.
+Two readers would spend the account's request limit twice. They find each other by a lock in a
+folder of their user's own; those for whom that is another folder may still share a database.
 """
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import filelock
-
 from activecampaign_dagster.api.address import account_label, is_loopback
+from activecampaign_dagster.sync.lock_folder import lock_folder
+from activecampaign_dagster.sync.locks import has_living_holder, held, remove
+from activecampaign_dagster.warehouse.private import make_folder, private_files, tighten
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LIMIT_WINDOW = 1.0  # seconds for which the last reader's requests still count
-_REMINDER = 300.0  # seconds after which one that waits says so again: a silent run seems dead
+_UNUSED_AFTER = 30 * 86400.0  # seconds
 
 
 @contextmanager
-def account_lock(base_url: str, log: logging.Logger, *, limited: bool = True) -> Iterator[None]:
+def account_lock(
+    base_url: str, log: logging.Logger, *, limited: bool = True, run: str = ""
+) -> Iterator[None]:
     """Hold the account at `base_url` for this process; waits while another process reads it.
 
-    limited: whether the account's requests per second count, and so the last reader's.
+    limited: whether the account's requests per second count, and so the last reader's. run: the id
+    of the run, which others are told while they wait. Raises WarehouseError if there can be no
+    lock, LockTimeoutError if another process holds it for too long.
     """
-    # a container's user need not have a name
-    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
     # on loopback a port is an account of its own
     is_sandbox = is_loopback(urlsplit(base_url).hostname or "")
     account = base_url if is_sandbox else account_label(base_url)
-    name = hashlib.sha256(f"{user} {account}".encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"activecampaign-{name}.lock"
-    with _held(path, log, "that reads the same account"):
+    name = hashlib.sha256(account.encode()).hexdigest()[:16]
+    folder = lock_folder()
+    path = folder / f"{name}.lock"
+    with held(path, log, purpose="which reads the same account", run=run):
+        _tidy(folder)
         try:
             since = time.time() - path.stat().st_mtime
             if limited and 0 < since < _LIMIT_WINDOW:
@@ -49,35 +52,31 @@ def account_lock(base_url: str, log: logging.Logger, *, limited: bool = True) ->
             os.utime(path)
 
 
+def _tidy(folder: Path) -> None:
+    """Remove locks of accounts that nobody has read for long: each sandbox leaves one."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError):
+            is_old = time.time() - path.lstat().st_mtime > _UNUSED_AFTER
+            if is_old and has_living_holder(path) is False:
+                remove(path)
+
+
 @contextmanager
-def staging_lock(root: Path, log: logging.Logger) -> Iterator[None]:
+def staging_lock(root: Path, log: logging.Logger, *, run: str = "") -> Iterator[None]:
     """Hold a staging folder for this process; waits while another process uses it.
 
-    Raises WarehouseError if it cannot be written.
+    What is written within the block is its owner's alone. Raises WarehouseError if the folder
+    cannot be written, LockTimeoutError if another process holds it for too long.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        (root / "lock").touch()
+        make_folder(root)
+        tighten(root)
+        (root / "lock").touch(mode=0o600)
     except OSError as error:
         raise WarehouseError(
             f"The folder {root} cannot be written ({error.strerror}): check its permissions and "
             "the room there, or set ACTIVECAMPAIGN_DATABASE to another path."
         ) from error
-    with _held(root / "lock", log, "that syncs into the same database"):
+    purpose = "which syncs into the same database"
+    with private_files(), held(root / "lock", log, purpose=purpose, run=run):
         yield
-
-
-@contextmanager
-def _held(path: Path, log: logging.Logger, which: str) -> Iterator[None]:
-    lock = filelock.FileLock(path)
-    patience = 0.0
-    while not lock.is_locked:
-        try:
-            lock.acquire(timeout=patience, poll_interval=0.2)
-        except filelock.Timeout:
-            log.info("Waiting for another process on this machine %s.", which)
-            patience = _REMINDER
-    try:
-        yield
-    finally:
-        lock.release()

@@ -1,65 +1,86 @@
-"""From the account to staging: one read, checked, filtered and counted record by record."""
+"""From the account to the spool: one read, checked, filtered and counted record by record."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
-from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
+from activecampaign_dagster.api.created_walk import CreatedWalk
+from activecampaign_dagster.api.id_walk import IdWalk
+from activecampaign_dagster.api.newest_first_walk import NewestFirstWalk
 from activecampaign_dagster.api.stamps import first_stamp
-from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read, record_id
-from activecampaign_dagster.streams.declaration import ByCreation, ById, Stream
+from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
+from activecampaign_dagster.streams.declaration import ByCreation, ById, NewestFirst
 from activecampaign_dagster.streams.source import StreamTable
-from activecampaign_dagster.sync.plan import Read
+from activecampaign_dagster.sync.children import (
+    nest,
+    owner_name,
+    spool_keys,
+    take_children,
+    unlisted_name,
+)
+from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.spool import SideLoads, Staging
+from activecampaign_dagster.sync.spool import Arrival, Spool
+from activecampaign_dagster.warehouse.tables import OTHER_FIELDS
 
 _REPORT_SECONDS = 10.0
+_MOST_NEW_COLUMNS = 300  # of undeclared fields; more of them take memory in every later sync
 _CLOCK_SKEW = timedelta(hours=1)  # how far this machine's clock may be ahead of the account's
 _STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole seconds
 
 
 class Extraction:
-    """One read under way: takes pages and stages what they hold.
+    """One read under way: takes pages and spools what they hold.
 
-    `tags` maps the ids of custom fields to personalisation tags, for `customFields`; None if
-    they could not be read, now or ever. `has_values`: whether earlier syncs landed all custom
-    field values.
+    parents: what fills in the parameter of the path, one walk for each (see `Each`).
+    undeclared: stream → fields that nobody declared and that have a column.
+    landed: the enabled streams of which a full sync has landed. is_again: records are spooled once
+    more, behind an earlier reading.
     """
 
     def __init__(
         self,
         read: Read,
         client: Client,
-        staging: Staging,
+        spool: Spool,
         log: logging.Logger,
-        tags: Callable[[], Mapping[str, str] | None],
+        parents: Sequence[str] = (),
         *,
-        has_values: bool,
+        landed: Set[str] = frozenset(),
+        undeclared: Mapping[str, Set[str]] = MappingProxyType({}),
+        is_again: bool = False,
     ) -> None:
         self.read = read
         self._client = client
-        self._staging = staging
+        self._spool = spool
         self._log = log
-        self._tags = tags
-        self._has_values = has_values
-        self._shapes: dict[str, set[tuple[str, ...]]] = {}
+        self._parents = parents
+        self._landed = landed
+        self._undeclared = undeclared
+        self._is_again = is_again
+        self._parent: tuple[str, str] | None = None  # the parameter of the path, and its value
+        # the ids of children that records list are no fields that nobody knows
+        self._lists = {child.beside.listed for child in read.children}
+        self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0
-        self.fields: list[Any] = []  # records kept in memory, of /fields only
-        self.progress = staging.progress
-        self._rows_before = staging.progress.rows
+        self.progress = spool.progress
+        self._rows_before = spool.progress.rows
         self._announced: int | None = None  # the total beside the first page
-        self._came: set[int | str] = set()  # of records, where they are to be counted
+        self._came: set[str] = set()  # of records, where they are to be counted
 
     @property
     def began(self) -> datetime:
         """When the read began: by the account's clock, which stamps what changes meanwhile."""
-        return self.progress.began or self._staging.began
+        return self.progress.began or self._spool.began
 
     @property
     def watermark(self) -> datetime | None:
@@ -72,11 +93,20 @@ class Extraction:
 
     def run(self) -> None:
         """Read to the end, from where an earlier process stopped. Raises the errors of `api`."""
-        resumed = self._staging.resumed
+        resumed = self._spool.resumed
         if resumed and self.progress.rows:
             self._log.info("%s: going on after %s rows", self.read.name, self.progress.rows)
-        walk = _walk_for(self.read, self._staging.walk, self.note)
-        self._walk(walk, walk.state)
+        if self.read.stream.each:
+            self._walk_each(self.read.stream.each.parameter)
+        else:
+            self._walk_all(resumed=resumed)
+        self._note_arrivals()
+        self._report()
+
+    def _walk_all(self, *, resumed: bool) -> None:
+        path = self.read.stream.endpoint.path
+        walk = self._walk_for(self.read, self._spool.walk)
+        self._walk(walk, walk.state, path)
         changed = self.read.changed_since(self.began - self.read.margin - _CLOCK_SKEW)
         if resumed and changed:
             # what changed behind the part that was read before the kill
@@ -84,7 +114,18 @@ class Extraction:
         elif self._is_short:
             self._log.info("%s: fewer records came than were said to: again", self.read.name)
             self._read_again(self.read, walk.state)
-        self._report()
+
+    def _walk_each(self, parameter: str) -> None:
+        """Walk the path of each parent in turn, going on with the one that was not finished."""
+        saved = self._spool.walk or {"parent": "", "walk": None}
+        for parent in sorted(self._parents):
+            if parent < saved["parent"]:
+                continue
+            inner = saved["walk"] if parent == saved["parent"] else None
+            walk = self._walk_for(self.read, inner)
+            self._parent = (parameter, parent)
+            path = self.read.stream.endpoint.path.format(**{parameter: quote(parent, safe="")})
+            self._walk(walk, partial(_state_at, parent, walk), path)
 
     @property
     def _is_short(self) -> bool:
@@ -94,20 +135,13 @@ class Extraction:
         It may also be a record that was deleted meanwhile, or a total that counts others, too: so
         one more reading is all the total is trusted with.
         """
-        is_incremental = self.read.mode is Mode.INCREMENTAL
-        return is_incremental and len(self._came) < (self._announced or 0)
+        is_filtered = self.read.mode is Mode.INCREMENTAL and self.read.stream.can_filter
+        return is_filtered and len(self._came) < (self._announced or 0)
 
     def _read_again(self, read_: Read, state: Callable[[], State]) -> None:
-        """Stage another reading behind the first; records that come twice are landed once."""
-        again = Extraction(
-            read_,
-            self._client,
-            self._staging,
-            self._log,
-            self._tags,
-            has_values=self._has_values,
-        )
-        again._walk(_walk_for(read_, None, self.note), state)
+        """Spool another reading behind the first; records that come twice are landed once."""
+        again = Extraction(read_, self._client, self._spool, self._log, is_again=True)
+        again._walk(self._walk_for(read_, None), state, read_.stream.endpoint.path)
         self.requests += again.requests
 
     def newest(self) -> Page:
@@ -119,29 +153,27 @@ class Extraction:
             params[stream.walk.order] = "DESC"
         return self._client.page(stream.endpoint.path, stream.endpoint.collection, params)
 
-    def _walk(self, walk: Walk, state: Callable[[], State]) -> None:
+    def _walk(self, walk: Walk, state: Callable[[], State], path: str) -> None:
         """Take every page of `walk`; `state` is where a later process goes on."""
-
-        endpoint = self.read.stream.endpoint
+        collection = self.read.stream.endpoint.collection
 
         def fetch(params: Params) -> Page:
             self.requests += 1
-            return self._client.page(endpoint.path, endpoint.collection, params)
+            return self._client.page(path, collection, params)
 
         pages = read(walk, fetch, self._client.executor, lambda: self._client.in_flight)
-        staged = state()  # the walk counts a page before it is staged, which may fail
+        spooled = state()  # the walk counts a page before it is spooled, which may fail
         try:
             for page in pages:
                 self._take(page)
-                staged = state()
-                if self._staging.segment_is_full:
-                    self._staging.close_segment(staged)
+                spooled = state()
+                if self._spool.segment_is_full:
+                    self._spool.close_segment(spooled)
                 if time.monotonic() - self._reported > _REPORT_SECONDS:
                     self._report()
-            staged = state()
-            self._note_side_loads()
+            spooled = state()
         finally:
-            self._staging.close_segment(staged)
+            self._spool.close_segment(spooled)
 
     def note(self, text: str) -> None:
         """Say something about this read in the log and in its outcome, once."""
@@ -150,27 +182,43 @@ class Extraction:
             self._log.warning("%s: %s", self.read.name, text)
 
     def _take(self, page: Page) -> None:
+        stream = self.read.stream
         if self.read.mode is Mode.INCREMENTAL:
-            self._came.update(record_id(record) or str(record) for record in page.records)
+            self._came.update(stream.key_of(record) or str(record) for record in page.records)
         if self.progress.pages == 0:
             self._announced = page.total
         # a page behind a cursor may count only what lies behind it
         self.progress.total = max(self.progress.total, page.total or 0)
         if page.at:
             self.progress.began = min(page.at, self.progress.began or page.at)
+            self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
-        _attach_side_loads(self.read.stream, page)
+        if self._parent:
+            name, parent = self._parent
+            for record in page.records:
+                if isinstance(record, dict):
+                    record[name] = parent
+        nest(stream, page)
         records = [record for record in page.records if self._counts(record)]
-        if self.read.include and page.records:
-            self._take_side(page, records)
-        if self.read.include and not self.read.main:
-            ids = [{"id": i} for record in records if (i := record_id(record))]
-            self._staging.add(self.read.stream.name, ids)  # to be counted
+        parents: dict[str, Any] = {}
+        if self.read.children:
+            parents = {key: record for record in records if (key := stream.key_of(record))}
+        if self.read.children and (self._is_again or not self.read.main):
+            spool_keys(self._spool, owner_name(stream), list(parents))
         if self.read.main:
-            self._stage(self.read.main, records)
-        if self.read.stream.name == "custom_fields":
-            self.fields.extend(records)
+            self._add(self.read.main, records)
+        elif not self.read.children:
+            self._spool.add(stream.name, records, stream.key_of)
+        if self.read.children and page.records:
+            unlisted = take_children(
+                self.read.children, page, parents, self.progress, self._add_child
+            )
+            for child in self.read.children:
+                spool_keys(self._spool, unlisted_name(child), unlisted.get(child.name, []))
+
+    def _add_child(self, child: Child, records: list[dict[str, Any]]) -> None:
+        self._add(child.stream_table, records)
 
     def _counts(self, record: Any) -> bool:
         """Whether a record is within the read's span; also notes the newest stamp."""
@@ -182,101 +230,79 @@ class Extraction:
             self.progress.stubs += bool(stream.stub and record.get(stream.stub.flag))
             return True
         since, until = self.read.since, self.read.until
+        is_filtered = stream.can_filter
         if (since and stamp < since) or (until and stamp >= until):
             # how the API reads offsets is not known: up to a day off is no wonder
             slack = self.read.margin + timedelta(days=1)
-            if (since and stamp < since - slack) or (until and stamp > until + slack):
+            is_far = (since and stamp < since - slack) or (until and stamp > until + slack)
+            if is_filtered and is_far:
                 self.note("The API returned records outside the date filter; they were left out.")
             return False
         self.progress.newest = max(stamp, self.progress.newest or stamp)
         return True
 
-    def _take_side(self, page: Page, records: list[Any]) -> None:
-        """The side-loaded records of the parents that count, as long as all of them come."""
-        include = str(self.read.include)
-        values = page.body.get(include)
-        parents = {str(r["id"]): r for r in records if isinstance(r, dict) and "id" in r}
-        listed = {str(i) for r in parents.values() for i in _list(r.get(include))}
-        of_parents = [
-            value
-            for value in _list(values)
-            if isinstance(value, dict)
-            and (str(value.get("id")) in listed or str(value.get("contact")) in parents)
-        ]
-        came = SideLoads.WHOLE
-        if not isinstance(values, list):
-            came = SideLoads.IGNORED
-        elif not listed <= {str(value.get("id")) for value in of_parents}:
-            came = SideLoads.INCOMPLETE
-        if self.progress.side_loads not in {None, came}:
-            came = SideLoads.INCOMPLETE
-        self.progress.side_loads = came
-        if came is not SideLoads.WHOLE:
-            self.progress.has_custom_fields = False
-            return
-        if self.read.side:
-            self._stage(self.read.side, of_parents)
-        if self.read.custom_fields and self.progress.has_custom_fields:
-            self._fill_custom_fields(parents, of_parents)
+    def _note_arrivals(self) -> None:
+        """Say what comes of children that did not come as they should."""
+        for child in self.read.children:
+            arrived = self.progress.arrivals.get(child.name, Arrival.WHOLE)
+            if arrived is not Arrival.WHOLE:
+                self.note(f"{_reason(child, arrived)}; {self._remedy(child, arrived)}")
 
-    def _fill_custom_fields(
-        self, contacts: Mapping[str, dict[str, Any]], values: Iterable[dict[str, Any]]
-    ) -> None:
-        """Give each contact its values under their personalisation tags."""
-        tags = self._tags()
-        if tags is None:
-            self.progress.has_custom_fields = False
-            self.note(
-                "The custom fields could not be read: customFields stay as they are until they can."
+    def _remedy(self, child: Child, arrived: Arrival) -> str:
+        pivot = self.read.pivot
+        if child.is_kept or pivot is None:
+            path = child.stream_table.stream.endpoint.path
+            return f"{child.name} are taken from /{path} instead."
+        if arrived is Arrival.IGNORED and child.name in self._landed:
+            return f"{pivot.column} are taken from what earlier syncs landed of {child.name}."
+        if arrived is Arrival.IGNORED:
+            return (
+                f"{pivot.column} stay as they are. Enable {child.name}, and sync it in full, to "
+                "have them filled."
             )
-            return
-        found: dict[str, dict[str, Any]] = {contact: {} for contact in contacts}
-        for value in values:
-            field, contact = str(value.get("field")), str(value.get("contact"))
-            found.setdefault(contact, {})[tags.get(field, field)] = value.get("value")
-        for contact, record in contacts.items():
-            record["customFields"] = dict(sorted(found[contact].items()))
+        when = "this window is read again" if self.read.until else "the next sync reads them"
+        return (
+            f"{pivot.column} of these {self.read.stream.name} stay as they are until {when}. If "
+            f"this comes again and again, enable {child.name}."
+        )
 
-    def _note_side_loads(self) -> None:
-        """Say what comes of side-loads that did not come as they should."""
-        include = self.read.include
-        if not include or self.progress.side_loads in {None, SideLoads.WHOLE}:
-            return
-        ignored = self.progress.side_loads == SideLoads.IGNORED
-        if self.read.side:
-            remedy = f"custom field values are taken from /{include} instead."
-        elif not ignored:
-            when = "this window is read again" if self.read.until else "the next sync reads them"
-            remedy = (
-                f"customFields of these contacts stay as they are until {when}. If this comes "
-                "again and again, enable custom_field_values."
-            )
-        elif self._has_values:
-            remedy = "custom field values are taken from what earlier syncs landed instead."
-        else:
-            remedy = (
-                "customFields stay as they are. Enable custom_field_values, and sync it in full, "
-                "to have them filled."
-            )
-        reason = f"The API ignored include={include}"
-        self.note(f"{reason if ignored else f'include={include} left records out'}; {remedy}")
-
-    def _stage(self, stream_table: StreamTable, records: list[Any]) -> None:
-        """Write records of a table, noticing fields that nobody declared."""
+    def _add(self, stream_table: StreamTable, records: list[Any]) -> None:
+        """Spool records for a table, noticing fields that nobody declared."""
         if stream_table.keep is not None:
             kept = stream_table.keep
             records = [
                 {key: r[key] for key in r if key in kept} if isinstance(r, dict) else r
                 for r in records
             ]
-        shapes = self._shapes.setdefault(stream_table.name, set())
-        for record in records:
-            if isinstance(record, dict) and (shape := tuple(record)) not in shapes:
-                shapes.add(shape)
-                extras = self.progress.extras.setdefault(stream_table.name, [])
-                declared = {field.name for field in stream_table.stream.fields}
-                extras += [key for key in shape if key not in declared and key not in extras]
-        self._staging.add(stream_table.name, records)
+        shapes = self._shapes.setdefault(stream_table.name, {})
+        for place, record in enumerate(records):
+            if isinstance(record, dict):
+                shape = tuple(record)
+                if shape not in shapes:
+                    shapes[shape] = self._beyond_columns(stream_table, shape)
+                if beyond := shapes[shape]:
+                    records[place] = {k: v for k, v in record.items() if k not in beyond}
+                    records[place][OTHER_FIELDS] = {k: record[k] for k in beyond}
+        self._spool.add(stream_table.name, records, stream_table.stream.key_of)
+
+    def _beyond_columns(self, stream_table: StreamTable, shape: Sequence[str]) -> Set[str]:
+        """Note the undeclared fields of a record, and return those that become no columns."""
+        extras = self.progress.extras.setdefault(stream_table.name, [])
+        declared = {field.name for field in stream_table.stream.fields} | self._lists
+        there = self._undeclared.get(stream_table.name, frozenset())
+        new = [k for k in shape if k not in declared and k not in extras and "\0" not in k]
+        room = max(_MOST_NEW_COLUMNS - len(there | set(extras)), 0)
+        fresh = [key for key in new if key not in there]
+        beyond = frozenset(fresh[room:])
+        extras += [key for key in new if key not in beyond]
+        if beyond:
+            if OTHER_FIELDS not in extras:
+                extras.append(OTHER_FIELDS)
+            self.note(
+                f"{stream_table.name} has more than {_MOST_NEW_COLUMNS} fields that nobody "
+                f"declared: the rest is kept as JSON in the column {OTHER_FIELDS}."
+            )
+        return beyond
 
     def _report(self) -> None:
         """One line on how far the read is."""
@@ -300,26 +326,46 @@ class Extraction:
             left,
         )
 
+    def _walk_for(self, read_: Read, state: State | None) -> Walk:
+        """The walk that the stream declares, from `state` on."""
+        key = read_.stream.key_of
+        match read_.stream.walk:
+            case ById(order=order, after=after, before=before):
+                return IdWalk(
+                    read_.filters, order=order, after=after, before=before, key=key, state=state
+                )
+            case ByCreation(stamp=stamp, order=order, after=after):
+                return CreatedWalk(
+                    read_.filters,
+                    stamp=stamp,
+                    order=order,
+                    after=after,
+                    key=key,
+                    state=state,
+                    warn=self.note,
+                )
+            case NewestFirst(stamp=stamp, order=order):
+                return NewestFirstWalk(
+                    read_.filters,
+                    stamp=stamp,
+                    order=order,
+                    until=read_.since,
+                    key=key,
+                    state=state,
+                    warn=self.note,
+                )
+            case _:
+                return OffsetWalk(read_.filters, key=key, state=state)
 
-def _walk_for(read_: Read, state: State | None, warn: Callable[[str], None]) -> Walk:
-    match read_.stream.walk:
-        case ById():
-            return IdWalk(read_.filters, state=state)
-        case ByCreation():
-            return CreatedWalk(read_.filters, state=state, warn=warn)
-        case _:
-            return OffsetWalk(read_.filters, state=state)
+
+def _state_at(parent: str, walk: Walk) -> State:
+    return {"parent": parent, "walk": walk.state()}
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _attach_side_loads(stream: Stream, page: Page) -> None:
-    """Put side-loaded records in place of the ids that their parents list."""
-    for field, array in ((f.name, f.nested_from) for f in stream.fields if f.nested_from):
-        records = page.body.get(array)
-        by_id = {str(r.get("id")): r for r in records or () if isinstance(r, dict)}
-        for record in page.records:
-            if isinstance(record, dict) and isinstance(ids := record.get(field), list):
-                record[field] = [by_id.get(str(i), i) for i in ids]
+def _reason(child: Child, arrived: Arrival) -> str:
+    include = f"include={child.beside.include}"
+    return (
+        f"The API ignored {include}"
+        if arrived is Arrival.IGNORED
+        else f"{include} left records out"
+    )

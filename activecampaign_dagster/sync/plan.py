@@ -8,39 +8,63 @@ from datetime import datetime, timedelta
 
 from activecampaign_dagster.api.client import Params
 from activecampaign_dagster.api.stamps import write_stamp
-from activecampaign_dagster.streams.declaration import Stream, SyncType
-from activecampaign_dagster.streams.registry import stream
+from activecampaign_dagster.streams.declaration import Beside, Pivot, Stream, SyncType
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A stream whose records come beside a parent's pages.
+
+    is_kept: they land in their table; else only what is made of them on the parent does.
+    """
+
+    stream_table: StreamTable
+    is_kept: bool = True
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.stream_table.name
+
+    @property
+    def beside(self) -> Beside:
+        """How its records come."""
+        beside = self.stream_table.stream.beside
+        assert beside is not None  # noqa: S101
+        return beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """One walk over one collection, and the tables that it feeds.
 
+    `main`: the table of its own records, if they are kept. `children`: what comes beside its pages.
+    `parent`: the stream beside whose pages the records of `main` come, too.
     `since`, `until`: only records last changed in [since, until) count; None: no limit.
     `margin`: how much more the account is asked for at either end of that span.
-    `include`: the side-load that feeds `side`, the table whose records come with their parents.
-    `custom_fields`: whether contacts are given their `customFields`.
+    `pivot`: how a field of `main` is made of a child's records, where it is to be filled.
     """
 
     stream: Stream
     main: StreamTable | None = None
-    side: StreamTable | None = None
+    children: tuple[Child, ...] = ()
+    parent: Stream | None = None
     since: datetime | None = None
     until: datetime | None = None
     margin: timedelta = timedelta(0)
-    include: str | None = None
-    custom_fields: bool = False
+    pivot: Pivot | None = None
 
     @property
     def stream_tables(self) -> tuple[StreamTable, ...]:
-        """The tables this read feeds."""
-        return tuple(stream_table for stream_table in (self.main, self.side) if stream_table)
+        """The tables that it feeds."""
+        kept = (child.stream_table for child in self.children if child.is_kept)
+        return (*((self.main,) if self.main else ()), *kept)
 
     @property
     def name(self) -> str:
-        """What it reads, in the log: the streams it feeds."""
+        """The streams that it feeds, or the one that it reads: its name in the log."""
         return "+".join(t.name for t in self.stream_tables) or self.stream.name
 
     @property
@@ -48,8 +72,8 @@ class Read:
         """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
         keeps = [None if t.keep is None else sorted(t.keep) for t in self.stream_tables]
-        path = self.stream.endpoint.path
-        return f"{self.name} {path} {span} {self.include} {self.custom_fields} {keeps}"
+        includes = self.filters.get("include")
+        return f"{self.name} {self.stream.endpoint.path} {span} {includes} {self.pivot} {keeps}"
 
     @property
     def mode(self) -> Mode:
@@ -66,13 +90,15 @@ class Read:
     @property
     def filters(self) -> Params:
         """The query parameters that every page is asked with."""
-        params: dict[str, str | int] = {}
-        if self.since:
-            params["filters[updated_after]"] = write_stamp(self.since - self.margin)
-        if self.until:
-            params["filters[updated_before]"] = write_stamp(self.until + self.margin)
-        if self.include:
-            params["include"] = self.include
+        params: dict[str, str | int] = dict(self.stream.endpoint.params)
+        changes = self.stream.changes
+        if self.since and changes and changes.after:
+            params[changes.after] = write_stamp(self.since - self.margin)
+        if self.until and changes and changes.before:
+            params[changes.before] = write_stamp(self.until + self.margin)
+        if self.children:
+            includes = dict.fromkeys(child.beside.include for child in self.children)
+            params["include"] = ",".join(includes)
         return params
 
     def changed_since(self, moment: datetime) -> Read | None:
@@ -80,10 +106,9 @@ class Read:
         since = max(moment, self.since) if self.since else moment
         if self.stream.can_filter:
             return replace(self, since=since)
-        if self.stream.parent is None:
+        if self.parent is None or self.main is None:
             return None
-        parent, include = stream(self.stream.parent), self.stream.endpoint.collection
-        return Read(stream=parent, side=self.main, since=since, include=include)
+        return Read(stream=self.parent, children=(Child(self.main),), since=since)
 
 
 def plan(
@@ -91,27 +116,17 @@ def plan(
 ) -> tuple[Read, ...]:
     """The reads that bring the requested streams up to date, with as few requests as possible."""
     names = request.streams & source.enabled
-    wanted = {t.name: t for t in source.stream_tables if t.name in names}
-    contacts = wanted.get("contacts")
-    custom_fields = (
-        source.extract_contact_custom_fields
-        and contacts is not None
-        and (contacts.keep is None or "customFields" in contacts.keep)
-    )
-    own = [_read(stream_table, source, request, watermarks) for stream_table in wanted.values()]
+    wanted = [t for t in source.stream_tables if t.name in names]
+    own = [_read(stream_table, source, request, watermarks) for stream_table in wanted]
     reads = [read for read in own if read.stream.parent is None]
     for read in own:
         if read.stream.parent is not None:
-            reads = _with_side(read, reads, source)
-    if custom_fields:
-        reads = [
-            replace(read, include="fieldValues", custom_fields=True)
-            if read.main and read.main.name == "contacts"
-            else read
-            for read in reads
-        ]
-        if "custom_fields" not in wanted:
-            reads.append(Read(stream=stream("custom_fields")))
+            reads = _beside_parent(read, reads, source)
+    reads = [_with_pivot(read, source) for read in reads]
+    read_by_name = {read.stream.name for read in reads}
+    for labels in dict.fromkeys(read.pivot.labels for read in reads if read.pivot):
+        if labels not in read_by_name:
+            reads.append(Read(stream=source.table_of(labels).stream))
     return tuple(reads)
 
 
@@ -122,7 +137,12 @@ def _read(
     watermarks: Mapping[str, datetime],
 ) -> Read:
     """A read of the stream's own collection, of the span that is asked for."""
-    whole = Read(stream=stream_table.stream, main=stream_table)
+    parent = stream_table.stream.parent
+    whole = Read(
+        stream=stream_table.stream,
+        main=stream_table,
+        parent=source.table_of(parent).stream if parent else None,
+    )
     if stream_table.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
         return whole
     if request.mode is Mode.WINDOW:
@@ -133,18 +153,36 @@ def _read(
     return whole if watermark is None else replace(whole, since=watermark - source.overlap)
 
 
-def _with_side(own: Read, reads: list[Read], source: Source) -> list[Read]:
-    """Feed a table from its parent's pages where that costs less than `own`, its own read."""
-    if own.is_full and not source.extract_contact_custom_fields:
+def _beside_parent(own: Read, reads: list[Read], source: Source) -> list[Read]:
+    """Feed a child from its parent's pages where that costs less than `own`, its own read."""
+    if own.is_full and not source.pivots and _is_pivoted(own, source):
         return [*reads, own]
-    side, include = own.main, own.stream.endpoint.collection
-    parent = next((r for r in reads if r.main and r.main.name == own.stream.parent), None)
-    if parent is None:
-        of_parent = stream(str(own.stream.parent))
-        return [*reads, replace(own, stream=of_parent, main=None, side=side, include=include)]
-    joined = replace(parent, side=side, include=include)
-    if not parent.is_full:  # the wider of the two spans serves both
-        since = min(own.since, parent.since) if own.since and parent.since else None
-        until = parent.until if since else None
+    assert own.main is not None  # noqa: S101
+    assert own.parent is not None  # noqa: S101
+    child = Child(own.main)
+    beside = next((r for r in reads if r.stream.name == own.parent.name), None)
+    if beside is None:
+        return [*reads, replace(own, stream=own.parent, main=None, parent=None, children=(child,))]
+    joined = replace(beside, children=(*beside.children, child))
+    if not beside.is_full:  # the wider of the two spans serves both
+        since = min(own.since, beside.since) if own.since and beside.since else None
+        until = beside.until if since else None
         joined = replace(joined, since=since, until=until, margin=own.margin)
-    return [joined if read is parent else read for read in reads]
+    return [joined if read is beside else read for read in reads]
+
+
+def _is_pivoted(own: Read, source: Source) -> bool:
+    """Whether a field of the parent is made of a child's records."""
+    pivots = (t.stream.pivot for t in source.stream_tables)
+    return any(pivot and pivot.child == own.stream.name for pivot in pivots)
+
+
+def _with_pivot(read: Read, source: Source) -> Read:
+    """Let what a field of the main table is made of come beside its pages."""
+    pivot = source.pivot_of(read.main) if read.main else None
+    if pivot is None:
+        return read
+    children = read.children
+    if all(child.name != pivot.child for child in children):
+        children = (*children, Child(source.table_of(pivot.child), is_kept=False))
+    return replace(read, pivot=pivot, children=children)

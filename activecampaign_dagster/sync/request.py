@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -29,10 +29,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequest:
-    """What one run shall do: the streams to read, how, and under which id it is recorded."""
+    """What one run shall do: the streams to read, how, and under which id it is recorded.
+
+    at: the moment that its rows are stamped with; None: what the account's clock shows when the
+    first stream has been read.
+    """
 
     streams: frozenset[str]
     mode: Mode
     sync_id: str
     window: Window | None = None
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    at: datetime | None = None

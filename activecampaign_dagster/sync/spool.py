@@ -1,7 +1,8 @@
-"""Staging: what was read is on disk before it is landed, so that a killed run can go on.
+"""The spool: what was read is on disk before it is landed, so that a killed run can go on.
 
 One folder per read holds segments (newline-delimited JSON, one record per line: its number in the
-order of reading `n`, the record `r`, and once more as `x` if it is none or has no proper id) and
+order of reading `n`, the record `r`, and once more as `x` if it has no proper key, and
+as `_u` the texts of fields that no column can hold) and
 `state.json`, which says how many segments are whole and where the walk goes on after them. Both
 are replaced atomically; a segment that the state does not count is ignored. Segments are
 compressed: a made-up contact with three values takes 250 bytes instead of 3,700.
@@ -23,18 +24,20 @@ from typing import Any
 import orjson
 from backports import zstd
 
-from activecampaign_dagster.api.walks import record_id
+from activecampaign_dagster.api.keys import KeyOf
+from activecampaign_dagster.sync.deep_json import written
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _SEGMENT_SECONDS = 10.0
 _SEGMENT_BYTES = 6_000_000
 _RESUME_WITHIN = timedelta(hours=24)
+_NUL = b"\\u0000"  # as JSON writes it
 _STATE, _SUFFIX = "state.json", "ndjson.zst"
-_VERSION = 3  # of the folder's layout
+_VERSION = 5  # of the folder's layout
 
 
-class SideLoads(StrEnum):
-    """How the records came that were asked for with `include`."""
+class Arrival(StrEnum):
+    """How a child's records came that were asked for beside a parent's pages."""
 
     WHOLE = "whole"
     IGNORED = "ignored"  # no page had any
@@ -43,7 +46,7 @@ class SideLoads(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """What is known of the records that were read so far."""
+    """How far a read has come and what it has learnt; it outlives a kill."""
 
     rows: int = 0
     pages: int = 0
@@ -51,25 +54,25 @@ class Progress:
     stubs: int = 0
     newest: datetime | None = None  # stamp of the record that was changed last
     began: datetime | None = None  # when the first page was sent, by the account's clock
-    side_loads: SideLoads | None = None  # None: not known yet
-    has_custom_fields: bool = True  # whether contacts were given theirs, where they are to be
+    ahead: float = 0.0  # seconds by which this machine's clock is ahead of the account's
+    arrivals: dict[str, Arrival] = field(default_factory=dict)  # by child, once it is known
     extras: dict[str, list[str]] = field(default_factory=dict)  # table → undeclared fields
     notes: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, saved: Mapping[str, Any]) -> Progress:
-        """From the JSON that orjson makes of it."""
-        known = {
-            "newest": datetime.fromisoformat,
-            "began": datetime.fromisoformat,
-            "side_loads": SideLoads,
+        """The progress in the JSON that orjson makes of it."""
+        stamps = {
+            name: datetime.fromisoformat(saved[name])
+            for name in ("newest", "began")
+            if saved.get(name)
         }
-        typed = {name: of(saved[name]) for name, of in known.items() if saved.get(name)}
-        return cls(**{**saved, **typed})
+        arrivals = {name: Arrival(each) for name, each in saved.get("arrivals", {}).items()}
+        return cls(**{**saved, **stamps, "arrivals": arrivals})
 
 
-class Staging:
-    """The staged records of one read, resumed if an earlier process left them unfinished.
+class Spool:
+    """The spooled records of one read, resumed if an earlier process left them unfinished.
 
     fingerprint: what is read and how; only a folder with the same one is resumed.
     progress: what was learnt on the way; saved with every segment.
@@ -92,7 +95,7 @@ class Staging:
         self._segments: int = saved["segments"]
         self._rows: int = saved["rows"]
         self.longest: int = saved["longest"]  # bytes of the longest line
-        self.sizes: Counter[str] = Counter(saved["sizes"])  # bytes of JSON by table
+        self.sizes: Counter[str] = Counter(saved["sizes"])  # bytes of JSON by name
         self._lines: dict[str, list[bytes]] = {}
         self._bytes = 0
         self._opened = time.monotonic()
@@ -105,14 +108,17 @@ class Staging:
         fresh = now - datetime.fromisoformat(saved["began"]) < _RESUME_WITHIN
         return saved if fresh and saved["fingerprint"] == self._fingerprint else None
 
-    def add(self, stream_table: str, records: Iterable[Any]) -> None:
-        """Append records for a table to the open segment."""
-        lines = [_line(number, record) for number, record in enumerate(records, self._rows + 1)]
+    def add(self, name: str, records: Iterable[Any], key_of: KeyOf) -> None:
+        """Append records to the open segment, under a name that their files can be asked for by."""
+        lines = [
+            _line(number, record, has_key=key_of(record) is not None)
+            for number, record in enumerate(records, self._rows + 1)
+        ]
         lengths = [len(line) for line in lines]
         self._rows += len(lines)
         self._bytes += sum(lengths)
         self.longest = max([self.longest, *lengths])
-        self._lines.setdefault(stream_table, []).extend(lines)
+        self._lines.setdefault(name, []).extend(lines)
 
     @property
     def segment_is_full(self) -> bool:
@@ -122,14 +128,12 @@ class Staging:
 
     def close_segment(self, walk: dict[str, Any]) -> None:
         """Make all that was added so far, and where the walk goes on after it, permanent."""
-        for stream_table, lines in self._lines.items():
+        for name, lines in self._lines.items():
             if lines:
                 self._segments += 1
                 segment = b"".join(lines)
-                self.sizes[stream_table] += len(segment)
-                self._write(
-                    f"{self._segments:06d}-{stream_table}.{_SUFFIX}", zstd.compress(segment, 1)
-                )
+                self.sizes[name] += len(segment)
+                self._write(f"{self._segments:06d}-{name}.{_SUFFIX}", zstd.compress(segment, 1))
         self._lines.clear()
         self._bytes = 0
         self._opened = time.monotonic()
@@ -162,9 +166,9 @@ class Staging:
                 "here."
             ) from error
 
-    def files(self, stream_table: str) -> list[str]:
-        """The whole segments of a table, in the order of reading."""
-        found = sorted(self.folder.glob(f"*-{stream_table}.{_SUFFIX}"))
+    def files(self, name: str) -> list[str]:
+        """The whole segments of a name, in the order of reading."""
+        found = sorted(self.folder.glob(f"*-{name}.{_SUFFIX}"))
         return [str(path) for path in found if int(path.name[:6]) <= self._segments]
 
     def remove(self) -> None:
@@ -179,10 +183,41 @@ def forget(root: Path, stream_tables: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _line(number: int, record: Any) -> bytes:
-    text = orjson.dumps(record)
+def _line(number: int, record: Any, *, has_key: bool) -> bytes:
+    try:
+        text = orjson.dumps(record)
+        is_odd = _NUL in text
+    except TypeError:  # nested more deeply than orjson writes
+        text, is_odd = b"", True
+    if is_odd:
+        record, unfit = _without_unfit(record)
+        text = orjson.dumps(record)
+        if unfit:
+            text += b',"_u":' + orjson.dumps(unfit)
+    if has_key:
+        return b'{"n":%d,"r":%s}\n' % (number, text)
     if not isinstance(record, dict):
         return b'{"n":%d,"x":%s}\n' % (number, text)
-    if record_id(record) is not None:
-        return b'{"n":%d,"r":%s}\n' % (number, text)
-    return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, text)
+    whole = orjson.dumps(record)
+    return b'{"n":%d,"r":%s,"x":%s}\n' % (number, text, whole)
+
+
+def _without_unfit(record: Any) -> tuple[Any, dict[str, str]]:
+    """A record without the fields that no column can hold, and those as texts.
+
+    That is what is nested too deeply, and what has a NUL in its name.
+    """
+    if not isinstance(record, dict):
+        return written(record), {}
+    kept, unfit = {}, {}
+    for name, value in record.items():
+        try:
+            orjson.dumps(value)
+            fits = "\0" not in name
+        except TypeError:
+            fits = False
+        if fits:
+            kept[name] = value
+        else:
+            unfit[name.replace("\0", "\\u0000")] = written(value)
+    return kept, unfit

@@ -17,62 +17,60 @@ from activecampaign_dagster.warehouse.sql import literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Census:
+class Completeness:
     """What the account says about the records of a full read.
 
     path: where they were read. total: how many there are, None if it did not say; the largest
-    number that came with the read or, once asked again, the newest one. newest: the ids on the
-    page that was asked for after the read; None: it was not. segments: what was staged of the
-    records, if only their side-loads are landed.
+    number that came with the read or, once asked again, the newest one. newest: the keys on the
+    page that was asked for after the read; None: it was not.
     """
 
     path: str
     total: int | None
-    newest: Sequence[int] | None = None
-    segments: Sequence[str] = ()
+    newest: Sequence[str] | None = None
 
 
-def doubt(db: duckdb.DuckDBPyConnection, census: Census, came: str, known: str) -> str | None:
+def doubt(
+    db: duckdb.DuckDBPyConnection, completeness: Completeness, came: str, known: str
+) -> str | None:
     """Why records may be in the account that did not come, in a sentence; None if all came.
 
     A record that nobody knew was added meanwhile, unless nothing is known at all.
-    came: SQL, the ids that were read, NULL for each record without a proper one. known: SQL, `id`
-    and `live` of what the tables hold.
+    came: SQL, the `key` of each record that was read, NULL for one without. known: SQL, `key` and
+    `live` of what the tables hold. Keys are texts.
     """
-    if census.total is None and census.newest is None:
+    if completeness.total is None and completeness.newest is None:
         return None
     (count,) = db.execute(f"select count(*) from ({came})").fetchone() or (0,)
     fresh = missed = 0
-    if census.newest:
+    if completeness.newest:
         fresh, missed = db.execute(
             f"""
-            with known as (select id, bool_or(live) as live from ({known}) group by id)
+            with known as (select key, bool_or(live) as live from ({known}) group by key)
             select
-                count(*) filter (known.id is null and exists (from known)),
+                count(*) filter (known.key is null and exists (from known)),
                 count(*) filter (known.live or not exists (from known))
-            from (select unnest(?::bigint[]) as id except select id from ({came}))
-            left join known using (id)
+            from (select unnest(?::varchar[]) as key except select key from ({came}))
+            left join known using (key)
             """,
-            [census.newest],
+            [completeness.newest],
         ).fetchone() or (0, 0)
+    path, total = completeness.path, completeness.total
     consequence = "nothing is deleted until a full sync reads them all."
-    if census.total is not None and count + fresh < census.total:
-        return (
-            f"The account says that /{census.path} has {census.total} records, but {count} came: "
-            f"{consequence}"
-        )
+    if total is not None and count + fresh < total:
+        return f"The account says that /{path} has {total} records, but {count} came: {consequence}"
     if missed:
         return (
-            f"The account still has records of /{census.path} that did not come (at least "
-            f"{missed}): {consequence}"
+            f"The account still has records of /{path} that did not come (at least {missed}): "
+            f"{consequence}"
         )
     return None
 
 
-def ids_in(files: Sequence[str]) -> str:
-    """SQL: the ids in staged segments."""
+def keys_in(files: Sequence[str]) -> str:
+    """SQL: the keys of parents in segments, and the last place `n` in which each was read."""
     if not files:
-        return "select null::bigint as id where false"
+        return "select null::varchar as key, null::bigint as n where false"
     names = ", ".join(map(literal, files))
-    lines = f"read_ndjson([{names}], columns = {{r: 'struct(id bigint)'}})"
-    return f"select distinct r.id from {lines}"
+    lines = f"read_ndjson([{names}], columns = {{n: 'bigint', r: 'struct(key varchar)'}})"
+    return f"select r.key as key, max(n) as n from {lines} group by all"

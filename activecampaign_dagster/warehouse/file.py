@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from activecampaign_dagster.warehouse.private import make_folder, private_files, tighten
 from activecampaign_dagster.warehouse.repair import (
     last_checkpoint,
     mend,
@@ -36,8 +37,14 @@ def connect(
     Waits up to `patience` seconds, with jitter, while another process holds the file's lock.
     Raises WarehouseError at once for anything else: a path that cannot be written, a file that is
     no database or is damaged, a database made by a newer DuckDB; and for what is not written for
-    want of room. Metadata that a kill has torn are mended first (see `repair`).
+    want of room. Metadata that a kill has torn are mended first (see `repair`). The file, its WAL
+    and what is spilled are the owner's alone.
     """
+    with private_files():
+        yield from _connected(path, patience, read_only)
+
+
+def _connected(path: Path, patience: float, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _open(path, patience, read_only)
     try:
         connection.execute("set TimeZone = 'UTC'")
@@ -57,12 +64,14 @@ def connect(
 
 def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
         raise WarehouseError(
             f"The database's folder {path.parent} cannot be made ({error.strerror}): "
             "set ACTIVECAMPAIGN_DATABASE to a path that can be written."
         ) from error
+    for file in (path, path.with_name(f"{path.name}.wal")):
+        tighten(file)
     deadline = time.monotonic() + patience
     delay = 0.05
     mended = False

@@ -1,7 +1,8 @@
-"""What the warehouse knows about an account, read without holding anybody up.
+"""The ledger: how far each stream is, and what is known about each account.
 
-`_streams` holds how far each stream is; `_account_facts` what `activecampaign check` found out
-about the account's API, and which account it is.
+`_streams` has a line per account and stream: its table, watermark, last syncs and row counts.
+`_account_facts` has what was found out about an account: how its API behaves, which one it is.
+Nothing else reads or writes the two.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
-from activecampaign_dagster.warehouse.sql import SCHEMA
-from activecampaign_dagster.warehouse.tables import create_facts
+from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
-_PATIENCE = 2.0  # seconds; whoever asks can ask again later
 OFFSETS_HONOURED = "offsets_honoured"  # per filtered stream: yes, no or unknown
+ADDRESS = "address"  # which account it is
+_PATIENCE = 2.0  # seconds; whoever asks can ask again later
 _OVERLAP_WITH_OFFSETS = timedelta(minutes=10)
+_STREAMS, _FACTS = f"{SCHEMA}._streams", f"{SCHEMA}._account_facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +35,169 @@ class StreamState:
     live_rows: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a landing changes in a stream's line.
+
+    watermark: how far it is now, None if it stays where it is. is_full: all of it was read.
+    """
+
+    stream_table: StreamTable
+    at: datetime
+    sync_id: str
+    watermark: datetime | None
+    is_full: bool
+    live_rows: int
+    deleted_rows: int
+
+
+def create(db: duckdb.DuckDBPyConnection) -> None:
+    """Make the schema and the ledger's tables where they are missing."""
+    db.execute(f"create schema if not exists {SCHEMA}")
+    db.execute(
+        f"create table if not exists {_FACTS} "
+        "(account varchar, fact varchar, value varchar, established_at timestamptz)"
+    )
+    db.execute(f"""
+        create table if not exists {_STREAMS} (
+            account varchar, stream varchar, table_name varchar, sync_type varchar,
+            watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
+            last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
+        )""")
+
+
+def listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
+    """Stream → its table, as the ledger has it."""
+    found = db.execute(
+        f"select stream, table_name from {_STREAMS} where account = ?", [source.name]
+    )
+    return dict(found.fetchall())
+
+
+def enter(db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable) -> None:
+    """Give a table its line, where the models look up the tables of all accounts.
+
+    Whatever was known about an earlier table does not hold for this one. A table that another
+    account has is that account under its new name.
+    """
+    db.execute(
+        f"delete from {_STREAMS} where stream = ? and (account = ? or table_name = ?)",
+        [stream_table.name, source.name, stream_table.table],
+    )
+    db.execute(
+        f"insert into {_STREAMS} values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
+        [source.name, stream_table.name, stream_table.table, str(stream_table.sync_type)],
+    )
+
+
+def record(db: duckdb.DuckDBPyConnection, source: Source, entry: Entry) -> None:
+    """Bring a stream's line up to date, in the transaction that lands its rows."""
+    # a stream whose stamps the key may not see has no watermark: once it may, all is to be read
+    db.execute(
+        f"""
+        update {_STREAMS} set
+            sync_type = $sync_type, last_synced_at = $at, last_sync_id = $sync_id,
+            watermark = case when $has_key then greatest(watermark, $watermark) end,
+            last_full_sync_at = case when $is_full then $at else last_full_sync_at end,
+            "rows" = $live + $gone, live_rows = $live, deleted_rows = $gone
+        where account = $account and stream = $stream
+        """,
+        {
+            "account": source.name,
+            "stream": entry.stream_table.name,
+            "sync_type": str(entry.stream_table.sync_type),
+            "has_key": entry.stream_table.stream.replication_key is not None,
+            "watermark": entry.watermark,
+            "at": entry.at,
+            "is_full": entry.is_full,
+            "sync_id": entry.sync_id,
+            "live": entry.live_rows,
+            "gone": entry.deleted_rows,
+        },
+    )
+
+
+def recount(db: duckdb.DuckDBPyConnection, account: str, stream: str, table: str) -> None:
+    """Bring the row counts of a stream up to date, after rows were removed from its table."""
+    db.execute(
+        f"""
+        update {_STREAMS} set
+            "rows" = n.live + n.gone, live_rows = n.live, deleted_rows = n.gone
+        from (
+            select count(*) filter (_deleted_at is null) as live, count(_deleted_at) as gone
+            from {SCHEMA}.{quoted(table)}
+        ) as n
+        where account = ? and stream = ?
+        """,
+        [account, stream],
+    )
+
+
+def entries(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Account, stream and table of every line; none if the database has no ledger."""
+    if not _exists(db):
+        return []
+    return db.execute(f"select account, stream, table_name from {_STREAMS}").fetchall()
+
+
+def _exists(db: duckdb.DuckDBPyConnection) -> bool:
+    found = db.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams' "
+        "and database_name = current_database()",
+        [SCHEMA],
+    ).fetchone()
+    return found is not None
+
+
+def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
+    """Stream → the newest replication-key time that is committed, where there is one."""
+    rows = db.execute(
+        f"select stream, table_name, watermark from {_STREAMS} "
+        "where account = ? and watermark is not null",
+        [source.name],
+    ).fetchall()
+    names = {stream_table.name: stream_table.table for stream_table in source.stream_tables}
+    return {name: watermark for name, table, watermark in rows if names.get(name) == table}
+
+
+def read_in_full(db: duckdb.DuckDBPyConnection, source: Source) -> set[str]:
+    """The streams of which a full sync has landed."""
+    rows = db.execute(
+        f"select stream from {_STREAMS} where account = ? and last_full_sync_at is not null",
+        [source.name],
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def has_no_watermark(db: duckdb.DuckDBPyConnection, source: Source, stream: str) -> bool:
+    """Whether a stream was landed before, and not all of it came then either."""
+    found = db.execute(
+        f"select watermark is null and last_synced_at is not null from {_STREAMS} "
+        "where account = ? and stream = ?",
+        [source.name, stream],
+    ).fetchone()
+    return found == (True,)
+
+
+def has_rows(db: duckdb.DuckDBPyConnection, source: Source) -> bool:
+    """Whether a sync has landed in any of the tables that the source has now."""
+    rows = db.execute(
+        f"select stream, table_name from {_STREAMS} "
+        "where account = ? and last_synced_at is not null",
+        [source.name],
+    ).fetchall()
+    return not {(each.name, each.table) for each in source.stream_tables}.isdisjoint(rows)
+
+
 def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     """Stream → state, for the streams that have been synced; raises WarehouseError."""
     if not path.exists():
         return {}
     with connect(path, patience=_PATIENCE, read_only=True) as db:
-        exists = db.execute(
-            "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams'",
-            [SCHEMA],
-        ).fetchone()
-        if not exists:
+        if not _exists(db):
             return {}
         rows = db.execute(
-            f"select stream, watermark, last_synced_at, live_rows from {SCHEMA}._streams "
+            f"select stream, watermark, last_synced_at, live_rows from {_STREAMS} "
             "where account = ?",
             [account],
         ).fetchall()
@@ -53,31 +205,39 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     return {name: state for name, state in states.items() if state.last_synced_at}
 
 
-def store_facts(open_database: Connect, account: str, facts: Mapping[str, str]) -> None:
-    """Replace what is known about an account; raises WarehouseError."""
-    now = datetime.now(UTC)
+def facts(db: duckdb.DuckDBPyConnection, account: str) -> dict[str, str]:
+    """What is known about an account: fact → value."""
+    found = db.execute(f"select fact, value from {_FACTS} where account = ?", [account])
+    return dict(found.fetchall())
+
+
+def note_fact(db: duckdb.DuckDBPyConnection, account: str, fact: str, value: str) -> None:
+    """Replace a fact about an account, in the transaction that is open."""
+    db.execute(f"delete from {_FACTS} where account = ? and fact = ?", [account, fact])
+    db.execute(
+        f"insert into {_FACTS} values (?, ?, ?, ?)", [account, fact, value, datetime.now(UTC)]
+    )
+
+
+def store_facts(open_database: Connect, account: str, found: Mapping[str, str]) -> None:
+    """Replace facts about an account; raises WarehouseError."""
     with open_database() as db:
-        create_facts(db)
+        create(db)
         with transaction(db):
-            for fact, value in facts.items():
-                owner = [account, fact]
-                db.execute(
-                    f"delete from {SCHEMA}._account_facts where account = ? and fact = ?", owner
-                )
-                db.execute(
-                    f"insert into {SCHEMA}._account_facts values (?, ?, ?, ?)", [*owner, value, now]
-                )
+            for fact, value in found.items():
+                note_fact(db, account, fact, value)
+
+
+def remedy_for_address(account: str) -> str:
+    """SQL that forgets which account the tables hold, for a person who knows better."""
+    return f"{_FACTS} where account = '{account}' and fact = '{ADDRESS}'"
 
 
 def with_known_overlap(source: Source, db: duckdb.DuckDBPyConnection) -> Source:
     """The source with the shorter overlap, if date filters are known to honour offsets."""
     filtered = {t.stream.parent or t.name for t in source.stream_tables if t.name in source.enabled}
     filtered &= {t.name for t in source.stream_tables if t.stream.can_filter}
-    facts = dict(
-        db.execute(
-            f"select fact, value from {SCHEMA}._account_facts where account = ?", [source.name]
-        ).fetchall()
-    )
-    if all(facts.get(f"{OFFSETS_HONOURED}:{stream}") == "yes" for stream in filtered):
+    known = facts(db, source.name)
+    if all(known.get(f"{OFFSETS_HONOURED}:{stream}") == "yes" for stream in filtered):
         return replace(source, overlap=min(source.overlap, _OVERLAP_WITH_OFFSETS))
     return source

@@ -6,13 +6,23 @@ import duckdb
 
 from activecampaign_dagster.streams.declaration import Type
 from activecampaign_dagster.streams.source import Source, StreamTable
-from activecampaign_dagster.warehouse import tables
-from activecampaign_dagster.warehouse.cast import misfits, typed_sql
-from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
-from activecampaign_dagster.warehouse.tables import Column, relation
+from activecampaign_dagster.warehouse import ledger, pivot, rejected, tables
+from activecampaign_dagster.warehouse.cast import typed_sql
+from activecampaign_dagster.warehouse.sql import quoted
+from activecampaign_dagster.warehouse.tables import Column, key_sql, relation
 from activecampaign_dagster.warehouse.warehouse import transaction
 
 _BY = "migration"  # the sync id of values that a change of type could not take over
+
+
+def prepare(db: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Make the tables of a source as its streams declare them; idempotent."""
+    with transaction(db):
+        ledger.create(db)
+        rejected.create(db)
+    tables.create(db, source)
+    retype(db, source)
+    pivot.note_labels(db, source)
 
 
 def retype(db: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
@@ -40,13 +50,15 @@ def _retype(
     # a text that is no JSON document becomes one: a string
     document = f"coalesce(try_cast({text} as json), to_json({text}))"
     value = typed_sql(column, document if column.type == Type.JSON else text)
-    unfit = "false" if column.type == Type.JSON else misfits(column, "old")
+    key = key_sql(stream_table.stream, "t")
     with transaction(db):
-        db.execute(
-            f"insert into {SCHEMA}._rejected_values "
-            "select ?, ?, id::varchar, ?, old, ? "
-            f"from (select id, {text} as old, {value} as {name} from {table}) where {unfit}",
-            [source.name, stream_table.name, column.name, _BY],
+        rejected.keep_retyped(
+            db,
+            source,
+            stream_table,
+            column,
+            f"select {key} as key, {text} as old, {value} as {name} from {table} as t",
+            _BY,
         )
         db.execute(
             f"alter table {table} alter column {name} set data type {column.type} using {value}"

@@ -1,16 +1,16 @@
-"""The tables that records land in: made, widened, and accounted for in `_streams`."""
+"""The tables that records land in: made and widened as their streams declare."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 import duckdb
 
-from activecampaign_dagster.streams.declaration import Stream, Type
+from activecampaign_dagster.streams.declaration import SEPARATOR, Stream, Type
 from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
 from activecampaign_dagster.warehouse.warehouse import transaction
 
@@ -54,28 +54,29 @@ def relation(table: str) -> str:
     return f"{SCHEMA}.{quoted(table)}"
 
 
+def key_sql(stream: Stream, alias: str) -> str:
+    """SQL: what tells a stream's rows apart, as one value; NULL if a part of it is.
+
+    A number stays one, which is quicker to join; several columns make one text.
+    """
+    columns = [f"{alias}.{quoted(name)}" for name in stream.key]
+    if len(columns) == 1:
+        return columns[0]
+    return f" || chr({ord(SEPARATOR)}) || ".join(f"{column}::varchar" for column in columns)
+
+
 def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Make what is missing: the schema, the tables of all streams, declared columns.
+    """Make what is missing: the tables of all streams, declared columns, their lines in the ledger.
 
     Idempotent. Tables of streams that are not read stay empty; models can rely on them.
     """
     with transaction(db):
-        create_facts(db)
-        db.execute(f"""
-            create table if not exists {SCHEMA}._streams (
-                account varchar, stream varchar, table_name varchar, sync_type varchar,
-                watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
-                last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
-            )""")
-        db.execute(f"""
-            create table if not exists {SCHEMA}._rejected_values (
-                account varchar, stream varchar, id varchar, "column" varchar, "value" varchar,
-                sync_id varchar
-            )""")
-        tables, listed = _tables(db), _listed(db, source)
+        ledger.create(db)
+        tables, listed = _tables(db), ledger.listed(db, source)
         for stream_table in source.stream_tables:
-            declared = [(f.name, str(f.type), f.description) for f in stream_table.stream.fields]
-            wanted = (*declared, *bookkeeping(stream_table.stream))
+            stream = stream_table.stream
+            declared = [(f.name, str(f.type), f.description) for f in stream.fields]
+            wanted = (*declared, *bookkeeping(stream))
             present = tables.get(stream_table.table.casefold(), set())
             if not present:
                 body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
@@ -91,41 +92,7 @@ def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
                         f"where {stub_sql(stream_table, 't')}"
                     )
             if not present or listed.get(stream_table.name) != stream_table.table:
-                _list(db, source, stream_table)
-
-
-def create_facts(db: duckdb.DuckDBPyConnection) -> None:
-    """Make the table of what is known about accounts, and the schema, if they are missing."""
-    db.execute(f"create schema if not exists {SCHEMA}")
-    db.execute(
-        f"create table if not exists {SCHEMA}._account_facts "
-        "(account varchar, fact varchar, value varchar, established_at timestamptz)"
-    )
-
-
-def _listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
-    """Stream → its table, as `_streams` has it."""
-    found = db.execute(
-        f"select stream, table_name from {SCHEMA}._streams where account = ?", [source.name]
-    )
-    return dict(found.fetchall())
-
-
-def _list(db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable) -> None:
-    """List a table in `_streams`, where the models look up the tables of all accounts.
-
-    Whatever was known about an earlier table does not hold for this one. A table that another
-    account has is that account under its new name.
-    """
-    owner = [source.name, stream_table.name]
-    db.execute(
-        f"delete from {SCHEMA}._streams where stream = ? and (account = ? or table_name = ?)",
-        [stream_table.name, source.name, stream_table.table],
-    )
-    db.execute(
-        f"insert into {SCHEMA}._streams values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
-        [*owner, stream_table.table, str(stream_table.sync_type)],
-    )
+                ledger.enter(db, source, stream_table)
 
 
 def _describe(
@@ -179,7 +146,23 @@ def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
 
 # Names that the SQL in `cast` and `land` gives to columns of its own, and DuckDB's number of a row:
 # a table's column of such a name could not be told from it.
-HELPERS = frozenset({"r", "x", "_n", "_raw", "_record", "_stub", "hidden_at", "rowid"})
+HELPERS = frozenset(
+    {
+        "r",
+        "x",
+        "_u",
+        "_n",
+        "_key",
+        "_raw",
+        "_record",
+        "_unfit",
+        "_stub",
+        "hidden_at",
+        "made",
+        "rowid",
+    }
+)
+OTHER_FIELDS = "_other_fields"  # of undeclared fields beyond the number that become columns
 _EMPTY = "__empty"
 _CLASH = "__other"
 _IS_CLASH = re.compile(rf"{_CLASH}\d*$")
@@ -191,6 +174,8 @@ def column_for(key: str, taken: Iterable[str]) -> Column:
     A name that cannot be the key's own gets a suffix, numbered from the second on. So does a key
     that ends like one, so that `_key` is exact.
     """
+    if key == OTHER_FIELDS:
+        return Column(key, str(Type.JSON), key)
     used = {name.casefold() for name in (*taken, *HELPERS, _EMPTY)}
     name = key or _EMPTY
     if key and (key.casefold() in used or _IS_CLASH.search(key)):
@@ -203,21 +188,30 @@ def _key(name: str) -> str:
     return "" if name == _EMPTY else _IS_CLASH.sub("", name)
 
 
-def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
-    """Stream → the newest replication-key time that is committed, where there is one."""
-    rows = db.execute(
-        f"select stream, table_name, watermark from {SCHEMA}._streams "
-        "where account = ? and watermark is not null",
-        [source.name],
-    ).fetchall()
-    names = {stream_table.name: stream_table.table for stream_table in source.stream_tables}
-    return {name: watermark for name, table, watermark in rows if names.get(name) == table}
+def count(db: duckdb.DuckDBPyConnection, stream_table: StreamTable) -> tuple[int, int]:
+    """How many rows a table has that are in the account, and how many that were deleted there."""
+    found = db.execute(
+        "select count(*) filter (_deleted_at is null), count(_deleted_at) "
+        f"from {relation(stream_table.table)}"
+    ).fetchone()
+    return found or (0, 0)
 
 
-def read_in_full(db: duckdb.DuckDBPyConnection, source: Source) -> set[str]:
-    """The streams of which a full sync has landed."""
-    rows = db.execute(
-        f"select stream from {SCHEMA}._streams where account = ? and last_full_sync_at is not null",
-        [source.name],
-    ).fetchall()
-    return {name for (name,) in rows}
+def values_of(db: duckdb.DuckDBPyConnection, stream_table: StreamTable, column: str) -> list[str]:
+    """The distinct values of a column, as text, of the rows that are in the account."""
+    found = db.execute(
+        f"select distinct {quoted(column)}::varchar from {relation(stream_table.table)} "
+        f"where _deleted_at is null and {quoted(column)} is not null"
+    )
+    return [value for (value,) in found.fetchall()]
+
+
+def undeclared(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, set[str]]:
+    """Stream → the fields that nobody declared and that have a column, for the enabled streams."""
+    found = {}
+    for stream_table in source.stream_tables:
+        if stream_table.name in source.enabled:
+            declared = {field.name for field in stream_table.stream.fields}
+            keys = {column.key for column in columns(db, stream_table)}
+            found[stream_table.name] = keys - declared - {OTHER_FIELDS}
+    return found

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from activecampaign_dagster.api.address import account_label, api_key, base_url
+from activecampaign_dagster.api.address import account_label, api_key, base_url, is_loopback
 from activecampaign_dagster.api.errors import AddressError, CredentialsError
 
 
@@ -33,6 +33,8 @@ def test_an_address_is_understood_in_every_way_it_is_written(url: str) -> None:
         ("https://acme.activehosted.com:8443", "https://acme.activehosted.com:8443/api/3"),
         ("http://127.0.0.1:8765", "http://127.0.0.1:8765/api/3"),
         ("http://localhost:8765/api/3", "http://localhost:8765/api/3"),
+        ("http://LOCALHOST.:8765", "http://localhost:8765/api/3"),
+        ("https://acme.api-us1.com.", "https://acme.api-us1.com/api/3"),
         ("http://[::1]:8765", "http://[::1]:8765/api/3"),
     ],
 )
@@ -102,12 +104,103 @@ def test_a_key_in_place_of_the_url_or_in_it_is_not_shown(url: str) -> None:
     assert key not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("key", [None, "", "  ", "two words", "schlüssel", "a\x00b", "line\nbreak"])
-def test_what_cannot_be_a_key_is_refused_without_showing_it(key: str | None) -> None:
-    with pytest.raises(CredentialsError, match="Settings → Developer") as caught:
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (None, "No ActiveCampaign API key is set"),
+        ("", "is set"),
+        ("  ", "is set"),
+        ("“”", "is set"),
+        ("two words", "a blank or a line break"),
+        ("line\nbreak", "a blank or a line break"),
+        ("no\u00a0break", "a blank or a line break"),
+        ("schlüssel", "characters that no key has"),
+        ("a\x00b\x00", "as UTF-8"),
+        ("\ufffda\ufffd", "as UTF-8"),
+        ("abc\x1bdef", "a control character"),
+        ('abc"def', "a quotation mark"),
+        ("abc\u2019def", "a quotation mark"),
+        ("${MY_SECRET}", "a placeholder"),
+        ("{{ env.MY_SECRET }}", "a placeholder"),
+        ("https://acme.api-us1.com", "changed places"),
+        ("acme.activehosted.com", "changed places"),
+    ],
+)
+def test_what_cannot_be_a_key_is_refused_by_name_without_showing_it(
+    key: str | None, said: str
+) -> None:
+    with pytest.raises(CredentialsError, match=f"{said}.*Settings → Developer") as caught:
         api_key(key)
-    assert not (key or "").strip() or str(key) not in str(caught.value)
+    assert not (key or "").strip(" “”") or str(key) not in str(caught.value)
 
 
-def test_a_key_is_used_without_the_blanks_around_it() -> None:
-    assert api_key(" abc123\n") == "abc123"
+AROUND = [
+    *("{}", " {}\n", "\ufeff{}", "{}\u200b", "\u00a0{}", "<{}>"),
+    *('"{}"', "'{}'", "`{}`", '"{}', "{}'", ' " {} " ', '"{}",'),
+    *("“{}”", "\u2018{}\u2019", "„{}“", "«{}»", "\u2060“\ufeff{}”\r\n"),
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_comes_with_a_pasted_value_is_taken_off(around: str) -> None:
+    key = "9f8e7d6c5b4a3928"
+    assert api_key(around.format(key)) == key
+    assert base_url(around.format("acme.api-us1.com")) == "https://acme.api-us1.com/api/3"
+    url = "https://acme.api-us1.com/api/3/"
+    assert base_url(around.format(url)) == "https://acme.api-us1.com/api/3"
+
+
+@pytest.mark.parametrize(
+    "label", ["Api-Token: {}", "api-token:{}", "API Key: {}", "ACTIVECAMPAIGN_API_KEY={}",
+              'export ACTIVECAMPAIGN_API_KEY="{}"', "key = '{}'"],
+)  # fmt: skip
+def test_a_label_pasted_with_a_key_is_taken_off(label: str) -> None:
+    assert api_key(label.format("9f8e7d6c5b4a3928")) == "9f8e7d6c5b4a3928"
+
+
+@pytest.mark.parametrize("label", ["URL: {}", "API URL: {}", 'ACTIVECAMPAIGN_URL="{}"'])
+def test_a_label_pasted_with_a_url_is_taken_off(label: str) -> None:
+    assert base_url(label.format("https://acme.api-us1.com")) == "https://acme.api-us1.com/api/3"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://acme.api-us1 .com", "a blank or a line break"),
+        ("https://acme.api-us1\n.com", "a blank or a line break"),
+        ("h\x00t\x00t\x00p\x00", "as UTF-8"),
+        ("https://${ACCOUNT}.api-us1.com", "a placeholder"),
+        ("https://acme.api-us1.com/“api”/3", "a quotation mark"),
+    ],
+)
+def test_what_a_url_cannot_hold_is_named(url: str, said: str) -> None:
+    with pytest.raises(AddressError, match=f"{said}.*Settings → Developer"):
+        base_url(url)
+
+
+def test_a_host_that_may_be_the_key_is_not_shown() -> None:
+    key = "9f8e7d6c5b4a3928" * 3
+    with pytest.raises(AddressError) as caught:
+        base_url(f"http://{key}.api-us1.com")
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LocalHost", True),
+        ("localhost.", True),
+        ("127.0.0.1", True),
+        ("127.255.3.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost.acme.com", False),
+        ("10.0.0.1", False),
+        ("::2", False),
+        ("acme.api-us1.com", False),
+        ("", False),
+    ],
+)
+def test_this_machine_is_known_by_all_its_names(host: str, expected: bool) -> None:
+    assert is_loopback(host) == expected

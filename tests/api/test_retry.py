@@ -36,7 +36,14 @@ def test_a_wait_may_be_asked_for_as_a_date() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "soon", "nan", "Fri, 99 Jan 2021 00:00:00 GMT", "Fri, 01 Jan 99999 00:00:00 GMT"],
+    [
+        *(None, "", "soon", "nan"),
+        "Fri, 99 Jan 2021 00:00:00 GMT",
+        "Fri, 01 Jan 99999 00:00:00 GMT",
+        "Fri, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Fri, 01 Jan 2021 99999999999999999999:00:00 GMT",
+        "Fri, 01 Jan 2021 00:00:00 +99999999999999999",
+    ],
 )
 def test_a_wait_that_makes_no_sense_was_not_asked_for(header: str | None) -> None:
     assert retry.retry_after(header) is None
@@ -54,7 +61,7 @@ def test_what_the_server_asks_for_is_waited_for() -> None:
 
 
 def test_what_is_final_is_not_repeated_and_everything_else_is_bounded() -> None:
-    final = {Failure.REFUSED, Failure.UNTRUSTED}
+    final = {Failure.REFUSED, Failure.UNTRUSTED, Failure.UNPAID, Failure.NO_PROXY}
     for failure in final:
         assert not retry.should_retry(failure, 1)
     for failure in set(Failure) - final:

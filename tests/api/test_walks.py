@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activecampaign_dagster.api.client import Page, Params
+from activecampaign_dagster.api.created_walk import CreatedWalk
 from activecampaign_dagster.api.errors import LoopError, OrderError
-from activecampaign_dagster.api.ranges import CreatedWalk, IdWalk
+from activecampaign_dagster.api.id_walk import IdWalk
 from activecampaign_dagster.api.walks import OffsetWalk, Walk, read
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -51,6 +52,7 @@ class Collection:
     totals: bool = True
     by_id: bool = False
     descends: bool = True  # whether orders[id]=DESC is honoured
+    ends_ranges: bool = True  # whether id_less is honoured
     shuffles: random.Random | None = None  # rows with one key change places with every request
     gone: set[int] = field(default_factory=set)
     next_id: int = 10_000_000
@@ -64,6 +66,8 @@ class Collection:
             rows.sort(key=lambda row: (row[0], rng.random()))
         if "id_greater" in params:
             rows = [row for row in rows if row[1] > int(params["id_greater"])]
+        if "id_less" in params and self.ends_ranges:
+            rows = [row for row in rows if row[1] < int(params["id_less"])]
         if after := params.get("filters[created_after]"):
             least = datetime.fromisoformat(str(after)) + self.shift
             loose = frozenset[int]() if self.filters_stubs else self.stubs
@@ -130,7 +134,9 @@ id_sets = st.one_of(
 )
 
 
-@given(id_sets, seeds, limits, lanes, st.booleans(), st.integers(0, 4), st.booleans())
+@given(
+    id_sets, seeds, limits, lanes, st.booleans(), st.integers(0, 4), st.booleans(), st.booleans()
+)
 @settings(max_examples=400, deadline=None)
 def test_an_id_walk_loses_no_live_row(
     ids: set[int],
@@ -140,10 +146,17 @@ def test_an_id_walk_loses_no_live_row(
     totals: bool,
     changes: int,
     descends: bool,
+    ends_ranges: bool,
 ) -> None:
     rows = sorted((i, i) for i in ids)
     collection = Collection(
-        rows, random.Random(seed), changes, totals=totals, by_id=True, descends=descends
+        rows,
+        random.Random(seed),
+        changes,
+        totals=totals,
+        by_id=True,
+        descends=descends,
+        ends_ranges=ends_ranges,
     )
     assert lost(collection, IdWalk(limit=limit), limit, in_flight=in_flight) == set()
 
@@ -275,6 +288,45 @@ def test_the_page_that_tells_where_ids_end_is_one_of_those_to_read() -> None:
     collection = Collection([(i, i) for i in range(7, 44_000, 2)])
     assert len(walked(collection, IdWalk(), in_flight=2)) == 21_997
     assert collection.served <= 222  # 220 pages, and half of one where ranges meet
+
+
+@pytest.mark.parametrize(("before", "at_most"), [("id_less", 100), (None, 1_000)])
+def test_ranges_that_are_asked_for_by_their_ends_hold_no_record_of_their_neighbours(
+    before: str | None, at_most: int
+) -> None:
+    collection = Collection([(i, i) for i in range(7, 44_000, 2)])
+    sent = 0
+
+    def fetch(params: Params) -> Page:
+        nonlocal sent
+        page = collection.page(params)
+        sent += len(page.records)
+        return page
+
+    walk = IdWalk(before=before)
+    records = [r for page in read(walk, fetch, Inline(), lambda: 8) for r in page.records]
+    assert len({record["id"] for record in records}) == 21_997
+    assert sent - 21_997 <= at_most
+
+
+def test_a_walk_takes_parameters_and_keys_as_they_are_declared() -> None:
+    asked: list[Params] = []
+    names = [{"uuid": f"u-{i:03}", "added": moment(i).isoformat()} for i in range(250)]
+
+    def fetch(params: Params) -> Page:
+        asked.append(params)
+        assert params["sort[added]"] == "ASC"
+        since = datetime.fromisoformat(str(params.get("since", moment(0).isoformat())))
+        found = [r for r in names if datetime.fromisoformat(r["added"]) >= since]
+        offset = int(params.get("offset", 0))
+        return Page(found[offset : offset + 100], {})
+
+    walk = CreatedWalk(
+        stamp="added", order="sort[added]", after="since", key=lambda record: record["uuid"]
+    )
+    pages = read(walk, fetch, Inline(), lambda: 1)
+    assert {r["uuid"] for page in pages for r in page.records} == {r["uuid"] for r in names}
+    assert "since" in asked[1]
 
 
 def test_a_dense_id_range_is_shared_by_all_lanes() -> None:

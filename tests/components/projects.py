@@ -11,11 +11,11 @@ from textwrap import dedent, indent
 
 import dagster as dg
 
-from activecampaign_dagster.components.mistakes import plainly
+from activecampaign_dagster.components.errors import configuration_errors
 
-TYPE = "activecampaign_dagster.components.source.ActiveCampaignSource"
+TYPE = "activecampaign_dagster.components.ActiveCampaignSource"
 DBT = """
-type: activecampaign_dagster.components.dbt_models.DbtModels
+type: activecampaign_dagster.components.DbtModels
 attributes:
   project: {}
   cli_args: [build, --exclude-resource-type, unit_test]
@@ -59,5 +59,5 @@ def project(
 
 def load(root: Path, others: Mapping[str, str] | None = None, /, **accounts: str) -> dg.Definitions:
     """The project's definitions."""
-    with project(root, others, **accounts) as package, plainly():
+    with project(root, others, **accounts) as package, configuration_errors():
         return dg.load_from_defs_folder(path_within_project=package)

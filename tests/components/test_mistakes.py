@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from tests.components.projects import TYPE, load, project
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def told(root: Path, **accounts: str) -> list[str]:
     with pytest.raises(ConfigurationError) as raised:
         load(root, **accounts)
     first, *lines = str(raised.value).splitlines()
-    assert first.startswith("The configuration holds ")
+    assert first.endswith(" in the configuration:")
     return [line.strip().rpartition("/defs/")[2] for line in lines]
 
 
@@ -31,7 +31,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("streams: [deals, contcts]", 3, "no stream 'contcts'; did you mean contacts?"),
         ("streams: [deals, webinars]", 3, "there are deals, contacts, deal_groups"),
         ("streams: [deals, deals]", 3, "deals is listed a second time"),
-        ("streams: everything", 3, "'everything' is none of 'all'"),
+        ("streams: everything", 3, "'everything' is invalid: it must be 'all' or a list"),
         ("streams: [{name: deals, enabled: false}]", 3, "no stream is enabled"),
         (
             "streams:\n- name: users\n  fields: [id, emial]",
@@ -56,27 +56,35 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "streams:\n- name: deals\n  access: partial\n  sync_type: INCREMENTAL",
             6,
-            "the API sends no mdate of a deal",
+            "the API sends deals without mdate",
         ),
-        ("streams:\n- name: users\n  access: full", 5, "only deals has"),
+        (
+            "streams:\n- name: users\n  access: full",
+            5,
+            "users has no access setting: it is for deals",
+        ),
         ("streams:\n- all\n- name: deals\n  table: contacts", 6, "would share the table contacts"),
-        ("streams:\n- name: deals\n  table: my deals", 5, "no table name in SQL"),
-        ("streams:\n- name: deals\n  tabel: x", 5, "no setting 'tabel'; did you mean table?"),
+        ("streams:\n- name: deals\n  table: my deals", 5, "not a valid table name in SQL"),
+        ("streams:\n- name: deals\n  tabel: x", 5, "unknown setting 'tabel'; did you mean table?"),
         ("table_prefix: 1-shop", 3, "cannot begin a table's name in SQL"),
         (f"description: {'x' * 141}", 3, "is 141 characters long: shorten it to at most 140"),
-        ("descripton: x", 3, "no setting 'descripton'; did you mean description?"),
-        ("trigger: {cron: '61 * * * *'}", 3, "no cron expression"),
-        ("trigger: {cron: ['0 6 * * *', 'daily']}", 3, "'daily' is no cron expression"),
+        ("descripton: x", 3, "unknown setting 'descripton'; did you mean description?"),
+        ("trigger: {cron: '61 * * * *'}", 3, "invalid cron expression"),
+        ("trigger: {cron: ['0 6 * * *', 'daily']}", 3, "invalid cron expression 'daily'"),
         ("trigger: {every: 7 minutes}", 3, "does not divide the day evenly: choose 6 minutes or 8"),
-        ("trigger: {every: often}", 3, "'often' is no span of time"),
-        ("trigger: {at: ['25:00']}", 3, "'25:00' is no time of the day"),
-        ("trigger: {at: ['08:00'], days: [someday]}", 3, "'someday' is none of 'sunday'"),
+        ("trigger: {every: often}", 3, "'often' is not a time span"),
+        ("trigger: {at: ['25:00']}", 3, "'25:00' is not a time of day"),
+        (
+            "trigger: {at: ['08:00'], days: [someday]}",
+            3,
+            "'someday' is invalid: it must be one of 'sunday'",
+        ),
         ("trigger: {cron: '0 6 * * *', days: [monday]}", 3, "weekdays go with `at`"),
         ("trigger: {cron: '0 6 * * *', every: 1 hour}", 3, "cron and every exclude each other"),
         ("trigger: {}", 3, "write one of cron, every, at, on_change"),
-        ("trigger: hourly", 3, "'hourly' is none of 'manual' or 'on_change'"),
-        ("trigger: off", 3, "False is not possible here"),
-        ("full_sync: {on_change: 1 minute}", 3, "no setting 'on_change'"),
+        ("trigger: hourly", 3, "'hourly' is invalid: it must be 'manual', 'on_change' or settings"),
+        ("trigger: off", 3, "False is not valid here"),
+        ("full_sync: {on_change: 1 minute}", 3, "unknown setting 'on_change'"),
         (
             "trigger: manual\nfull_sync: {every: 1 day}",
             4,
@@ -85,31 +93,39 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "trigger: on_change\nstreams: [users]",
             3,
-            "only deals and contacts tell of changes",
+            "only deals and contacts tell of changes: enable one",
         ),
         ("timezone: Europe/Berln", 3, "no time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
-        ("start_date: 2020-02-30", 3, "is no date: write it as 2024-01-31"),
+        ("start_date: 2020-02-30", 3, "is not a date: write it as 2024-01-31"),
         ("start_date: 2999-01-01", 3, "lies in the future"),
         ("start_date: 0001-01-01\npartition: week", 3, "0001-01-01 lies before 1970"),
-        ("partition: year", 3, "'year' is none of 'month', 'week' or 'day'"),
-        ("name: My Shop", 3, "'My Shop' is no name"),
+        ("partition: year", 3, "'year' is invalid: it must be one of 'month', 'week' or 'day'"),
+        ("name: My Shop", 3, "'My Shop' is an invalid name"),
         ("name: marts", 3, "begins the keys of dbt's assets: choose another name"),
-        ("checks: {orphans: warn}", 3, "no setting 'orphans'; there are rejected_values"),
-        ("checks: {hidden_deals: loud}", 3, "'loud' is none of 'warn', 'error' or 'ignore'"),
-        ("drift: {every: sometimes}", 3, "'sometimes' is no span of time"),
+        ("checks: {orphans: warn}", 3, "unknown setting 'orphans'; there are rejected_values"),
+        (
+            "checks: {hidden_deals: loud}",
+            3,
+            "'loud' is invalid: it must be one of 'warn', 'error' or 'ignore'",
+        ),
+        ("drift: {every: sometimes}", 3, "'sometimes' is not a time span"),
         ("drift: {tolerance: 5}", 3, "less than or equal to 1"),
         ("alerts: {ui_url: http://x}", 3, "the setting 'urls_variable' is missing"),
         ("alerts: {urls_variable: 'json://x'}", 3, "must be the name of an environment variable"),
-        ("full_sync: weekly", 3, "none of 'never': write that, or settings, indented below"),
-        ("streams: ALL", 3, "'ALL' is none of 'all': write that, or a list"),
+        ("full_sync: weekly", 3, "must be 'never' or settings, indented below"),
+        ("streams: ALL", 3, "'ALL' is invalid: it must be 'all' or a list"),
         ("streams:", 3, "is empty: give it a value, or leave the line out"),
-        ("trigger: {at: [17:30]}", 3, "1050 is no text: put it in quotes"),
-        ("trigger: {at: '17:30'}", 3, "'17:30' is no list: write it in brackets"),
-        ("start_date: 2020", 3, "2020 is no date: write it as 2024-01-31"),
-        ("extract_contact_custom_fields: maybe", 3, "'maybe' is neither true nor false"),
-        ("requests_per_second: fast", 3, "'fast' is no whole number"),
-        ("drift: {tolerance: 1%}", 3, "'1%' is no number: write it as 0.01"),
-        ("owners: [team:data, me]", 3, "'me' is no owner: write an e-mail address, or a team"),
+        ("trigger: {at: [17:30]}", 3, "1050 must be quoted"),
+        ("trigger: {at: '17:30'}", 3, "'17:30' is not a list: write it in brackets"),
+        ("start_date: 2020", 3, "2020 is not a date: write it as 2024-01-31"),
+        ("extract_contact_custom_fields: maybe", 3, "'maybe' is invalid: it must be true or false"),
+        ("requests_per_second: fast", 3, "'fast' is not a whole number"),
+        ("drift: {tolerance: 1%}", 3, "'1%' is not a number: write it as 0.01"),
+        (
+            "owners: [team:data, me]",
+            3,
+            "'me' is not a valid owner: write an e-mail address, or a team",
+        ),
         ("timezone: '{{ env.NO_SUCH_VARIABLE }}'", 3, "timezone: is empty"),
         ("description: '{{ nothing }}'", 3, "cannot be filled in: UndefinedError: 'nothing'"),
         ("description: '{{ broken'", 3, "cannot be filled in"),
@@ -167,7 +183,7 @@ def test_what_is_written_twice_is_found_in_every_part_of_a_file(
 def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> None:
     (line,) = told(tmp_path, shop="name: [shop")
     assert line.startswith("shop/defs.yaml:")
-    assert ": no YAML: " in line
+    assert ": invalid YAML: " in line
 
 
 @pytest.mark.parametrize(
@@ -175,9 +191,9 @@ def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> N
     [
         (
             f"type: {TYPE}\nattribute:\n  name: shop",
-            ":2: attribute: there is no setting 'attribute'",
+            ":2: attribute: unknown setting 'attribute'",
         ),
-        (f"type: {TYPE}\nattributes: []", ":2: attributes: [] is not possible here"),
+        (f"type: {TYPE}\nattributes: []", ":2: attributes: [] is not valid here"),
         ("attributes: {}", ":1: type: the setting 'type' is missing"),
         (f"type: {TYPE}s", "has no attribute `ActiveCampaignSources`. `dg check yaml` shows"),
         (f"type: {TYPE.rpartition('.')[0]}", "must be a subclass of dagster.Component. `dg check"),
@@ -246,7 +262,7 @@ def test_a_code_server_tells_the_mistakes_without_a_stack_trace(tmp_path: Path) 
         )
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "The configuration holds 2 mistakes:" in said
+    assert "2 errors in the configuration:" in said
     assert "no stream 'contcts'; did you mean contacts?" in said
     assert "Stack Trace" not in said
     assert "Traceback" not in said

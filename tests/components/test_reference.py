@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
+from activecampaign_dagster import components
 from activecampaign_dagster.components.reference import PAGE, updated
 from activecampaign_dagster.components.settings import CheckSettings
 from activecampaign_dagster.components.source import ActiveCampaignSource
@@ -28,8 +30,30 @@ def test_the_example_in_the_docs_is_right() -> None:
     assert source.source().enabled == {"deals", "contacts", "deal_groups", "deal_stages", "users"}
 
 
-def test_every_check_has_a_severity_setting() -> None:
-    assert set(CheckSettings.model_fields) == set(CHECKS)
+def test_every_check_has_a_severity_setting_with_its_own_description() -> None:
+    fields = CheckSettings.model_fields
+    assert {name: f.description for name, f in fields.items()} == {
+        check.name: check.description for check in CHECKS
+    }
+
+
+@pytest.mark.parametrize("package", ["components", "components.source"])
+def test_a_file_may_name_the_component_as_earlier_versions_did(
+    tmp_path: Path, package: str
+) -> None:
+    type_ = f"activecampaign_dagster.{package}.ActiveCampaignSource"
+    definitions = load(tmp_path, {"shop": f"type: {type_}\nattributes: {{name: shop}}\n"})
+    assert "shop__full_refresh" in {job.name for job in definitions.jobs or []}
+
+
+def test_components_and_resources_are_all_that_is_public() -> None:
+    assert set(components.__all__) == {
+        "ActiveCampaignResource",
+        "ActiveCampaignSource",
+        "DbtModels",
+        "WarehouseResource",
+    }
+    assert all(hasattr(components, name) for name in components.__all__)
 
 
 def test_a_source_file_becomes_definitions(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
             "shop__incremental_sync": "Reads what changed in the account 'shop' since",
         }.items():
             assert str(setup.definitions.resolve_job_def(job).description).startswith(covers)
-            one_fails = "Where one account cannot be read, the others are landed"
+            one_fails = "If one account cannot be read, the others are still loaded"
             assert (one_fails in str(setup.definitions.resolve_job_def(job).description)) == (
                 job == "full_refresh"
             )
@@ -71,7 +71,7 @@ def test_two_accounts_keep_apart_and_are_read_by_the_common_jobs(
         month = next(key for key in months if key not in weeks)
         before = len(second.requests)
         result = setup.run(tags={"dagster/partition": month}, fails=True)
-        assert f"'{month}' is no partition: they begin on {weeks[0]}, " in failure(result)
+        assert f"'{month}' is not a partition: they begin on {weeks[0]}, " in failure(result)
         assert len(second.requests) == before
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.live import Live
-from activecampaign_dagster.sandbox.shapes import ABSENT
+from activecampaign_dagster.sandbox.templates import ABSENT
 from tests.sandbox.conftest import NOW, Client
 
 EVERYTHING = (

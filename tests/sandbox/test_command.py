@@ -48,6 +48,8 @@ def test_what_cannot_be_had_is_said_in_one_sentence() -> None:
             ["--latency", "nan"],
             ["--jitter", "-1"],
             ["--live", "0"],
+            ["--size", "contactTag=3"],
+            ["--size", "contactTags=many"],
         ):
             done = subprocess.run(
                 [*COMMAND, *SMALL, "--port", "0", *options],

@@ -20,7 +20,7 @@ from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync import spool
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.warehouse import land
+from activecampaign_dagster.warehouse import scratch
 from activecampaign_dagster.warehouse.file import connect
 
 SEGMENT_BYTES = 30_000  # a page of contacts is about 100,000
@@ -31,7 +31,7 @@ def main() -> None:
     database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
     per_second = int(sys.argv[3]) if len(sys.argv) > 3 else None
     spool._SEGMENT_BYTES = SEGMENT_BYTES
-    land._SMALL_BYTES = 4 * SEGMENT_BYTES
+    scratch._SMALL_BYTES = 4 * SEGMENT_BYTES
     request = SyncRequest(
         streams=frozenset(STREAMS), mode=mode, sync_id="killable", at=datetime.now(UTC)
     )

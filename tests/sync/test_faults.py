@@ -34,8 +34,8 @@ from activecampaign_dagster.sandbox.faults import (
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable, default_stream_tables
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.run import SyncError
 from activecampaign_dagster.sync.spool import zstd
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 from tests.helpers import Warehouse, live, serving
@@ -194,7 +194,7 @@ def test_a_page_that_could_not_be_staged_is_read_again_by_the_next_run(
         warehouse.sync(sandbox, streams=[path])
         touch_all(sandbox.account, "new", timedelta(hours=10))  # not read for being recent
         sandbox.faults.append(nth({2}, faults.record(path, odd=deep), path))
-        with pytest.raises(TypeError, match="Recursion limit"):
+        with pytest.raises(SyncError, match=r"unforeseen error .*Recursion limit"):
             warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])
         assert warehouse.sync(sandbox, Mode.INCREMENTAL, streams=[path])[path].resumed
         assert differences(sandbox.account, warehouse.live(path), path) == []

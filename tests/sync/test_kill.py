@@ -19,7 +19,7 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync import spool
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.warehouse import land
+from activecampaign_dagster.warehouse import scratch
 from tests.helpers import Warehouse, live, serving
 from tests.sync.killable import SEGMENT_BYTES
 from tests.sync.truth import differences
@@ -38,7 +38,7 @@ def sandbox() -> Iterator[Sandbox]:
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the killed process."""
     monkeypatch.setattr(spool, "_SEGMENT_BYTES", SEGMENT_BYTES)
-    monkeypatch.setattr(land, "_SMALL_BYTES", 4 * SEGMENT_BYTES)
+    monkeypatch.setattr(scratch, "_SMALL_BYTES", 4 * SEGMENT_BYTES)
 
 
 def start(sandbox: Sandbox, warehouse: Warehouse, mode: Mode) -> subprocess.Popen[str]:

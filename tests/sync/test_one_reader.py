@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_two_processes_on_one_account_never_exceed_its_limit_together(tmp_path: 
 def test_the_next_reader_begins_when_the_last_ones_requests_no_longer_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     log = logging.getLogger("sync")
 
     def held(*, limited: bool) -> float:
@@ -65,7 +65,7 @@ def test_the_next_reader_begins_when_the_last_ones_requests_no_longer_count(
 def test_an_account_has_one_reader_under_all_of_its_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     log = logging.getLogger("sync")
     for address in (
         "https://acme.api-us1.com/api/3",
@@ -76,7 +76,9 @@ def test_an_account_has_one_reader_under_all_of_its_addresses(
     ):
         with account_lock(address, log, limited=False):
             pass
-    assert len(list(tmp_path.iterdir())) == 4, "of the two addresses of acme there is one lock"
+    assert len(list(tmp_path.rglob("*.lock"))) == 4, (
+        "of the two addresses of acme there is one lock"
+    )
 
 
 def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
@@ -100,7 +102,7 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
             time.sleep(0.01)
         warehouse.sync(sandbox)
         assert other.wait(60) == 0
-        assert "Waiting for another process" in caplog.text
+        assert "Waiting for process" in caplog.text
         assert "the same database" in caplog.text
         for name in STREAMS:
             assert differences(sandbox.account, warehouse.live(name), name) == []
@@ -109,7 +111,7 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
 def test_one_that_waits_says_so_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.sync.account_lock._REMINDER", 0.05)
+    monkeypatch.setattr("activecampaign_dagster.sync.locks._REMINDER", 0.05)
     caplog.set_level(logging.INFO)
     log = logging.getLogger("sync")
 
@@ -118,14 +120,16 @@ def test_one_that_waits_says_so_again_and_again(
             pass
 
     waiting = threading.Thread(target=wait)
-    with staging_lock(tmp_path, log):
+    with staging_lock(tmp_path, log, run="12345678-9abc"):
         waiting.start()
         deadline = time.monotonic() + 10
-        while caplog.text.count("Waiting for another process") < 3:
+        while caplog.text.count("Waiting for process") < 3:
             assert time.monotonic() < deadline
             time.sleep(0.01)
     waiting.join(10)
     assert not waiting.is_alive()
+    assert {r.levelname for r in caplog.records} == {"WARNING"}
+    assert f"process {os.getpid()} on {socket.gethostname()} (run 12345678, since " in caplog.text
 
 
 def test_a_user_without_a_name_can_sync(

@@ -17,8 +17,8 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, Window
-from activecampaign_dagster.sync.run import SyncError
 from tests.helpers import Table, Warehouse, live, serving
 from tests.sync.truth import differences
 

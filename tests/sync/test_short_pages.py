@@ -14,12 +14,12 @@ from activecampaign_dagster.sandbox.faults import Request, Rule, always, changed
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.run import Outcome
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 
-VALUES_ALONE = Source(extract_contact_custom_fields=False)
+VALUES_ALONE = Source(pivots=False)
 READS = {  # streams, the path that is read, the source, how many records
     "contacts": (("contacts",), "contacts", Source(), 230),
     "deals": (("deals",), "deals", Source(), 150),

@@ -14,8 +14,8 @@ from activecampaign_dagster.sandbox.faults import always, changed, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sandbox.stamps import DateFilter
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, Window
-from activecampaign_dagster.sync.run import SyncError
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences, truth
 

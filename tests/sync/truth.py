@@ -8,7 +8,7 @@ from typing import Any
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.warehouse.pivot import personalisation_tags
+from activecampaign_dagster.warehouse.pivot import unique_labels
 from tests.helpers import Table
 
 
@@ -16,7 +16,9 @@ def truth(account: Account, stream: str) -> dict[int, dict[str, Any]]:
     """A stream's records by id, as a full sync should land them."""
     records = account.truth(STREAMS[stream].endpoint.collection)
     if stream == "contacts":
-        tags = personalisation_tags(account.truth("fields").values())
+        tags = unique_labels(
+            (field["id"], field["perstag"]) for field in account.truth("fields").values()
+        )
         for record in records.values():
             record["customFields"] = {}
         for value in account.truth("fieldValues").values():

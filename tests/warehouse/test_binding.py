@@ -14,7 +14,7 @@ from activecampaign_dagster.sandbox.faults import always, error
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse import migrate
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 from tests.helpers import Warehouse
@@ -116,7 +116,7 @@ def test_an_account_that_is_given_another_name_while_it_is_read_is_listed_once(
 ) -> None:
     def rename(*_: object) -> None:
         with connect(warehouse.path) as db:
-            tables.create(db, Source(name="renamed"))
+            migrate.prepare(db, Source(name="renamed"))
 
     sandbox.faults.append(rename)
     warehouse.sync(sandbox, streams=["users"])

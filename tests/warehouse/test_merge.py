@@ -16,7 +16,7 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode, Window
-from activecampaign_dagster.warehouse import land
+from activecampaign_dagster.warehouse import scratch
 from activecampaign_dagster.warehouse.tables import HELPERS
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 from tests.helpers import Warehouse, serving
@@ -441,11 +441,11 @@ def test_an_empty_collection_lands_an_empty_table_and_marks_what_was_there(
 def test_what_does_not_fit_into_memory_is_tried_with_more(
     sandbox: Sandbox, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(land, "_MEGABYTES", (1, 1_000))
+    monkeypatch.setattr(scratch, "_MEGABYTES", (1, 1_000))
     deals(sandbox, warehouse)
     assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
     sandbox.account.add_deal()
-    monkeypatch.setattr(land, "_MEGABYTES", (1,))
+    monkeypatch.setattr(scratch, "_MEGABYTES", (1,))
     before = warehouse.table("deals")
     with pytest.raises(WarehouseError, match="Landing deals takes more than 1 MB"):
         deals(sandbox, warehouse)

@@ -11,7 +11,7 @@ import pytest
 from activecampaign_dagster.streams.declaration import Field, Type
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse import migrate
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.migrate import retype
 
@@ -32,7 +32,7 @@ def declared(**types: Type) -> Source:
 def open_db(tmp_path: Path) -> partial:
     opened = partial(connect, tmp_path / "a.duckdb")
     with opened() as db:
-        tables.create(db, declared())
+        migrate.prepare(db, declared())
         db.execute(
             "insert into activecampaign.users (id, phone, cdate, links) values "
             "(1, '42', '2024-01-31 12:00:00+00', '{\"a\": 1}'), (2, '12.5', null, null), "

@@ -13,9 +13,9 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import always, changed, error, nth
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.run import SyncError
-from activecampaign_dagster.warehouse.pivot import personalisation_tags
+from activecampaign_dagster.warehouse.pivot import unique_labels
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
 
@@ -192,7 +192,7 @@ def test_only_the_values_of_changed_contacts_are_read_incrementally(
 def test_values_alone_are_found_through_their_contacts(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
-    warehouse.source = Source(extract_contact_custom_fields=False)
+    warehouse.source = Source(pivots=False)
     warehouse.sync(sandbox, streams=STREAMS)
     assert paths(sandbox) == {"contacts": 3, "fields": 1, "fieldValues": 6}
     sandbox.account.set_field_value(sandbox.account.contacts.live[0], 1, "new")
@@ -239,21 +239,14 @@ def test_more_fields_than_a_page_keep_their_tags(warehouse: Warehouse) -> None:
 
 
 def test_a_tag_that_two_fields_share_gets_the_id_of_the_later() -> None:
-    fields = [
-        {"id": "10", "perstag": "COLOUR"},
-        {"id": "9", "perstag": "COLOUR"},
-        {"id": "9", "perstag": "COLOUR"},
-        {"id": "11", "perstag": ""},
-        {"perstag": "NONE"},
-        "junk",
-    ]
-    assert personalisation_tags(fields) == {"9": "COLOUR", "10": "COLOUR_10", "11": "11"}
+    fields = [("10", "COLOUR"), ("9", "COLOUR"), ("9", "COLOUR"), ("11", "")]
+    assert unique_labels(fields) == {"9": "COLOUR", "10": "COLOUR_10", "11": "11"}
 
 
 def test_a_tag_with_an_id_may_be_another_fields_own_tag() -> None:
     tags = ("SIZE_3", "SIZE", "SIZE")
-    fields = [{"id": str(i), "perstag": tag} for i, tag in enumerate(tags, 1)]
-    assert personalisation_tags(fields) == {"1": "SIZE_3", "2": "SIZE", "3": "SIZE_3_3"}
+    fields = [(str(i), tag) for i, tag in enumerate(tags, 1)]
+    assert unique_labels(fields) == {"1": "SIZE_3", "2": "SIZE", "3": "SIZE_3_3"}
 
 
 def test_custom_fields_that_are_not_kept_cost_nothing(

@@ -123,7 +123,7 @@ def test_damaged_data_beside_a_wal_are_left_as_they_are(
         with pytest.raises(WarehouseError, match="is damaged"):
             content(path)
         assert path.read_bytes()[begin : begin + BLOCK] == damaged[begin : begin + BLOCK]
-    assert caplog.text == ""
+    assert "checksum" not in caplog.text
 
 
 def test_a_wal_that_a_kill_has_cut_off_is_read_as_far_as_it_goes(

@@ -1,8 +1,7 @@
-"""The asset checks of a stream: what they look for, and what they found."""
+"""The asset checks of a stream: when each applies, how it finds something, and in which words."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,29 +11,20 @@ import dagster as dg
 import duckdb
 
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.streams.declaration import SyncType, Type
+from activecampaign_dagster.orchestration.wording import enumerated
+from activecampaign_dagster.streams.declaration import Field, SyncType, Type
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse.rejected import count_by_column
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.tables import relation
 
-CHECKS = {
-    "rejected_values": "Values that did not fit their column's type; they are NULL in the table "
-    "and kept verbatim in activecampaign._rejected_values.",
-    "undeclared_fields": "Fields that the API sent and nobody declared; each became a column.",
-    "duplicate_ids": "Ids that occur in several rows of the table.",
-    "orphaned_references": "References to rows that are not in the table they point to.",
-    "row_count_drift": "Live rows that differ from the account's own total by more than the "
-    "tolerance.",
-    "hidden_deals": "Deals that the key may not see in full: their pipeline is hidden or deleted.",
-    "missed_changes": "Values that a full sync found changed although their contact's update "
-    "stamp had not moved: no incremental sync could have found them.",
-}
+_HIDDEN = "_hidden_at is not null and _deleted_at is null"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: how many, in words, and details; count None: it could not tell."""
+    """The result of a check: how many, in words, and details; count None: it could not tell."""
 
     count: int | None
     text: str = ""
@@ -42,117 +32,100 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the checks of one landed stream go by, besides the tables.
+class Evidence:
+    """The evidence that the checks of one stream go by, once it has landed.
 
-    total: the account's own count, None if it does not say. hidden: names of hidden pipelines,
-    None if nobody asked. since: where an incremental sync would have begun; None: not known.
-    is_full: whether the stream was read in full.
+    total: the account's own count, None if it does not say. hidden_by: names of what hides stubs,
+    such as pipelines, None if nobody asked. since: where an incremental sync would have begun;
+    None: unknown. is_full: whether the stream was read in full.
     """
 
+    account: Account
+    stream_table: StreamTable
+    db: duckdb.DuckDBPyConnection
     sync_id: str
-    total: int | None
-    hidden: Sequence[str] | None
-    since: datetime | None
-    is_full: bool
+    total: int | None = None
+    hidden_by: Sequence[str] | None = None
+    since: datetime | None = None
+    is_full: bool = False
+
+    def count(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """The number that a query returns."""
+        found = self.db.execute(sql, list(parameters)).fetchone()
+        return int(found[0]) if found else 0
 
 
-def applicable(account: Account, stream_table: StreamTable) -> list[str]:
-    """The checks that a stream has."""
-    stream = stream_table.stream
-    there = {
-        "orphaned_references": bool(references(account, stream_table)),
-        "row_count_drift": account.drift is not None
-        and stream_table.sync_type
-        is SyncType.INCREMENTAL,  # a FULL_TABLE table is what was just read
-        "hidden_deals": stream.stub is not None,
-        "missed_changes": stream.parent is not None and stream.parent in account.source.enabled,
-    }
-    return [
-        name
-        for name in CHECKS
-        if there.get(name, True) and account.severities.get(name, "warn") != "ignore"
-    ]
+def _always(_account: Account, _stream_table: StreamTable) -> bool:
+    return True
 
 
-def references(account: Account, stream_table: StreamTable) -> dict[str, StreamTable]:
-    """Field → the table whose ids it holds, as the field's description says: (`users.id`)."""
-    by_name = {t.name: t for t in account.enabled}
-    found = {}
-    for declared in stream_table.stream.fields:
-        named = re.search(r"\(`(\w+)\.id`", declared.description)
-        is_kept = stream_table.keep is None or declared.name in stream_table.keep
-        if named and named[1] in by_name and declared.type is Type.BIGINT and is_kept:
-            found[declared.name] = by_name[named[1]]
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One asset check.
+
+    description: what it finds, for the UI, the settings and the docs. applies: whether a stream of
+    an account has it.
+    """
+
+    name: str
+    description: str
+    find: Callable[[Evidence], Finding]
+    applies: Callable[[Account, StreamTable], bool] = _always
 
 
-def evaluate(
-    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
-) -> Iterator[dg.AssetCheckResult]:
-    """The results of a stream's checks after it has landed."""
-    looks: dict[str, Callable[[], Finding]] = {
-        "rejected_values": lambda: _rejected(account, stream_table, db),
-        "undeclared_fields": lambda: _undeclared(stream_table, db),
-        "duplicate_ids": lambda: _duplicates(stream_table, db),
-        "orphaned_references": lambda: _orphans(account, stream_table, db),
-        "row_count_drift": lambda: _drift(account, stream_table, facts, db),
-        "hidden_deals": lambda: _hidden(stream_table, facts, db),
-        "missed_changes": lambda: _missed(account, stream_table, facts, db),
-    }
-    for name in applicable(account, stream_table):
-        finding = looks[name]()
-        is_error = account.severities.get(name) == "error"
-        yield dg.AssetCheckResult(
-            check_name=name,
-            asset_key=account.key(stream_table.name),
-            passed=not finding.count,
-            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description=finding.text or None,
-            metadata={"found": finding.count or 0, **finding.details},
-        )
-
-
-def _count(db: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
-    found = db.execute(sql, list(parameters)).fetchone()
-    return int(found[0]) if found else 0
-
-
-def _rejected(
-    account: Account, stream_table: StreamTable, db: duckdb.DuckDBPyConnection
-) -> Finding:
-    rows = db.execute(
-        f'select "column", count(*) from {SCHEMA}._rejected_values '
-        "where account = ? and stream = ? group by all order by all",
-        [account.name, stream_table.name],
-    ).fetchall()
-    count = sum(n for _, n in rows)
-    columns = ", ".join(f"{column} ({n})" for column, n in rows)
+def _rejected(evidence: Evidence) -> Finding:
+    counts = count_by_column(evidence.db, evidence.account.name, evidence.stream_table.name)
+    count = sum(counts.values())
+    columns = ", ".join(f"{column} ({n})" for column, n in counts.items())
     return Finding(count, f"{count} values are NULL in the table: {columns}." if count else "")
 
 
-def _undeclared(stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
+def _undeclared(evidence: Evidence) -> Finding:
+    stream_table = evidence.stream_table
     declared = {f.name for f in stream_table.stream.fields}
-    new = [column.name for column in tables.columns(db, stream_table) if column.key not in declared]
+    columns = tables.columns(evidence.db, stream_table)
+    new = [column.name for column in columns if column.key not in declared]
     return Finding(len(new), f"New columns: {', '.join(new)}." if new else "")
 
 
-def _duplicates(stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
-    count = _count(db, f"select count(*) - count(distinct id) from {relation(stream_table.table)}")
-    return Finding(count, f"{count} rows have the id of another row." if count else "")
+def _duplicates(evidence: Evidence) -> Finding:
+    stream_table = evidence.stream_table
+    key = ", ".join(map(quoted, stream_table.stream.key))
+    count = evidence.count(
+        f"select count(*) - count(distinct ({key})) from {relation(stream_table.table)}"
+    )
+    shared = " and ".join(stream_table.stream.key)
+    return Finding(count, f"{count} rows have the {shared} of another row." if count else "")
 
 
-def _orphans(account: Account, stream_table: StreamTable, db: duckdb.DuckDBPyConnection) -> Finding:
-    found = {}
-    for name, parent in references(account, stream_table).items():
-        column = f"child.{quoted(name)}"
-        found[name] = _count(
-            db,
-            f"select count(*) from {relation(stream_table.table)} as child "
-            f"where child._deleted_at is null and {column} <> 0 and {column} not in "
-            f"(select id from {relation(parent.table)} where id is not null)",
+def references(account: Account, stream_table: StreamTable) -> dict[Field, StreamTable]:
+    """Stored field → the table whose rows it refers to, where that is one of the account's."""
+    by_name = {t.name: t for t in account.enabled}
+    return {
+        declared: by_name[declared.references]
+        for declared in stream_table.stream.fields
+        if declared.references in by_name
+        and declared.type in {Type.BIGINT, Type.VARCHAR}
+        and (stream_table.keep is None or declared.name in stream_table.keep)
+        and len(by_name[declared.references].stream.key) == 1
+    }
+
+
+def _orphans(evidence: Evidence) -> Finding:
+    missing = {}
+    for declared, parent in references(evidence.account, evidence.stream_table).items():
+        [key] = parent.stream.key
+        column = f"child.{quoted(declared.name)}"
+        nothing = "0" if declared.type is Type.BIGINT else "'', '0'"
+        as_text = "" if declared.type is parent.stream.field(key).type else "::varchar"
+        count = evidence.count(
+            f"select count(*) from {relation(evidence.stream_table.table)} as child "
+            f"where child._deleted_at is null and {column} not in ({nothing}) "
+            f"and {column}{as_text} not in (select {quoted(key)}{as_text} "
+            f"from {relation(parent.table)} where {quoted(key)} is not null)"
         )
-    missing = {name: count for name, count in found.items() if count}
+        if count:
+            missing[declared.name] = count
     text = ", ".join(f"{name} ({count})" for name, count in missing.items())
     return Finding(
         sum(missing.values()), f"Rows that point to nothing by {text}." if text else "", missing
@@ -164,61 +137,168 @@ def drifted(live: int, total: int, tolerance: float) -> bool:
     return abs(live - total) > tolerance * max(total, live)
 
 
-def _drift(
-    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
-) -> Finding:
-    if facts.total is None or account.drift is None:
+def _can_drift(account: Account, stream_table: StreamTable) -> bool:
+    """Whether rows can go missing at all: a FULL_TABLE table is what was just read."""
+    return account.drift is not None and stream_table.sync_type is SyncType.INCREMENTAL
+
+
+def _drift(evidence: Evidence) -> Finding:
+    total, drift = evidence.total, evidence.account.drift
+    if total is None or drift is None:
         return Finding(None, "The account was not asked or did not say how many records it has.")
-    live = _count(
-        db, f"select count(*) from {relation(stream_table.table)} where _deleted_at is null"
+    live = evidence.count(
+        f"select count(*) from {relation(evidence.stream_table.table)} where _deleted_at is null"
     )
-    details = {"live_rows": live, "account_total": facts.total}
-    if not drifted(live, facts.total, account.drift.tolerance):
+    details = {"live_rows": live, "account_total": total}
+    if not drifted(live, total, drift.tolerance):
         return Finding(0, "", details)
     return Finding(
-        abs(live - facts.total),
-        f"The table has {live} live rows, the account {facts.total} records: a full sync puts "
-        "that right.",
+        abs(live - total),
+        f"The table has {live} live rows, the account {total} records: a full sync corrects that.",
         details,
     )
 
 
-def _hidden(stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection) -> Finding:
-    count = _count(
-        db,
-        f"select count(*) from {relation(stream_table.table)} "
-        "where _hidden_at is not null and _deleted_at is null",
-    )
-    if not count:
+def newest_hidden(db: duckdb.DuckDBPyConnection, stream_table: StreamTable, most: int) -> list[str]:
+    """The newest keys, at most so many, of the rows that are seen as stubs."""
+    [key] = stream_table.stream.key
+    rows = db.execute(
+        f"select {quoted(key)}::varchar from {relation(stream_table.table)} "
+        f"where {_HIDDEN} order by {quoted(key)} desc limit {most}"
+    ).fetchall()
+    return [value for (value,) in rows]
+
+
+def _has_stubs(_account: Account, stream_table: StreamTable) -> bool:
+    return stream_table.stream.stub is not None
+
+
+def _hidden(evidence: Evidence) -> Finding:
+    stream_table, stub = evidence.stream_table, evidence.stream_table.stream.stub
+    count = evidence.count(f"select count(*) from {relation(stream_table.table)} where {_HIDDEN}")
+    if not count or stub is None:
         return Finding(0)
-    named = f" Hidden pipelines: {', '.join(facts.hidden)}." if facts.hidden else ""
+    shown = enumerated(stub.fields, "and")
+    text = f"{count} {stream_table.name} are shown to this key with {shown} only"
+    if stub.hidden_by is None:
+        return Finding(count, f"{text}.")
+    hiders, names = stub.hidden_by.name, list(evidence.hidden_by or ())
+    named = f" Hidden {hiders}: {', '.join(names)}." if names else ""
     return Finding(
         count,
-        f"{count} deals are shown to this key by title only, because their pipeline is hidden "
-        f"from its user or was deleted.{named} Give the user's group the permission to manage "
-        "the pipelines.",
-        {"hidden_pipelines": list(facts.hidden)} if facts.hidden else {},
+        f"{text}, because their {hiders} are hidden from its user or were deleted.{named} "
+        f"Give the user's group the permission to manage the {hiders}.",
+        {f"hidden_{hiders}": names} if names else {},
     )
 
 
-def _missed(
-    account: Account, stream_table: StreamTable, facts: Facts, db: duckdb.DuckDBPyConnection
-) -> Finding:
-    parent = next(t for t in account.source.stream_tables if t.name == stream_table.stream.parent)
-    if facts.since is None or not facts.is_full:
+def _parent(account: Account, stream_table: StreamTable) -> StreamTable | None:
+    """The table of the enabled stream beside whose pages the records come."""
+    return next((t for t in account.enabled if t.name == stream_table.stream.parent), None)
+
+
+def _can_miss_changes(account: Account, stream_table: StreamTable) -> bool:
+    parent = _parent(account, stream_table)
+    return parent is not None and bool(parent.stream.stamps) and len(parent.stream.key) == 1
+
+
+def _missed(evidence: Evidence) -> Finding:
+    stream_table = evidence.stream_table
+    parent, beside = _parent(evidence.account, stream_table), stream_table.stream.beside
+    if not evidence.since or not evidence.is_full or parent is None or beside is None:
         return Finding(None, "Only a full sync after an earlier sync can tell.")
-    count = _count(
-        db,
+    [key] = parent.stream.key
+    stamps = ", ".join(f"parent.{quoted(name)}" for name in parent.stream.stamps)
+    count = evidence.count(
         f"select count(*) from {relation(stream_table.table)} as child "
-        f"join {relation(parent.table)} as parent on parent.id = child.contact "
-        "where child._sync_id = ? and parent._deleted_at is null "
-        "and coalesce(parent.udate, parent.cdate) < ?",
-        [facts.sync_id, facts.since],
+        f"join {relation(parent.table)} as parent "
+        f"on parent.{quoted(key)} = child.{quoted(beside.owner)} "
+        f"where child._sync_id = ? and parent._deleted_at is null and coalesce({stamps}) < ?",
+        [evidence.sync_id, evidence.since],
     )
     return Finding(
         count,
-        f"{count} values had changed without their contact's update stamp moving: plan full "
+        f"{count} records had changed without the update stamp in {parent.name} moving: plan full "
         "syncs often enough."
         if count
         else "",
     )
+
+
+REJECTED_VALUES = Check(
+    name="rejected_values",
+    description="Values that did not fit their column's type. They are NULL in the table and kept "
+    f"verbatim in {SCHEMA}._rejected_values.",
+    find=_rejected,
+)
+UNDECLARED_FIELDS = Check(
+    name="undeclared_fields",
+    description="Fields that the API sent and nobody declared. Each became a column.",
+    find=_undeclared,
+)
+DUPLICATE_IDS = Check(
+    name="duplicate_ids",
+    description="Rows that share their id, or the key that takes its place.",
+    find=_duplicates,
+)
+ORPHANED_REFERENCES = Check(
+    name="orphaned_references",
+    description="References to rows that are not in the table they point to.",
+    find=_orphans,
+    applies=lambda account, stream_table: bool(references(account, stream_table)),
+)
+ROW_COUNT_DRIFT = Check(
+    name="row_count_drift",
+    description="Live rows that differ from the account's own total by more than the tolerance.",
+    find=_drift,
+    applies=_can_drift,
+)
+HIDDEN_DEALS = Check(
+    name="hidden_deals",
+    description="Records that the key may not see in full, for instance because their pipeline is "
+    "hidden from its user or was deleted.",
+    find=_hidden,
+    applies=_has_stubs,
+)
+MISSED_CHANGES = Check(
+    name="missed_changes",
+    description="Records that a full sync found changed although their parent's update stamp had "
+    "not moved: no incremental sync could have found them.",
+    find=_missed,
+    applies=_can_miss_changes,
+)
+CHECKS = (
+    REJECTED_VALUES,
+    UNDECLARED_FIELDS,
+    DUPLICATE_IDS,
+    ORPHANED_REFERENCES,
+    ROW_COUNT_DRIFT,
+    HIDDEN_DEALS,
+    MISSED_CHANGES,
+)
+
+
+def applicable(account: Account, stream_table: StreamTable) -> list[Check]:
+    """The checks that a stream has."""
+    return [
+        check
+        for check in CHECKS
+        if check.applies(account, stream_table)
+        and account.severities.get(check.name, "warn") != "ignore"
+    ]
+
+
+def evaluate(evidence: Evidence) -> Iterator[dg.AssetCheckResult]:
+    """The results of a stream's checks."""
+    account, stream_table = evidence.account, evidence.stream_table
+    for check in applicable(account, stream_table):
+        finding = check.find(evidence)
+        is_error = account.severities.get(check.name) == "error"
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=account.key(stream_table.name),
+            passed=not finding.count,
+            severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+            description=finding.text or None,
+            metadata={"found": finding.count or 0, **finding.details},
+        )

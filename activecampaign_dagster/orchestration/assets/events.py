@@ -1,4 +1,4 @@
-"""What the UI is told about a stream that has landed: metadata, partitions and checks."""
+"""The events of a run, by which the UI shows what landed: metadata, partitions and checks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ import duckdb
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.assets.checks import Facts, applicable, evaluate
+from activecampaign_dagster.orchestration.assets.checks import (
+    HIDDEN_DEALS,
+    ROW_COUNT_DRIFT,
+    Evidence,
+    applicable,
+    evaluate,
+    newest_hidden,
+)
 from activecampaign_dagster.orchestration.partitions import keys_between
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
-from activecampaign_dagster.sync.run import Outcome
 from activecampaign_dagster.warehouse import tables
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class RunEvents:
     """Turns the outcomes of one run into Dagster's events.
 
     since: stream → where an incremental sync would have begun before this run.
@@ -40,7 +47,7 @@ class Report:
     since: Mapping[str, datetime]
     landed: list[Outcome] = field(default_factory=list)
 
-    def events(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
+    def of(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
         """The materialization of one stream, and the partitions that it covered."""
         self.landed.append(outcome)
         landed, key = outcome.landed, self.account.key(outcome.stream_table.name)
@@ -72,7 +79,7 @@ class Report:
 
     def _covered(self, outcome: Outcome) -> Sequence[str]:
         """The partitions to mark: those not marked yet that were covered, and the running one."""
-        covered = keys_between(self.account.partitions, outcome.read.since, self.request.at)
+        covered = keys_between(self.account.partitions, outcome.read.since, outcome.at)
         key = self.account.key(outcome.stream_table.name)
         marked = self.context.instance.get_materialized_partitions(key)
         return [key for key in covered if key not in marked or key == covered[-1]]
@@ -95,39 +102,45 @@ class Report:
         self, stream_table: StreamTable, *, is_full: bool
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = applicable(self.account, stream_table)
-        facts = Facts(
-            sync_id=self.request.sync_id,
-            total=self._total(stream_table) if "row_count_drift" in wanted else None,
-            # asked after full reads only, as they seldom change
-            hidden=self._hidden(stream_table) if is_full and "hidden_deals" in wanted else None,
-            since=self.since.get(stream_table.name),
-            is_full=is_full,
-        )
+        # the account is asked before the database is opened, which others may wait for
+        total = self._total(stream_table) if ROW_COUNT_DRIFT in wanted else None
+        # after full reads only, as these names seldom change
+        hidden_by = self._hidden_by(stream_table) if is_full and HIDDEN_DEALS in wanted else None
         with self.connect() as db:
-            yield from evaluate(self.account, stream_table, facts, db)
+            evidence = Evidence(
+                account=self.account,
+                stream_table=stream_table,
+                db=db,
+                sync_id=self.request.sync_id,
+                total=total,
+                hidden_by=hidden_by,
+                since=self.since.get(stream_table.name),
+                is_full=is_full,
+            )
+            yield from evaluate(evidence)
 
     def _total(self, stream_table: StreamTable) -> int | None:
         """The account's own count, None if it cannot be had."""
         try:
             return probes.total(self.client, stream_table.stream)
         except ActiveCampaignError as error:
-            self.context.log.warning("%s: its total is not known: %s", stream_table.name, error)
+            self.context.log.warning(
+                "%s: its total could not be read: %s", stream_table.name, error
+            )
             return None
 
-    def _hidden(self, stream_table: StreamTable) -> Sequence[str] | None:
-        """Names of hidden pipelines, None if there are none or the API does not tell."""
+    def _hidden_by(self, stream_table: StreamTable) -> Sequence[str] | None:
+        """Names of what hides stubs, None if there are no stubs or the API does not tell."""
+        hiding = stream_table.stream.stub and stream_table.stream.stub.hidden_by
         with self.connect() as db:
-            rows = db.execute(
-                f"select id from {tables.relation(stream_table.table)} "
-                "where _hidden_at is not null and _deleted_at is null order by id desc limit 50"
-            ).fetchall()
-        if not rows:
+            stubs = newest_hidden(db, stream_table, most=50)
+        if not stubs or not hiding:
             return None
         try:
             user = str(probes.whose_key(self.client).get("id"))
-            return probes.hidden_pipelines(self.client, [i for (i,) in rows], user)
+            return probes.hidden_by(self.client, hiding, stubs, user)
         except ActiveCampaignError as error:
-            self.context.log.info("The API does not name the hidden pipelines: %s", error)
+            self.context.log.info("The API does not name the hidden %s: %s", hiding.name, error)
             return None
 
 

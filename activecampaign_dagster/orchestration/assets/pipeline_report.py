@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from activecampaign_dagster.orchestration.failures import PlainFailure, failure
+from activecampaign_dagster.orchestration.failures import StepError, failure
 from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.report.page import render
 from activecampaign_dagster.warehouse.file import connect
@@ -16,7 +16,7 @@ _MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
 
 
 def report_path(database: Path) -> Path:
-    """Where the report on a database lies."""
+    """The path of the report on a database, beside it."""
     return database.with_name(f"{database.stem}_report.html")
 
 
@@ -39,10 +39,10 @@ def pipeline_report(
     except WarehouseError as error:
         raise failure(error, context) from None
     except duckdb.CatalogException:
-        raise PlainFailure(
+        raise StepError(
             f"The marts that the report is made of are not all in {warehouse.path}: build the "
             "models first, for instance with the job full_refresh.",
-            permanent=True,
+            is_permanent=True,
         ) from None
     partial = path.with_suffix(".partial")
     partial.write_text(report.html, encoding="utf-8")

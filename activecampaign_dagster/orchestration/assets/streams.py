@@ -1,6 +1,7 @@
 """The streams of one account as Dagster assets, read together in one op that can be subset."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -8,27 +9,30 @@ import dagster as dg
 from pydantic import Field
 
 from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
-from activecampaign_dagster.orchestration.assets.checks import CHECKS, applicable
-from activecampaign_dagster.orchestration.assets.events import Report
+from activecampaign_dagster.orchestration.assets.checks import applicable
+from activecampaign_dagster.orchestration.assets.events import RunEvents
 from activecampaign_dagster.orchestration.failures import EXPECTED, failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
 from activecampaign_dagster.orchestration.partitions import window_of
+from activecampaign_dagster.orchestration.pool_claims import wait_for_living_runs_only
 from activecampaign_dagster.orchestration.resources import (
     ActiveCampaignResource,
     WarehouseResource,
 )
+from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
 from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
-from activecampaign_dagster.sync.run import SyncError, sync
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse import ledger, migrate
 from activecampaign_dagster.warehouse.ledger import with_known_overlap
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.tables import bookkeeping
 
 
 class SyncConfig(dg.Config):
-    """How a run reads the selected streams."""
+    """Settings of a run: the way in which it reads the selected streams."""
 
     mode: str = Field(
         default="auto",
@@ -41,13 +45,14 @@ class SyncConfig(dg.Config):
 
 def stream_assets(account: Account) -> dg.AssetsDefinition:
     """The multi-asset that reads an account."""
+    wait_for_living_runs_only()
 
     @dg.multi_asset(
         name=account.op,
         specs=[_spec(account, stream_table) for stream_table in account.enabled],
         check_specs=[
             dg.AssetCheckSpec(
-                check, asset=account.key(stream_table.name), description=CHECKS[check]
+                check.name, asset=account.key(stream_table.name), description=check.description
             )
             for stream_table in account.enabled
             for check in applicable(account, stream_table)
@@ -65,7 +70,8 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         warehouse: WarehouseResource = context.resources.warehouse
         show_in_ui(context.run, context.instance)
         try:
-            yield from _sync(account, context, _request(context, config), api, warehouse)
+            with stops_in_a_sentence(f"while it read the account {account.name!r}"):
+                yield from _sync(account, context, _request(context, config), api, warehouse)
         except EXPECTED as error:
             raise failure(error, context) from None
 
@@ -126,10 +132,10 @@ def _sync(
     api: ActiveCampaignResource,
     warehouse: WarehouseResource,
 ) -> Iterator[Any]:
-    """Read, land, report; raises the errors in `failures.EXPECTED`."""
+    """Read, land and yield the events; raises the errors in `failures.EXPECTED`."""
     with api.client() as client:
-        source, since = _known(account.source, warehouse)
-        report = Report(
+        source, since = _as_established(account.source, warehouse)
+        run_events = RunEvents(
             account=account,
             context=context,
             connect=warehouse.get_connection,
@@ -138,7 +144,7 @@ def _sync(
             since=since,
         )
         if not request.streams:
-            yield from report.checks_alone()
+            yield from run_events.checks_alone()
             return
         outcomes = sync(
             source,
@@ -149,18 +155,22 @@ def _sync(
             log=context.log,
         )
         try:
-            for outcome in outcomes:
-                yield from report.events(outcome)
+            # whoever reads the events may stop in the middle: the locks are free at once
+            with closing(outcomes):
+                for outcome in outcomes:
+                    yield from run_events.of(outcome)
         except SyncError:
-            yield from report.checks()
+            yield from run_events.checks()
             raise
-        yield from report.checks()
+        yield from run_events.checks()
 
 
-def _known(configured: Source, warehouse: WarehouseResource) -> tuple[Source, dict[str, datetime]]:
-    """The source as the facts about the account allow, and where an incremental read begins."""
+def _as_established(
+    configured: Source, warehouse: WarehouseResource
+) -> tuple[Source, dict[str, datetime]]:
+    """The source with the overlap that the account's facts allow, and where reads begin."""
     with warehouse.get_connection() as db:
-        tables.create(db, configured)
+        migrate.prepare(db, configured)
         source = with_known_overlap(configured, db)
-        marks = tables.watermarks(db, source)
+        marks = ledger.watermarks(db, source)
     return source, {stream: mark - source.overlap for stream, mark in marks.items()}

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 import apprise
 import dagster as dg
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerts:
-    """Where messages go: the variable that holds Apprise URLs, and Dagster's UI for links."""
+    """Names the variable that holds Apprise URLs, and the address of Dagster's UI for links."""
 
     urls_variable: str
     ui_url: str
 
 
-class AlertError(Exception):
+class AlertError(ActiveCampaignError):
     """A message could not be sent."""
+
+    is_permanent = False
 
 
 def failure_sensor(account: Account, alerts: Alerts) -> dg.SensorDefinition:
@@ -58,13 +61,13 @@ def message(
     reasons = []
     for event in context.get_step_failure_events():
         data = event.step_failure_data
-        said = data.user_failure_data and data.user_failure_data.description
+        description = data.user_failure_data and data.user_failure_data.description
         error = data.error and data.error.message.strip()
-        reasons.append(f"{event.step_key}: {said or error or 'failed'}")
+        reasons.append(f"{event.step_key}: {description or error or 'failed'}")
     remedy = {
-        "permanent": "It stays so until somebody acts on it.",
-        "transient": "It may pass by itself: the next sync tries again.",
-    }.get(run.tags.get(FAILURE_TAG, ""), "The run's log says more.")
+        "permanent": "Someone has to fix the cause: retries do not help.",
+        "transient": "It may resolve itself: the next sync tries again.",
+    }.get(run.tags.get(FAILURE_TAG, ""), "See the run's log for details.")
     lines = [*(reasons or [context.failure_event.message or "The run failed."]), remedy]
     lines.append(f"{alerts.ui_url.rstrip('/')}/runs/{run.run_id}")
     return f"ActiveCampaign sync failed: {account.name}, {run.job_name}", "\n".join(lines)

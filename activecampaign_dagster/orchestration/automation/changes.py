@@ -1,4 +1,4 @@
-"""A sensor that asks the account whether anything changed, and only then starts a sync."""
+"""A sensor that starts a sync when the account has changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.automation.conditions import not_now
 from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.streams.source import Source
@@ -37,12 +38,14 @@ def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDe
     the future does, neither starts one run after another nor hides what changes besides it.
     """
 
+    names = [declared.name for declared in watched(account.source)]
+
     @dg.sensor(
         name=f"{account.name}__on_change",
         job=job,
         minimum_interval_seconds=account.trigger.poll_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Starts an incremental sync when deals or contacts have changed.",
+        description=f"Starts an incremental sync when {enumerated(names, 'or')} have changed.",
     )
     def on_change(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         if reason := not_now(account, context.instance):
@@ -82,7 +85,7 @@ def _changes(account: Account, states: dict[str, StreamState]) -> dict[str, set[
 def _watermark(
     account: Account, declared: Stream, states: dict[str, StreamState]
 ) -> datetime | None:
-    """How far a watched stream, or what it feeds, has come; None if it was never read."""
+    """The watermark of a watched stream, or of what it feeds; None if it was never read."""
     fed = [t for t in account.source.stream_tables if declared.name in (t.name, t.stream.parent)]
     fed.sort(key=lambda stream_table: stream_table.name != declared.name)
     for stream_table in fed:

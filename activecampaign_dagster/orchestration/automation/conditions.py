@@ -1,4 +1,4 @@
-"""What may begin by itself, and when it had better not."""
+"""Decides whether a run may begin by itself, and says why not."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _REST = {
     "transient": timedelta(minutes=10),
     "request": timedelta(0),
 }
-# A run says something every ten seconds while it reads, with each model that dbt builds, and every
-# few minutes while it waits for others that read the account.
+# A run logs every ten seconds while it reads, with each model that dbt builds, and every few
+# minutes while it waits for others that read the account.
 _SILENCE = timedelta(hours=1)
 
 
 def not_set_up(account: Account) -> str | None:
-    """Why the account cannot be reached at all; None if its variables are set."""
+    """The reason why the account cannot be reached at all; None if its variables are set."""
     missing = account.api.missing()
     if not missing:
         return None
@@ -40,7 +40,7 @@ def not_set_up(account: Account) -> str | None:
 
 
 def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
-    """Why nothing should begin by itself at this moment; None if it may."""
+    """The reason why nothing should begin by itself now; None if it may."""
     if reason := not_set_up(account):
         return reason
     if reason := under_way(account, instance):
@@ -51,14 +51,14 @@ def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
         until = datetime.fromtimestamp(last.end_time, UTC) + _REST[kind]
         if datetime.now(UTC) < until:
             return (
-                f"The run {last.dagster_run.run_id[:8]} failed for a {kind} reason. Nothing "
-                f"begins by itself before {until:%H:%M} UTC; a run started by hand ends the wait."
+                f"The run {last.dagster_run.run_id[:8]} failed with a {kind} error. No run starts "
+                f"by itself before {until:%H:%M} UTC; starting one manually ends the wait."
             )
     return None
 
 
 def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> str | None:
-    """Why a schedule's tick begins no run; None if it shall.
+    """The reason why a schedule's tick begins no run; None if it should.
 
     A full sync waits in the queue for one under way, an incremental one would only repeat it.
     """
@@ -68,30 +68,32 @@ def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> 
     reason = under_way(account, context.instance)
     if mode != "full" and reason:
         return reason
-    return _still_refused(account, context.instance)
+    return _refusal(account, context.instance)
 
 
 def under_way(account: Account, instance: dg.DagsterInstance) -> str | None:
-    """Which run is queued or reads the account; None if there is none.
+    """A sentence about the run that is queued or reads the account; None if there is none.
 
-    One that has been silent for long is marked as failed: Dagster does not notice when a process
-    is gone that a command line had started, or that went down together with Dagster.
+    A run that has been silent for long is marked as failed: Dagster does not notice when a process
+    is gone that was started from a command line, or that went down together with Dagster.
     """
     alive = []
     for run in account.runs_under_way(instance):
         if not _is_silent(run, instance):
-            alive.append(f"The run {run.run_id[:8]} ({run.job_name}) reads the account already.")
+            alive.append(
+                f"The run {run.run_id[:8]} ({run.job_name}) is already reading the account."
+            )
             continue
         instance.report_run_failed(
             run,
-            "The run has said nothing for an hour: its process must be gone. What it had read is "
-            "kept, and the next run goes on there.",
+            "The run has logged nothing for an hour, so its process must be gone. The pages it had "
+            "read are kept, and the next run resumes there.",
         )
     return alive[0] if alive else None
 
 
 def _is_silent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
-    """Whether a started run has said nothing for long; those in the queue have nothing to say."""
+    """Whether a started run has logged nothing for long; those in the queue log nothing."""
     if run.status is not dg.DagsterRunStatus.STARTED:
         return False
     records = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
@@ -99,11 +101,11 @@ def _is_silent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
     return any(record.timestamp < long_ago for record in records)
 
 
-def _still_refused(account: Account, instance: dg.DagsterInstance) -> str | None:
-    """Why a run would read nothing, as the last one did not; None if it may.
+def _refusal(account: Account, instance: dg.DagsterInstance) -> str | None:
+    """The reason why a run would fail like the last one; None if it may succeed.
 
     The account is asked, not the clock, so that runs begin again as soon as key and URL are right.
-    A stream without permission is no reason: its neighbours are landed.
+    A single stream without permission is no reason, because the others are still landed.
     """
     last = account.last_run(instance)
     if last is None or last.dagster_run.tags.get(FAILURE_TAG) != "permanent":

@@ -1,4 +1,4 @@
-"""A sensor that compares row counts with the account's, and has a stream read anew if they part."""
+"""A sensor that compares row counts with the account's, and starts a full sync if they differ."""
 
 from __future__ import annotations
 

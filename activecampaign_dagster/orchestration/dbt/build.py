@@ -1,4 +1,4 @@
-"""Runs dbt on the warehouse: its program, its manifest, and what it says when it fails."""
+"""Runs dbt on the warehouse: its program, its manifest and its failures."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DbtCliResource, DbtProject
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
 
+from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dagster_internals import LeanDbt
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.failures import (
-    PlainFailure,
+    StepError,
     dbt_failure,
     dbt_reasons,
     failure,
@@ -34,20 +32,10 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 
 
-class ProjectError(Exception):
+class ProjectError(ActiveCampaignError):
     """The dbt project cannot be read; the message says why."""
 
-
-class _Dbt(DbtCliResource):
-    """dbt without what takes Dagster 4 s of CPU in each run: it asks dbt's command for its version,
-    and reads all macros for a connection that nothing here uses."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
-        return None
+    is_permanent = True
 
 
 def build(
@@ -60,16 +48,16 @@ def build(
 ) -> Iterator[Any]:
     """Run dbt on the database that the streams land in; yields its events with their metadata.
 
-    args: of dbt's command. key_of: a model's name → its asset. Raises PlainFailure.
+    args: of dbt's command. key_of: a model's name → its asset. Raises StepError.
     """
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
     try:
-        with connect(database_path()):  # which mends what a killed process may have left
+        with connect(database_path()):  # which repairs what a killed process may have left
             pass
     except WarehouseError as error:
         raise failure(error, context) from None
-    dbt = _Dbt(project_dir=project)  # type: ignore[arg-type]
+    dbt = LeanDbt(project_dir=project)  # type: ignore[arg-type]
     run = dbt.cli(args, context=context)
     events: list[Any] = []
     try:
@@ -124,9 +112,9 @@ def _check_memory() -> None:
     try:
         duckdb.connect(config={"memory_limit": limit}).close()
     except duckdb.Error:
-        raise PlainFailure(
-            f"{_MEMORY_VARIABLE} is {limit!r}, which is no size: set it to one such as '2GB'.",
-            permanent=True,
+        raise StepError(
+            f"{_MEMORY_VARIABLE} is {limit!r}, which is not a size: set it to one such as '2GB'.",
+            is_permanent=True,
         ) from None
 
 
@@ -151,7 +139,7 @@ def prepare_manifest(project: DbtProject) -> None:
 
 
 def _newest(folder: Path) -> float:
-    """When the newest of the project's own files was changed, in seconds since 1970."""
+    """The time of the last change to the project's own files, in seconds since 1970."""
     generated = {"target", "logs"}
     return max(
         path.stat().st_mtime

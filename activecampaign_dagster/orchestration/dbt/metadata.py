@@ -1,4 +1,4 @@
-"""What a dbt model's asset says after a run: its rows, its columns and what they are made of.
+"""Describes a dbt model's asset after a run: its rows, its columns and their lineage.
 
 dagster-dbt can find this out too, but asks the database model by model, keeps a whole core busy
 while it waits for dbt to release the file, and cannot follow columns into tables that only the run
@@ -39,7 +39,7 @@ def columns(db: duckdb.DuckDBPyConnection) -> dict[Relation, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Described:
-    """What is known when dbt is done.
+    """Describes the tables that dbt has made.
 
     nodes: the manifest's. compiled: model → the SQL that ran. keys: relation → its asset.
     """
@@ -124,7 +124,7 @@ def column_sources(
     """
     query = parse_one(sql, dialect=DIALECT)
     made_of = lineage(
-        None, query, _known(query, tables), dialect=DIALECT, trim_selects=False, copy=False
+        None, query, _schema_of(query, tables), dialect=DIALECT, trim_selects=False, copy=False
     )
     spelled = {
         relation: {name.lower(): name for name in columns} for relation, columns in tables.items()
@@ -147,7 +147,7 @@ def _leaf(node: Node) -> tuple[Relation, str]:
     return (table.db, table.name), exp.to_column(node.name, dialect=DIALECT).name.lower()
 
 
-def _known(query: exp.Expr, tables: Mapping[Relation, Columns]) -> MappingSchema:
+def _schema_of(query: exp.Expr, tables: Mapping[Relation, Columns]) -> MappingSchema:
     """The tables that a query reads.
 
     sqlglot follows a union by position. So that a union by name comes out the same, its tables are
@@ -163,7 +163,7 @@ def _known(query: exp.Expr, tables: Mapping[Relation, Columns]) -> MappingSchema
     schema = MappingSchema(dialect=DIALECT)
     for table in query.find_all(exp.Table):
         relation = (table.db, table.name)
-        known = named if relation in united else tables.get(relation)
-        if known:
-            schema.add_table(table, {quoted(name): type_ for name, type_ in known.items()})
+        present = named if relation in united else tables.get(relation)
+        if present:
+            schema.add_table(table, {quoted(name): type_ for name, type_ in present.items()})
     return schema

@@ -32,7 +32,7 @@ def test_a_first_sync_finds_stubs_and_dangling_stages_only(refreshed: Ran) -> No
 def test_hidden_pipelines_are_named_where_the_api_tells(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "hidden_pipelines", lambda *_: ["Secret pipeline"])
+    monkeypatch.setattr(probes, "hidden_by", lambda *_: ["Secret pipeline"])
     check = checks(setup.run(streams=["deals"]))["deals", "hidden_deals"]
     assert "Hidden pipelines: Secret pipeline." in str(check.description)
 

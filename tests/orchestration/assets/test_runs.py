@@ -150,7 +150,7 @@ def test_a_range_that_is_none_is_one_sentence_and_reads_nothing(
     keys = setup.account.partitions.get_partition_keys()
     middle = keys[-2].removesuffix("01") + "15"
     for first, last, said in (
-        (middle, keys[-1], f"'{middle}' is no partition: they begin on {keys[0]}, "),
+        (middle, keys[-1], f"'{middle}' is not a partition: they begin on {keys[0]}, "),
         (keys[-1], keys[-2], f"ends ({keys[-2]}) before it begins ({keys[-1]})"),
     ):
         tags = {
@@ -184,7 +184,7 @@ def test_a_partition_that_is_none_names_those_there_are(
     tags = dict.fromkeys(
         ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), "1999-12-01"
     )
-    expected = f"'1999-12-01' is no partition: {said.format(*keys)}."
+    expected = f"'1999-12-01' is not a partition: {said.format(*keys)}."
     assert failure(setup.run(tags=tags, fails=True)) == expected
 
 

@@ -123,7 +123,7 @@ class TestOnChange:
         under_way(changing)
         requests, reason, _ = evaluate(changing, "on_change")
         assert not requests
-        assert "reads the account already" in reason
+        assert "is already reading the account" in reason
         assert not sandbox.requests
 
     def test_the_run_of_another_account_does_not_count(
@@ -164,7 +164,7 @@ class TestOnChange:
         monkeypatch.setenv("ACTIVECAMPAIGN_API_KEY", sandbox.api_key)
         requests, reason, _ = evaluate(changing, "on_change")
         assert not requests
-        assert "failed for a permanent reason" in reason
+        assert "failed with a permanent error" in reason
         changing.run("incremental_sync", streams=["contacts"])
         assert "Nothing has changed" in evaluate(changing, "on_change")[1]
 
@@ -267,7 +267,7 @@ class TestSchedules:
         assert run.status is dg.DagsterRunStatus.FAILURE
         last = setup.instance.all_logs(lost.run_id)[-1].dagster_event
         assert last
-        assert str(last.message).startswith("The run has said nothing for an hour")
+        assert str(last.message).startswith("The run has logged nothing for an hour")
 
     def test_one_that_waits_for_it_does_not_hide_it(self, setup: Setup) -> None:
         lost, alive = under_way(setup), under_way(setup)
@@ -376,7 +376,7 @@ class TestAlerts:
         assert len(urls) == 2
         assert title == "ActiveCampaign sync failed: activecampaign, full_refresh"
         assert "The API key is not accepted by this account" in body
-        assert "until somebody acts on it" in body
+        assert "Someone has to fix the cause" in body
         assert f"https://dagster.example.com/runs/{result.run_id}" in body
 
     @pytest.mark.parametrize("launched", [True, False])

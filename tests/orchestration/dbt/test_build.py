@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from activecampaign_dagster.components.mistakes import ConfigurationError
+from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.orchestration.dbt.metadata import column_sources
 from activecampaign_dagster.sandbox.server import Sandbox
 from tests.components.projects import DBT, load
@@ -250,8 +250,8 @@ def test_a_model_that_fails_is_named_with_the_reason_and_no_stack_trace(
         said = failed(ran[0], "staging/stg_activecampaign__deals")
     finally:
         (tmp_path / "put aside").rename(database)
-    assert said.startswith("dbt failed; all it said is in ")
-    log = Path(said.split(" is in ")[1].split("\n")[0].rstrip("."))
+    assert said.startswith("dbt failed; its full log is ")
+    log = Path(said.split(" log is ")[1].split("\n")[0].rstrip("."))
     assert "stg_activecampaign__deals" in log.read_text()
     assert "stg_activecampaign__deals" in said
     assert "exist" in said
@@ -280,5 +280,5 @@ def test_a_memory_limit_that_is_no_size_is_named_before_dbt_starts(
 ) -> None:
     monkeypatch.setenv("ACTIVECAMPAIGN_DBT_MEMORY", "lots")
     assert failed(ran[0], "seeds/currency_decimals") == (
-        "ACTIVECAMPAIGN_DBT_MEMORY is 'lots', which is no size: set it to one such as '2GB'."
+        "ACTIVECAMPAIGN_DBT_MEMORY is 'lots', which is not a size: set it to one such as '2GB'."
     )

@@ -1,0 +1,181 @@
+"""Every name that is borrowed from Dagster's private modules, behind a name of ours.
+
+Dagster may move them in any release. `tests/orchestration/test_dagster_internals.py` has a test for
+each, which says what it is for; no other module imports from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.definitions.assets.job.asset_job import (
+    build_asset_job,
+    get_asset_graph_for_job,
+)
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.definitions.utils import is_valid_owner as _is_valid_owner
+from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCodeProcessError
+from dagster._core.execution.context_creation_job import create_context_free_log_manager
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.executor import in_process, multiprocess
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._utils.interrupts import pop_captured_interrupt
+from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
+from dagster.components.core.defs_module import ComponentFileModel
+from dagster.components.resolved.errors import ResolutionException
+from dagster_dbt import DbtCliResource
+from dagster_shared.check import CheckError
+from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
+from dagster_shared.record import as_dict
+from dagster_shared.yaml_utils.source_position import SourcePositionTree
+from packaging.version import Version
+
+AssetJob = UnresolvedAssetJobDefinition  # returned by dg.define_asset_job
+ComponentFile = ComponentFileModel  # the schema of a defs.yaml: type, attributes, requirements
+TemplateError = ResolutionException  # a template in a YAML file cannot be filled in
+UnknownSymbolError = DagsterUnresolvableSymbolError  # a defs.yaml's type names nothing
+InterruptedRunError = DagsterExecutionInterruptedError  # a signal ended a run
+PoolClaims = InstanceConcurrencyContext  # how a run claims a place in a pool
+RunningSteps = ActiveExecution  # the steps of a run in this process
+stop_was_asked_for = pop_captured_interrupt  # whether a signal has come that is not handled yet
+BrokenInvariantError = CheckError  # what Dagster raises where it did not foresee a mistake
+
+
+class MessageOnlyError(DagsterUserCodeProcessError):
+    """An error that Dagster's commands, logs and UI show as its message alone.
+
+    Dagster prints a stack trace with every error, except for those that it believes to have been
+    reported by another process. Subclasses call `show_message` when they are made.
+    """
+
+    def show_message(self, message: str, name: str) -> None:
+        """Set the text and the kind of error that are shown."""
+        self.user_code_process_error_infos = [SerializableErrorInfo(message, [], name)]
+
+
+class _MixedPartitionsJob(UnresolvedAssetJobDefinition):
+    def resolve(
+        self,
+        asset_graph: Any,
+        default_executor_def: dg.ExecutorDefinition | None = None,
+        resource_defs: Mapping[str, dg.ResourceDefinition] | None = None,
+    ) -> dg.JobDefinition:
+        return build_asset_job(
+            self.name,
+            asset_graph=get_asset_graph_for_job(
+                asset_graph, self.selection, allow_different_partitions_defs=True
+            ),
+            description=self.description,
+            tags=self.tags,
+            executor_def=self.executor_def or default_executor_def,
+            resource_defs=resource_defs,
+            allow_different_partitions_defs=True,
+        )
+
+
+def with_mixed_partitions(job: AssetJob) -> AssetJob:
+    """The job over assets whose partitions differ; it runs without any.
+
+    Dagster has such jobs for its own Materialize buttons, but offers no way to define one.
+    """
+    return _MixedPartitionsJob(**as_dict(job))
+
+
+def job_page_tags(run: dg.DagsterRun) -> dict[str, str]:
+    """The tags by which the UI's page of a job finds a run that `dagster job execute -m` started.
+
+    The page asks for a label that Dagster gives only to runs that it launches itself; {} for those.
+    """
+    code = run.job_code_origin and run.job_code_origin.repository_origin.code_pointer
+    if run.remote_job_origin is None and isinstance(code, ModuleCodePointer):
+        return {REPOSITORY_LABEL_TAG: f"{SINGLETON_REPOSITORY_NAME}@{code.module}"}
+    return {}
+
+
+def is_valid_cron(text: str) -> bool:
+    """Whether Dagster's scheduler accepts a cron expression."""
+    return is_valid_cron_schedule(text)
+
+
+def cron_ticks(start: datetime, crons: Sequence[str], timezone: str) -> Iterator[datetime]:
+    """The moments from `start` on at which Dagster's scheduler would begin runs."""
+    return schedule_execution_time_iterator(
+        start.timestamp(), list(crons), timezone, ascending=True
+    )
+
+
+def is_valid_owner(owner: str) -> bool:
+    """Whether Dagster accepts the owner of an asset: an e-mail address, or team:name."""
+    return _is_valid_owner(owner)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePositions:
+    """The lines of a YAML file, or of one document in it, by the path of a setting."""
+
+    _tree: SourcePositionTree
+
+    @property
+    def file(self) -> Path:
+        """The file."""
+        return Path(self._tree.position.filename)
+
+    @property
+    def first_line(self) -> int:
+        """The line where the document begins."""
+        return self._tree.position.start.line
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """The line of a setting, or of the nearest one above it that is in the file."""
+        position, _ = self._tree.lookup_closest_and_path(path, None)
+        return position.start.line
+
+
+def file_positions(context: dg.ResolutionContext) -> FilePositions | None:
+    """The lines of the attributes that are being loaded; None if they come from no file."""
+    tree = context.source_position_tree
+    return FilePositions(tree) if tree else None
+
+
+class LeanDbt(DbtCliResource):
+    """dbt without 4 s of CPU per run: Dagster would ask dbt's command for its version, and read all
+    macros for a connection that nothing here uses."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
+        return None
+
+
+def log_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterLogManager:
+    """A run's log outside its steps: what is said there shows in the terminal and in the UI."""
+    return create_context_free_log_manager(instance, run)
+
+
+def seconds_until_ready(steps: RunningSteps) -> float:
+    """How long a run has to wait before one of its steps may begin (again)."""
+    seconds: float = steps.sleep_interval()  # type: ignore[no-untyped-call]
+    return seconds
+
+
+def wait_with(claims: type[PoolClaims], pause: Callable[[RunningSteps], None]) -> None:
+    """Let runs in this process claim pools, and pause between their steps, in a way of ours.
+
+    Dagster has no setting for either: its own claims wait for ever for a run that was killed, and
+    its own pause hears no signal.
+    """
+    for module in (in_process, multiprocess):
+        module.InstanceConcurrencyContext = claims  # type: ignore[attr-defined]
+    ActiveExecution.sleep_til_ready = pause  # type: ignore[assignment,method-assign]

@@ -1,0 +1,217 @@
+"""A run waits for living runs only, says for whom, hears signals and gives up in time.
+
+Dagster gives a pool's slot to a run in its database. The slot of a run that was killed stays taken
+until a daemon notices, and where commands are run by cron there is none. So each run holds a lock
+in the instance's folder, which the kernel takes from a dead process: a run whose lock is free has
+died, whatever the database says.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+
+from activecampaign_dagster.orchestration.dagster_internals import (
+    InterruptedRunError,
+    PoolClaims,
+    RunningSteps,
+    log_of,
+    seconds_until_ready,
+    stop_was_asked_for,
+    wait_with,
+)
+from activecampaign_dagster.orchestration.failures import StepError
+from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
+from activecampaign_dagster.sync.locks import (
+    TIMEOUT_VARIABLE,
+    LockTimeoutError,
+    has_living_holder,
+    held,
+    holder,
+    patience,
+    remove,
+)
+from activecampaign_dagster.warehouse.private import make_folder
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
+
+_LOOK = 1.0  # seconds between two looks at who holds a pool
+_REMINDER = 300.0  # seconds after which one that waits says so again
+_BREATH = 0.05  # seconds; events of steps that run meanwhile come later by as much
+_PAUSE = 0.2  # seconds, after which a signal is heard
+
+
+def wait_for_living_runs_only() -> None:
+    """Let every run of this process claim its pools as this module says."""
+    wait_with(LivingRunsClaims, _pause)
+
+
+class LivingRunsClaims(PoolClaims):
+    """Claims slots of pools for a run, after those of dead runs have been freed."""
+
+    def __init__(self, instance: dg.DagsterInstance, dagster_run: dg.DagsterRun) -> None:
+        super().__init__(instance, dagster_run)
+        self._log = log_of(instance, dagster_run)
+        self._runs = _folder(instance)
+        self._open = ExitStack()
+        self._waits: dict[str, float] = {}  # pool → when the wait for it began
+        self._looked = self._reminded = 0.0
+
+    def __enter__(self) -> Self:
+        if self._runs:
+            free_dead_runs(self._instance, self._runs, self._log)
+            self._open.enter_context(_alive(self._runs, self._run_id, self._log))
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        self._open.close()
+        with stops_in_a_sentence("while its steps ran"):
+            if isinstance(raised[1], InterruptedRunError):
+                raise raised[1]
+
+    def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
+        """Claim a slot for a step; returns whether it has one. Raises StepError in the end."""
+        if super().claim(concurrency_key, step_key, step_priority):
+            self._waits.pop(concurrency_key, None)
+            return True
+        self._look(concurrency_key, step_key)
+        if not self._claims:
+            # with several processes, Dagster asks again without a pause: a core for nothing
+            time.sleep(_BREATH)
+        return False
+
+    def _look(self, pool: str, step_key: str) -> None:
+        """Free what the dead hold, and say for whom the run waits."""
+        now = time.monotonic()
+        began = self._waits.setdefault(pool, now)
+        if now - self._looked < _LOOK:
+            return
+        self._looked = now
+        if self._free(pool):
+            self._pending_timeouts[step_key] = 0.0
+            return
+        others = self._others(pool)
+        if now - began >= _patience() and not self._claims:
+            raise StepError(
+                f"Gave up after waiting {now - began:.0f} s for {others}: run again once it has "
+                f"ended, or set {TIMEOUT_VARIABLE} to more seconds. If it is dead, free the pool "
+                f"{pool!r} in Dagster's UI under Deployment → Concurrency.",
+                is_permanent=True,
+            )
+        if not self._reminded or now - self._reminded >= _REMINDER:
+            self._reminded = now
+            self._log.warning("Waiting for %s, which holds the pool %r.", others, pool)
+
+    def _free(self, pool: str) -> bool:
+        """Free what dead and ended runs hold; returns whether there were any."""
+        found = free_dead_runs(self._instance, self._runs, self._log) if self._runs else False
+        storage = self._instance.event_log_storage
+        for run_id in _holders(self._instance, pool) - {self._run_id}:
+            run = self._instance.get_run_by_id(run_id)
+            alive = self._runs and has_living_holder(_lock(self._runs, run_id))
+            if (run is None or run.is_finished) and not alive:
+                storage.free_concurrency_slots_for_run(run_id)
+                found = True
+        return found
+
+    def _others(self, pool: str) -> str:
+        """The runs that hold a pool, in words."""
+        described = []
+        for run_id in sorted(_holders(self._instance, pool) - {self._run_id}):
+            run = self._instance.get_run_by_id(run_id)
+            who = self._runs and holder(_lock(self._runs, run_id))
+            job = f" of {run.job_name}" if run else ""
+            where = f", {who}" if who else ""
+            described.append(f"the run {run_id[:8]}{job}{where}")
+        return " and ".join(described) or "a run that is first in the queue"
+
+
+def free_dead_runs(instance: dg.DagsterInstance, runs: Path, log: logging.Logger) -> bool:
+    """Mark runs whose process has died as failed, and free their slots; returns whether any were.
+
+    runs: the folder with the locks of the runs.
+    """
+    found = False
+    for path in sorted(runs.glob("*.lock")):
+        if has_living_holder(path) is not False:
+            continue
+        run_id, who = path.stem, holder(path)
+        run = instance.get_run_by_id(run_id)
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+        remove(path)
+        found = True
+        if run is None or run.is_finished:
+            continue
+        text = (
+            f"The {who or 'process'} has died without ending the run {run_id[:8]} of "
+            f"{run.job_name}: the run is marked as failed, and what it held is free."
+        )
+        log.warning(text)
+        instance.report_run_failed(run, text)
+    return found
+
+
+def _patience() -> float:
+    try:
+        return patience()
+    except WarehouseError as error:
+        raise StepError(str(error), is_permanent=True) from None
+
+
+def _pause(steps: RunningSteps) -> None:
+    """Wait until a step may be ready; raises StoppedRun on SIGTERM and Ctrl-C."""
+    claims = steps._instance_concurrency_context
+    until = time.monotonic() + seconds_until_ready(steps)
+    if claims and claims.has_pending_claims():
+        until = time.monotonic() + _PAUSE
+    while True:
+        if stop_was_asked_for():
+            raise StoppedRun("while it waited for its next step")
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, _PAUSE))
+
+
+def _holders(instance: dg.DagsterInstance, pool: str) -> set[str]:
+    """The runs that hold a slot of a pool, or to which one is assigned."""
+    info = instance.event_log_storage.get_concurrency_info(pool)
+    return {*info.active_run_ids, *info.assigned_run_ids}
+
+
+def _folder(instance: dg.DagsterInstance) -> Path | None:
+    """Where an instance's runs keep their locks; None if no other process shares it."""
+    if instance.is_ephemeral:
+        return None
+    folder = Path(instance.root_directory) / "activecampaign_runs"
+    try:
+        make_folder(folder)
+    except OSError:
+        return None
+    return folder
+
+
+def _lock(runs: Path, run_id: str) -> Path:
+    return runs / f"{run_id}.lock"
+
+
+@contextmanager
+def _alive(runs: Path, run_id: str, log: logging.Logger) -> Iterator[None]:
+    """Hold the lock that says that a run lives; without one, nobody can tell."""
+    path = _lock(runs, run_id)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(path, log, purpose="which runs the same run", run=run_id))
+        except LockTimeoutError:
+            raise
+        except WarehouseError as error:
+            log.warning("%s Should this run be killed, others cannot tell.", error)
+        stack.callback(remove, path)
+        yield

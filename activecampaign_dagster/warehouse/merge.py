@@ -1,0 +1,175 @@
+"""Merging typed rows into a table: for each key a verdict, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from activecampaign_dagster.streams.declaration import SyncType
+from activecampaign_dagster.streams.source import StreamTable
+from activecampaign_dagster.warehouse.cast import version
+from activecampaign_dagster.warehouse.sql import quoted
+from activecampaign_dagster.warehouse.tables import Column, key_sql, relation, stub_sql
+
+_VERDICTS = "temp.verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A column that is made of other rows. sql: `owner`, a key, and `made`, the column's value."""
+
+    column: Column
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many keys a merge saw in all, and what became of them."""
+
+    seen: int
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+class Merge:
+    """Typed rows on their way into a table; owns the temporary table of verdicts.
+
+    The newer version by replication key wins (creation stamp where that is null), ties go to the
+    one read later, and a stub never replaces a full row, but marks it as hidden. Rows that stay as
+    they are are not written.
+
+    rows: the typed rows (see `cast.load`). columns: those of the table that the rows have; what the
+    table holds in others stays. made: a column that is made of other rows.
+    """
+
+    def __init__(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        stream_table: StreamTable,
+        rows: str,
+        columns: Sequence[Column],
+        others: Sequence[Column],
+        made: Made | None,
+        at: datetime,
+        sync_id: str,
+    ) -> None:
+        self._db = db
+        self._stream_table = stream_table
+        self._table = relation(stream_table.table)
+        self._rows = rows
+        self._columns = columns
+        self._others = others
+        self._made = made
+        self._stamp = [at, sync_id]
+        db.execute(f"create or replace temp table verdict as {self._verdicts()}", [at])
+
+    def apply(self) -> Counts:
+        """Insert, update and mark what the verdicts say."""
+        db, table, rows = self._db, self._table, self._rows
+        names = ", ".join(quoted(column.name) for column in self._columns)
+        own, hidden_at, hide = "_synced_at, _sync_id", "", ""
+        into, selected = names, names
+        if self._made:
+            into += f", {quoted(self._made.column.name)}"
+            selected += ", made"
+        carried = kept = ""
+        key = key_sql(self._stream_table.stream, "t")
+        is_updated = f"{key} in (select key from {_VERDICTS} where verdict = 'update')"
+        if self._stream_table.stream.stub:
+            own, hidden_at = f"{own}, _hidden_at", ", hidden_at"
+            hide = ", _hidden_at = v.hidden_at"
+        if self._others:
+            carried = "".join(f", {quoted(column.name)}" for column in self._others)
+            kept = " left join temp.carried using (key)"
+            db.execute(
+                f"create or replace temp table carried as select {key} as key{carried} "
+                f"from {table} as t where {is_updated}"
+            )
+        db.execute(f"delete from {table} as t where {is_updated}")
+        db.execute(
+            f"insert into {table} ({into}, {own}{carried}) "
+            f"select {selected}, ?, ?{hidden_at}{carried} from (select *, _key as key from {rows}) "
+            f"join (from {_VERDICTS} select * exclude (verdict) where verdict in ('insert', "
+            f"'update')) using (key){kept}",
+            self._stamp,
+        )
+        db.execute(
+            f"update {table} as t set _deleted_at = null, _synced_at = ?, _sync_id = ?{hide} "
+            f"from {_VERDICTS} as v where v.key = {key} and v.verdict = 'mark'",
+            self._stamp,
+        )
+        return self._counts()
+
+    def _counts(self) -> Counts:
+        seen, inserted, kept = self._db.execute(f"""
+            select
+                count(*), count(*) filter (verdict = 'insert'), count(*) filter (verdict = 'keep')
+            from {_VERDICTS}
+        """).fetchone() or (0, 0, 0)
+        return Counts(seen, inserted, seen - inserted - kept, kept)
+
+    def delete(self, owners: str | None = None, but: str | None = None) -> int:
+        """Mark the rows that did not come, or remove them from a FULL_TABLE table.
+
+        owners: SQL, the keys (text) of the parents all of whose children came; None: all came.
+        but: SQL, the keys of parents that do not tell. Returns how many rows it concerned.
+        """
+        stream = self._stream_table.stream
+        gone = f"not exists (from {_VERDICTS} as v where v.key = {key_sql(stream, 't')})"
+        owner = f"t.{quoted(stream.beside.owner)}::varchar" if stream.beside else ""
+        gone += f" and {owner} in ({owners})" if owners else ""
+        gone += f" and coalesce({owner} not in ({but}), true)" if but else ""
+        if self._stream_table.sync_type is SyncType.FULL_TABLE:
+            result = self._db.execute(f"delete from {self._table} as t where {gone}").fetchone()
+        else:
+            result = self._db.execute(
+                f"update {self._table} as t set _deleted_at = ?, _synced_at = ?, _sync_id = ? "
+                f"where _deleted_at is null and {gone}",
+                [self._stamp[0], *self._stamp],
+            ).fetchone()
+        return int(result[0]) if result else 0
+
+    def _verdicts(self) -> str:
+        """SQL: what becomes of each key, since when it is hidden, and what was made for it.
+
+        Only a hash of each row takes part in the join. ? is the time now.
+        """
+        stream_table = self._stream_table
+        row = f"hash({', '.join(quoted(column.name) for column in self._columns)})"
+        came, there, made, join = "b.hash", row, "null", ""
+        if self._made:
+            made = "coalesce(m.made, '{}')"
+            came, there = f"hash(b.hash, {made})", f"hash({row}, {quoted(self._made.column.name)})"
+            join = f"left join ({self._made.sql}) as m on m.owner = b.key"
+        hidden = "_hidden_at" if stream_table.stream.stub else "null::timestamptz"
+        better = "true"
+        if stream_table.stream.replication_key:
+            better = "(t.is_stub or (not b.is_stub and coalesce(b.version >= t.version, true)))"
+        return f"""
+            select b.key, case
+                when t.key is null then 'insert'
+                when {came} <> t.hash and {better} then 'update'
+                when t.is_gone or b.is_stub <> (t.hidden_at is not null) then 'mark'
+                else 'keep'
+            end as verdict,
+            case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at, {made} as made
+            from (
+                select
+                    _key as key, {row} as hash, {version(stream_table, "r")} as version,
+                    _stub as is_stub
+                from {self._rows} as r where _key is not null
+            ) as b
+            {join}
+            left join (
+                select
+                    {key_sql(stream_table.stream, "r")} as key, {there} as hash,
+                    {version(stream_table, "r")} as version,
+                    {stub_sql(stream_table, "r")} as is_stub, _deleted_at is not null as is_gone,
+                    {hidden} as hidden_at
+                from {self._table} as r
+            ) as t on t.key = b.key
+        """

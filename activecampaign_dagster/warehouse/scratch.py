@@ -1,0 +1,54 @@
+"""Room for a landing: a database for typed rows on their way, and the memory that it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from activecampaign_dagster.warehouse.file import ROW_GROUP
+from activecampaign_dagster.warehouse.sql import literal
+from activecampaign_dagster.warehouse.warehouse import WarehouseError
+
+SCRATCH = "_landing"
+# What does not fit goes to disk; records of unheard-of size may need the next step.
+_MEGABYTES = (150, 1_000, 8_000)  # per thread
+_SMALL_BYTES = 150_000_000
+# Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
+_THREADS_IF_SMALL, _THREADS = 2, 1
+T = TypeVar("T")
+
+
+def with_memory(db: duckdb.DuckDBPyConnection, size: int, what: str, work: Callable[[], T]) -> T:
+    """Do `work` with as little memory as it can be done with, and return what it returns.
+
+    size: bytes of JSON to land. what: its name in the WarehouseError that is raised if no bearable
+    amount suffices. `work` must change nothing if it fails.
+    """
+    threads = _THREADS_IF_SMALL if size < _SMALL_BYTES else _THREADS
+    db.execute(f"set threads = {threads}")
+    for megabytes in _MEGABYTES:
+        db.execute(f"set memory_limit = '{megabytes * threads}MB'")
+        with suppress(duckdb.OutOfMemoryException):
+            return work()
+    raise WarehouseError(
+        f"Landing {what} takes more than {_MEGABYTES[-1]} MB of memory per thread, which no "
+        "account should need: please report it."
+    )
+
+
+@contextmanager
+def scratch(db: duckdb.DuckDBPyConnection, size: int, folder: Path) -> Iterator[None]:
+    """A database called SCRATCH for typed rows, on disk in `folder` unless they are few."""
+    path = folder / "typed.duckdb"
+    path.unlink(missing_ok=True)
+    place = ":memory:" if size < _SMALL_BYTES else str(path)
+    db.execute(f"attach {literal(place)} as {SCRATCH} (row_group_size {ROW_GROUP})")
+    try:
+        yield
+    finally:
+        db.execute(f"detach {SCRATCH}")
+        path.unlink(missing_ok=True)

@@ -1,0 +1,194 @@
+"""What is borrowed from Dagster's private modules still does what it is borrowed for."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster_dbt import DbtCliResource
+from packaging.version import Version
+from pydantic import ValidationError
+
+from activecampaign_dagster.orchestration import dagster_internals as internals
+from tests.components.projects import TYPE, project
+
+PACKAGE = Path(internals.__file__).parents[1]
+PRIVATE = ("dagster._", "dagster_shared", "dagster_dbt.", "dagster.components.")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_other_module_imports_what_is_private_to_dagster(path: Path) -> None:
+    if path != Path(internals.__file__):
+        assert not {name for name in imports(path) if name.startswith(PRIVATE)}
+
+
+def test_a_message_only_error_is_shown_without_a_stack_trace() -> None:
+    class Shown(internals.MessageOnlyError):
+        def __init__(self, message: str) -> None:
+            self.show_message(message, "Shown")
+
+    with pytest.raises(Shown) as raised:
+        raise Shown("one sentence")
+    error = raised.value
+    shown = serializable_error_info_from_exc_info((Shown, error, error.__traceback__))
+    assert (shown.message, shown.stack, shown.cls_name) == ("one sentence", [], "Shown")
+
+
+@dg.asset(partitions_def=dg.MonthlyPartitionsDefinition("2020-01-01"))
+def monthly() -> None:
+    """An asset with other partitions than `daily`."""
+
+
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2020-01-01"))
+def daily() -> None:
+    """An asset with other partitions than `monthly`."""
+
+
+def test_an_asset_job_is_what_dagster_defines() -> None:
+    assert isinstance(dg.define_asset_job("both"), internals.AssetJob)
+
+
+def test_a_job_over_assets_with_different_partitions_runs_without_any() -> None:
+    job = dg.define_asset_job("both", selection=[monthly, daily], tags={"kept": "yes"})
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match="resolve asset job both"):
+        dg.Definitions([monthly, daily], jobs=[job]).resolve_job_def("both")
+    mixed = internals.with_mixed_partitions(job)
+    made = dg.Definitions([monthly, daily], jobs=[mixed]).resolve_job_def("both")
+    assert made.partitions_def is None
+    assert made.tags["kept"] == "yes"
+
+
+def test_a_run_of_a_command_gets_the_label_that_the_page_of_its_job_asks_for() -> None:
+    module = "activecampaign_dagster.definitions"
+    code = RepositoryPythonOrigin(sys.executable, ModuleCodePointer(module, "defs"))
+    run = dg.DagsterRun("sync", job_code_origin=JobPythonOrigin("sync", code))
+    target = LoadableTargetOrigin(module_name=module)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=module)
+    label = RemoteRepositoryOrigin(location, "__repository__").get_label()
+    assert internals.job_page_tags(run) == {".dagster/repository": label}
+    assert internals.job_page_tags(dg.DagsterRun("sync")) == {}
+
+
+@pytest.mark.parametrize(("text", "valid"), [("0 6 * * 1-5", True), ("61 * * * *", False)])
+def test_a_cron_expression_is_valid_if_the_scheduler_takes_it(text: str, valid: bool) -> None:
+    assert internals.is_valid_cron(text) == valid
+
+
+def test_ticks_of_several_cron_expressions_come_in_order_in_their_zone() -> None:
+    start = datetime(2026, 3, 28, tzinfo=UTC)
+    ticks = internals.cron_ticks(start, ["0 8 * * *", "0 6 * * *"], "Europe/Berlin")
+    first = [next(ticks).astimezone(UTC).isoformat() for _ in range(3)]
+    assert first == [
+        "2026-03-28T05:00:00+00:00",
+        "2026-03-28T07:00:00+00:00",
+        "2026-03-29T04:00:00+00:00",  # clocks have changed
+    ]
+    assert next(ticks) - start < timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("owner", "valid"), [("team:data", True), ("a@example.com", True), ("me", False)]
+)
+def test_an_owner_is_valid_if_an_asset_may_have_it(owner: str, valid: bool) -> None:
+    assert internals.is_valid_owner(owner) == valid
+    if valid:
+        dg.AssetSpec("asset", owners=[owner])
+    else:
+        with pytest.raises(dg.DagsterInvalidDefinitionError):
+            dg.AssetSpec("asset", owners=[owner])
+
+
+def load(root: Path, whole: str) -> BaseException | None:
+    """The innermost error of loading a project with one file."""
+    with project(root, {"shop": whole}) as package:
+        try:
+            dg.load_from_defs_folder(path_within_project=package)
+        except Exception as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            return cause
+    return None
+
+
+def test_a_file_of_an_unknown_type_raises_an_unknown_symbol_error(tmp_path: Path) -> None:
+    assert isinstance(load(tmp_path, f"type: {TYPE}s"), internals.UnknownSymbolError)
+
+
+def test_an_empty_file_raises_a_broken_invariant_error(tmp_path: Path) -> None:
+    error = load(tmp_path, "")
+    assert isinstance(error, internals.BrokenInvariantError)
+    assert "No components found in YAML file" in str(error)
+
+
+def test_a_file_with_a_wrong_key_raises_a_validation_error_of_the_component_file(
+    tmp_path: Path,
+) -> None:
+    error = load(tmp_path, f"type: {TYPE}\nattribute: {{}}")
+    assert isinstance(error, ValidationError)
+    assert error.title == internals.ComponentFile.__name__
+    assert {"type", "attributes"} <= set(internals.ComponentFile.model_fields)
+
+
+def test_a_template_that_cannot_be_filled_in_raises_a_template_error() -> None:
+    with pytest.raises(internals.TemplateError, match="nothing"):
+        dg.ResolutionContext.default().resolve_value("{{ nothing }}")
+
+
+def test_the_lines_of_a_file_are_those_of_its_settings(tmp_path: Path) -> None:
+    found: list[internals.FilePositions | None] = []
+
+    class Seen(dg.Component, dg.Model, dg.Resolvable):
+        name: str
+
+        @classmethod
+        def load(cls, attributes: object, context: dg.ComponentLoadContext) -> Seen:
+            found.append(internals.file_positions(context.resolution_context))
+            return cls(name="seen")
+
+        def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+            return dg.Definitions()
+
+    sys.modules[__name__].Seen = Seen  # type: ignore[attr-defined]
+    whole = f"type: {TYPE}\n---\ntype: {__name__}.Seen\nattributes:\n  name: shop\n"
+    assert load(tmp_path, whole) is None
+    [positions] = found
+    assert positions is not None
+    assert positions.file.name == "defs.yaml"
+    assert positions.first_line == 3
+    assert positions.line(["attributes", "name"]) == 5
+    assert positions.line(["attributes", "missing"]) == 4
+
+
+def test_dbt_is_asked_neither_for_its_version_nor_for_a_connection() -> None:
+    """Dagster calls both in each run, by these names."""
+    source = inspect.getsource(DbtCliResource.cli)
+    assert "self._cli_version" in source
+    assert "self._initialize_dbt_core_adapter(args)" in source
+    assert "adapter: BaseAdapter | None = None" in source  # None is what it goes on with
+    dbt = internals.LeanDbt.model_construct()
+    assert dbt._cli_version >= Version("1.11")
+    assert dbt._initialize_dbt_core_adapter([]) is None
