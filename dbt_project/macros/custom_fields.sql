@@ -99,9 +99,8 @@
             {% endfor %}
         end
     {%- endset -%}
-    {%- if column.type == "VARCHAR" -%} {{ value }}
-    {%- elif column.type == "VARCHAR[]" -%} {{ choices(value) }}
-    {%- else -%} try_cast({{ value }} as {{ column.type }})
+    {%- if column.type == "VARCHAR[]" -%} {{ choices(value) }}
+    {%- else -%} {{ typed(value, column.type) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -13,7 +13,11 @@
 {%- endmacro %}
 
 {% macro is_latest_version(id) -%}
-    row_number() over (partition by account, {{ id }} order by dbt_valid_from desc) = 1
+    row_number() over (
+        partition by account, {{ id }}
+        order by dbt_valid_to is null desc, dbt_valid_from desc
+    )
+    = 1
 {%- endmacro %}
 
 {% macro place_of_stage(rows) -%}

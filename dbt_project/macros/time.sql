@@ -1,5 +1,35 @@
 {% macro as_of() -%}
-    cast('{{ var("as_of") or run_started_at }}' as timestamptz)
+    cast('{{ var("as_of") or last_synced_at() }}' as timestamptz)
+{%- endmacro %}
+
+{% macro last_synced_at() -%}
+    {%- set streams = synced_streams() -%}
+    {%- if streams -%}
+        {%- set newest = single_value(
+            "select strftime(max(last_synced_at), '%Y-%m-%d %H:%M:%S.%f+00') from "
+            ~ streams
+        ) -%}
+    {%- endif -%}
+    {{ return(newest or run_started_at) }}
+{%- endmacro %}
+
+{% macro synced_streams() -%}
+    {%- if execute and model.resource_type != "unit_test" -%}
+        {{
+            return(
+                adapter.get_relation(
+                    target.database, var("activecampaign_schema"), "_streams"
+                )
+            )
+        }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro observed_at(source) -%}
+    least(
+        greatest({{ source }}._synced_at, {{ source }}._deleted_at),
+        {{ source }}._last_synced_at
+    )
 {%- endmacro %}
 
 {% macro local_date(instant) -%}

@@ -86,7 +86,6 @@ def test_a_deal_that_a_full_table_drops_keeps_its_history_and_no_test_fails(buil
     deal = built.dbt.rows("select max(deal_id) as d from marts.deals where status = 'open'")[0]
     built.account.delete_deal(deal["d"])
     built.sync(at=NOW + timedelta(hours=1))
-    # dbt ends the versions of rows that vanish at the time of the build
     built.dbt.build(tests=True, variables={"as_of": ""})
     visits = built.dbt.rows(
         "select ended_by, is_deal_missing from marts.deal_stage_history where deal_id = $1",

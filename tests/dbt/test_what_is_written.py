@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -168,9 +168,10 @@ def test_days_and_months_are_those_of_the_reporting_time_zone(make_observed):
     assert rows[3]["days_to_close"] == pytest.approx(181 - 1 / 24, abs=0.006)
 
 
-def test_ages_are_measured_to_the_start_of_the_run_unless_told_otherwise(make_observed):
+def test_ages_are_measured_to_the_last_sync_unless_told_otherwise(make_observed):
     observed = make_observed(11, contacts=20, deals=60, field_values=1)
     observed.sync(at=NOW)
+    observed.sync(at=NOW + timedelta(days=1), streams=["users"])
     query = "select deal_id, days_open from marts.deals order by all"
     observed.dbt.build("+deals")
     once = observed.dbt.rows(query)
@@ -178,6 +179,9 @@ def test_ages_are_measured_to_the_start_of_the_run_unless_told_otherwise(make_ob
     assert observed.dbt.rows(query) == once
     observed.dbt.build("deals", variables={"as_of": ""})
     assert observed.dbt.rows(query) != once
+    days = f"(epoch(timestamptz '{NOW + timedelta(days=1)}') - epoch(created_at)) / 86400"
+    other = f"status = 'open' and not is_deleted and abs(days_open - {days}) > 0.006"
+    assert observed.dbt.rows(f"from marts.deals where {other}") == []
 
 
 def test_dbt_waits_for_a_lock_on_the_file(built, tmp_path):

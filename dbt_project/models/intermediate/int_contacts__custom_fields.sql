@@ -11,7 +11,14 @@
 {%- set values -%}
     select * from {{ ref("contact_custom_fields") }} where contact_id is not null
 {%- endset -%}
-{%- set identity = "hash(custom_field_value_id, row_version)" -%}
+{#- earlier versions typed malformed values: what they made of them is made anew -#}
+{%- set identity -%}
+    if(
+        is_malformed,
+        hash(custom_field_value_id, row_version, is_malformed),
+        hash(custom_field_value_id, row_version)
+    )
+{%- endset -%}
 {%- set until = loaded_until(
     values, ["account", "contact_id"], identity, "fingerprint", "observed_at"
 ) %}

@@ -8,11 +8,17 @@
     )
 }}
 
+{%- set last_sync = "cast('" ~ last_synced_at() ~ "' as timestamptz)" %}
+
 with
-    -- what an amount is worth is no history: the seed may be corrected
+    -- What an amount is worth is no history: the seed may be corrected. Stamps that
+    -- are later than the last sync are of a clock that was ahead.
     snapshots as (
         select
-            versions.*,
+            versions.* replace (
+                least(observed_at, dbt_valid_from, {{ last_sync }}) as observed_at
+            ),
+            greatest(dbt_valid_from, dbt_valid_to) > {{ last_sync }} as is_ahead,
             {{ currency_units("versions.value_minor_units", "currencies.decimals") }}
             as value
         from {{ ref("deals_snapshot") }} as versions
@@ -24,7 +30,13 @@ with
         select
             account,
             deal_id,
-            bit_xor(hash(dbt_valid_from, dbt_valid_to, value)) as history_version
+            bit_xor(
+                if(
+                    is_ahead,
+                    hash(dbt_valid_from, dbt_valid_to, value, is_ahead),
+                    hash(dbt_valid_from, dbt_valid_to, value)
+                )
+            ) as history_version
         from snapshots
         group by account, deal_id
     ),
@@ -139,7 +151,7 @@ with
             * exclude (is_deleted),
             true as is_deleted,
             4 as step,
-            dbt_valid_to as starts_at,
+            least(dbt_valid_to, {{ last_sync }}) as starts_at,
             true as is_start_known
         from numbered
         where

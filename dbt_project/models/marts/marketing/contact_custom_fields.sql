@@ -50,25 +50,31 @@
 {%- endset %}
 
 {%- set identity = "hash(account, custom_field_value_id, row_version)" -%}
-{%- set until = loaded_until(
-    rows,
-    ["account", "custom_field_value_id"],
-    identity,
-    identity,
-    "observed_at",
-) %}
+{#- tables of earlier versions do not say which values are malformed -#}
+{%- if is_loaded_with("is_malformed") -%}
+    {%- set until = loaded_until(
+        rows,
+        ["account", "custom_field_value_id"],
+        identity,
+        identity,
+        "observed_at",
+    ) %}
+{%- endif %}
 
 with
     due as (
         select *
         from ({{ rows }})
         {% if until %} where observed_at > {{ until }}
-        {% elif is_incremental() %}
+        {% elif is_loaded_with("is_malformed") %}
             anti join {{ this }} using (account, custom_field_value_id, row_version)
         {% endif %}
     )
 
 select
     *,
-    case when {{ has_choices("field_type") }} then {{ choices("value") }} end as choices
+    case
+        when {{ has_choices("field_type") }} then {{ choices("value") }}
+    end as choices,
+    {{ is_malformed("value", "field_type") }} as is_malformed
 from due

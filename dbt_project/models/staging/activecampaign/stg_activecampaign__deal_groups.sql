@@ -17,7 +17,7 @@ with
             -- timestamps
             cdate as created_at,
             _deleted_at as deleted_at,
-            greatest(_synced_at, _deleted_at) as observed_at
+            {{ observed_at("source") }} as observed_at
         from source
     )
 

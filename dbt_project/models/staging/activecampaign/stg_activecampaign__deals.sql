@@ -42,7 +42,7 @@ with
             source.nextdate as next_action_at,
             source._hidden_at as hidden_at,
             source._deleted_at as deleted_at,
-            greatest(source._synced_at, source._deleted_at) as observed_at
+            {{ observed_at("source") }} as observed_at
         from source
         left join
             currencies
