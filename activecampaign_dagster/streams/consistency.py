@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from activecampaign_dagster.streams.declaration import ByCreation, ById, NewestFirst, Stream
+from activecampaign_dagster.streams.declaration import (
+    ByCreation,
+    ById,
+    NewestFirst,
+    Stream,
+    Type,
+)
 
 
 class DeclarationError(ValueError):
@@ -32,9 +38,21 @@ def _mistakes(stream: Stream) -> Iterable[str]:
         yield "a walk from the newest record needs `changes` to know where it stops"
     if stream.changes and stream.changes.before and not stream.changes.after:
         yield "it can be selected before a moment but not after one"
+    yield from _unusable_types(stream)
     parameters = set(re.findall(r"\{(\w+)\}", stream.endpoint.path))
     if parameters != ({stream.each.parameter} if stream.each else set()):
         yield "the parameter of its path is not the one that `each` fills in"
+
+
+def _unusable_types(stream: Stream) -> Iterable[str]:
+    secrets = {declared.name for declared in stream.fields if declared.secret}
+    for name in sorted(secrets & (stream.required | stream.owners)):
+        yield f"field {name!r} is secret, but nothing can be read without it"
+    for declared in stream.fields:
+        if declared.nested_from and declared.type is not Type.JSON:
+            yield f"field {declared.name!r} takes nested records, so its type must be JSON"
+    if stream.pivot and stream.field(stream.pivot.column).type is not Type.JSON:
+        yield "its pivot's column must be JSON"
 
 
 def _needed(stream: Stream) -> dict[str, str]:
