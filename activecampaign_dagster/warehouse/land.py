@@ -158,18 +158,21 @@ def _land(
             why = _doubt(db, delivery)
             if why and delivery.completeness.newest is None:
                 raise UnsureError(why)
+            stamp: list[datetime | str] = [delivery.at, delivery.sync_id]
+            # what a batch brings has the labels of today, so the rows before it follow first
+            for parent, labels in delivery.relabels:
+                if labels is not None:
+                    pivot.relabel(db, source, parent, labels, stamp)
             for batch in delivery.batches:
                 if batch.is_kept:
                     counted = _merge(
                         db, source, delivery, batch, columns[batch.name], keep=why is not None
                     )
                     landed[batch.name] = replace(counted, doubt=why)
-            stamp: list[datetime | str] = [delivery.at, delivery.sync_id]
             for parent, known in delivery.relabels:
-                found = parent.stream.pivot
-                assert found is not None  # noqa: S101
-                labels = pivot.landed_labels(db, source, found) if known is None else known
-                pivot.relabel(db, source, parent, labels, stamp)
+                if known is None and (found := parent.stream.pivot):
+                    labels = pivot.landed_labels(db, source, found)
+                    pivot.relabel(db, source, parent, labels, stamp)
             for parent, labels in delivery.refills:
                 pivot.refill(db, source, parent, labels, stamp)
     return landed

@@ -13,9 +13,9 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.orchestration.automation.alerts import AlertError
 from activecampaign_dagster.orchestration.dbt.build import ProjectError
-from activecampaign_dagster.orchestration.failures import StepError, is_permanent
+from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.partitions import PartitionError
-from activecampaign_dagster.sync.run import SyncError
+from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
 PERMANENT = [
@@ -39,12 +39,12 @@ TRANSIENT = [
 
 @pytest.mark.parametrize("error", PERMANENT, ids=lambda error: type(error).__name__)
 def test_a_permanent_error_is_not_tried_again(error: Exception) -> None:
-    assert is_permanent(error)
+    assert error.is_permanent
 
 
 @pytest.mark.parametrize("error", TRANSIENT, ids=lambda error: type(error).__name__)
 def test_a_transient_error_is_tried_again(error: Exception) -> None:
-    assert not is_permanent(error)
+    assert not error.is_permanent
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
 
 from activecampaign_dagster.orchestration.dagster_internals import InterruptedRunError
-from activecampaign_dagster.orchestration.failures import PlainFailure
+from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.pool_claims import (
     LivingRunsClaims,
     wait_for_living_runs_only,
@@ -80,7 +80,7 @@ def test_a_living_run_and_one_of_another_machine_are_left_alone(
         with (
             held(path, logging.getLogger(), purpose="which lives", run=living.run_id),
             LivingRunsClaims(instance, run) as claims,
-            pytest.raises(PlainFailure, match=f"the run {living.run_id[:8]} of a_job"),
+            pytest.raises(StepError, match=f"the run {living.run_id[:8]} of a_job"),
         ):
             claims.claim(POOL, "step")
         found = instance.get_run_by_id(living.run_id)
@@ -108,7 +108,7 @@ def test_a_time_that_is_none_is_a_sentence(
     assert instance.event_log_storage.claim_concurrency_slot(POOL, living.run_id, "s").is_claimed
     with LivingRunsClaims(instance, run) as claims:
         monkeypatch.setenv("ACTIVECAMPAIGN_LOCK_TIMEOUT", value)
-        with pytest.raises(PlainFailure, match="ACTIVECAMPAIGN_LOCK_TIMEOUT is"):
+        with pytest.raises(StepError, match="ACTIVECAMPAIGN_LOCK_TIMEOUT is"):
             claims.claim(POOL, "step")
 
 

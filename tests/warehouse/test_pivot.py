@@ -262,3 +262,48 @@ def test_custom_fields_that_are_not_kept_cost_nothing(
     assert warehouse.query('select distinct "customFields" from activecampaign.contacts') == [
         (None,)
     ]
+
+
+def retag(sandbox: Sandbox, tags: dict[str, str]) -> None:
+    """From now on the account calls custom fields otherwise: the tag of before → that of now."""
+
+    def change(body: dict[str, list[dict[str, str]]]) -> None:
+        for field in body["fields"]:
+            field["perstag"] = tags.get(field["perstag"], field["perstag"])
+
+    sandbox.faults[:] = [always(changed(change), "fields")]
+
+
+def by_contact(warehouse: Warehouse) -> dict[int, dict[str, str]]:
+    found = warehouse.query('select id, "customFields" from activecampaign.contacts')
+    return {number: json.loads(fields) for number, fields in found}
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        set(),
+        {"custom_fields"},
+        {"custom_field_values"},
+        {"custom_fields", "custom_field_values"},
+    ],
+)
+def test_every_row_follows_tags_that_change_places_in_the_sync_that_sees_them(
+    sandbox: Sandbox, warehouse: Warehouse, left_out: set[str]
+) -> None:
+    warehouse.source = Source(enabled=Source().enabled - left_out)
+    warehouse.sync(sandbox)
+    before = by_contact(warehouse)
+    first, second, *_ = sorted({tag for fields in before.values() for tag in fields})
+    retag(sandbox, {first: second, second: first})
+    moved = sandbox.account.contacts.live[0]
+    sandbox.account.update_contact(moved, phone="0123")
+    warehouse.sync(sandbox, Mode.INCREMENTAL)
+    swapped = {first: second, second: first}
+    for number, fields in by_contact(warehouse).items():
+        assert fields == {swapped.get(tag, tag): v for tag, v in before[number].items()}
+    retag(sandbox, {first: second, second: "NEW_TAG"})
+    warehouse.sync(sandbox, Mode.INCREMENTAL)
+    for number, fields in by_contact(warehouse).items():
+        now = {first: second, second: "NEW_TAG"}
+        assert fields == {now.get(tag, tag): v for tag, v in before[number].items()}
