@@ -47,10 +47,11 @@ attach 'copy.duckdb' as march (read_only);
 select count(*) from march.staging.stg_activecampaign__deals;
 ```
 
-Names of schemas (`activecampaign`, `staging`, `intermediate`, `marts`, `snapshots`, `seeds`) are the
-exception: DuckDB cannot tell whether `staging.…` means the file or the schema. In a file that is
-called like one of them, such as `activecampaign.duckdb`, views that read this schema name the file:
-they work in it, but not in copies under other names until dbt builds them there. Tables always work.
+Names of schemas (`activecampaign`, `staging`, `intermediate`, `marts`, `snapshots`, `seeds`) are
+the exception: DuckDB cannot tell whether `staging.…` means the file or the schema. In a file that
+is called like one of them, such as `activecampaign.duckdb`, views that read this schema name the
+file: they work in it, but not in copies under other names until dbt builds them there. Tables
+always work.
 """
 COLUMN = re.compile(r"^    \S+ (?P<name>\S+)( PK)?$")
 REFERENCE = re.compile(r'^  "(?P<child>\w+)" \S+ "(?P<parent>\w+)": (?P<to>\w+?)(--(?P<by>\w+))?$')
