@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -12,11 +13,12 @@ from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt.build import (
-    ProjectError,
+    beside_data,
     build,
     prepare_manifest,
     put_dbt_on_path,
 )
+from activecampaign_dagster.orchestration.dbt.command import ProjectError
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
@@ -33,13 +35,14 @@ class DbtModels(DbtProjectComponent):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The assets, from a manifest that is up to date."""
-        self._streams = [one.account() for one in accounts(context)]
         put_dbt_on_path()
+        models = replace(self, project=beside_data(self.dbt_project))
+        models._streams = [one.account() for one in accounts(context)]
         try:
-            prepare_manifest(self.dbt_project)
+            prepare_manifest(models.dbt_project)
         except ProjectError as error:
             raise ConfigurationError([str(error)]) from error
-        return self.build_defs_from_state(context, None)
+        return models.build_defs_from_state(context, None)
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

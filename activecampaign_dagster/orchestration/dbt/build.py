@@ -1,7 +1,8 @@
-"""Runs dbt on the warehouse: its program, its manifest and its failures."""
+"""Runs dbt on the warehouse: its manifest, its models and its failures."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -14,9 +15,9 @@ import dagster as dg
 import duckdb
 from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
 
-from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.dagster_internals import LeanDbt
+from activecampaign_dagster.orchestration.dbt import command
+from activecampaign_dagster.orchestration.dbt.command import ProjectError
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.failures import (
     StepError,
@@ -30,12 +31,6 @@ from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
-
-
-class ProjectError(ActiveCampaignError):
-    """The dbt project cannot be read; the message says why."""
-
-    is_permanent = True
 
 
 def build(
@@ -57,13 +52,22 @@ def build(
             pass
     except WarehouseError as error:
         raise failure(error, context) from None
-    dbt = LeanDbt(project_dir=project)  # type: ignore[arg-type]
-    run = dbt.cli(args, context=context)
+    try:
+        artefacts = command.run_folder(project, context.run.run_id)
+        run = command.start(project, args, artefacts, context)
+    except OSError as error:
+        raise StepError(
+            f"dbt's artefacts cannot be written to {project.target_path} ({error.strerror}).",
+            is_permanent=True,
+        ) from None
+    except ProjectError as error:
+        raise StepError(str(error), is_permanent=True) from None
     events: list[Any] = []
     try:
         events.extend(run.stream())
     except DagsterDbtCliRuntimeError as error:
-        raise dbt_failure(error, run.target_path / "dbt.log") from None
+        command.mark_failed(artefacts)
+        raise dbt_failure(error, artefacts / "dbt.log") from None
     finally:
         if any(isinstance(event, dg.Output) for event in events):
             results = run.get_artifact("run_results.json")["results"]
@@ -98,7 +102,7 @@ def _relations(
 
 
 def put_dbt_on_path() -> None:
-    """Let dagster-dbt find the dbt of this environment, activated or not."""
+    """Let dagster-dbt find a dbt, which it insists on; another one is run (see `command`)."""
     if shutil.which("dbt") is None:
         here = str(Path(sys.executable).parent)
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
@@ -118,24 +122,39 @@ def _check_memory() -> None:
         ) from None
 
 
+def beside_data(project: DbtProject) -> DbtProject:
+    """The project, with its artefacts beside the database that the streams land in."""
+    return command.beside(database_path(), project)
+
+
 def prepare_manifest(project: DbtProject) -> None:
-    """Parse the dbt project if its manifest does not reflect its files or the database.
+    """Parse the dbt project if its manifest does not reflect its files.
 
     Raises ProjectError if dbt cannot read it.
     """
     os.environ[DATABASE_VARIABLE] = str(database_path())
-    manifest = project.manifest_path
-    is_current = manifest.exists() and manifest.stat().st_mtime > _newest(project.project_dir)
-    # the manifest names tables in full, and DuckDB calls a database by its file's name
-    if is_current and f'"database": "{database_path().stem}"' in manifest.read_text("utf-8"):
+    if _is_current(project):
         return
     try:
-        project.preparer.prepare(project)
+        command.parse(project)
     except DagsterDbtCliRuntimeError as error:
         reasons = "\n    ".join(dbt_reasons(error))
         raise ProjectError(
             f"{project.project_dir}: dbt cannot read the project.\n    {reasons}"
         ) from error
+
+
+def _is_current(project: DbtProject) -> bool:
+    """Whether the manifest is of this project's files, in the folder where they are now."""
+    manifest = project.manifest_path
+    if not manifest.exists() or manifest.stat().st_mtime <= _newest(project.project_dir):
+        return False
+    return _seed_folder(project) in manifest.read_text("utf-8")
+
+
+def _seed_folder(project: DbtProject) -> str:
+    # dbt reads a seed's rows from where it was when the project was read
+    return f'"root_path": {json.dumps(str(project.project_dir))}'
 
 
 def _newest(folder: Path) -> float:

@@ -1,0 +1,238 @@
+"""dbt finds nothing by chance: which program runs, what it is told, where it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster_dbt import DbtProject
+
+from activecampaign_dagster.components.errors import ConfigurationError
+from activecampaign_dagster.orchestration.dbt import command
+from tests.components.projects import DBT, load
+from tests.orchestration.setup import environment, failure
+
+ROOT = Path(__file__).parents[3]
+# all that a seed and a calendar need: dbt takes long to read the rest
+UNREAD = ("target", "logs", "staging", "intermediate", "semantics", "snapshots", "singular")
+UNREAD = (*UNREAD, "sales", "marketing", "overview.md")
+
+pytestmark = [
+    pytest.mark.slow,
+    # dagster-dbt itself calls what Dagster has deprecated
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster"),
+]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dbt project: a seed and a model that needs no stream."""
+    folder = tmp_path_factory.mktemp("models") / "dbt_project"
+    shutil.copytree(ROOT / "dbt_project", folder, ignore=shutil.ignore_patterns(*UNREAD))
+    return folder
+
+
+def definitions(root: Path, models: Path) -> dg.Definitions:
+    root.mkdir(exist_ok=True)
+    return load(root, {"dbt": DBT.format(models)}, activecampaign="streams: [deals]")
+
+
+def run(loaded: dg.Definitions, *, fails: bool = False) -> str:
+    """What a run says that builds the model and the seed; fails the test if it fails."""
+    assets = [dg.AssetKey(["marts", "calendar"]), dg.AssetKey(["seeds", "currency_decimals"])]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = loaded.resolve_job_def("full_refresh").execute_in_process(
+            instance=instance, raise_on_error=False, asset_selection=assets
+        )
+    said = "" if result.success else failure(result)
+    assert result.success is not fails, said
+    return said
+
+
+def is_built(database: Path) -> bool:
+    with duckdb.connect() as db:
+        db.execute(f"attach '{database}' as built (read_only)")
+        [rows] = db.execute("select count(*) from built.marts.calendar").fetchone() or (0,)
+    return rows > 8000
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    with environment(monkeypatch, tmp_path):
+        yield tmp_path / "warehouse.duckdb"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Another dbt and another project's settings, as a shell may have them."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for program in ("dbt", "dbtf"):
+        (other / program).write_text(f"#!/bin/sh\ntouch {other}/called\nexit 1\n")
+        (other / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other}{os.pathsep}{os.environ['PATH']}")
+    (other / "profiles.yml").write_text("other: {target: prod, outputs: {}}")
+    for name, value in {
+        "TARGET": "prod",
+        "PROFILE": "other",
+        "PROFILES_DIR": str(other),
+        "PROJECT_DIR": str(other),
+        "TARGET_PATH": str(other / "target"),
+        "LOG_PATH": str(other / "logs"),
+        "VARS": "{as_of: never}",
+        "DEFER": "true",
+        "STATE": str(other),
+        "FAIL_FAST": "true",
+        "EMPTY": "true",
+        "FULL_REFRESH": "not a boolean",
+        "WARN_ERROR": "true",
+        "LOG_LEVEL": "none",
+        "ENGINE_TARGET_PATH": str(other / "engine"),
+    }.items():
+        monkeypatch.setenv(f"DBT_{name}", value)
+    return other
+
+
+def test_neither_another_dbt_nor_the_settings_of_another_project_make_a_difference(
+    elsewhere: Path, database: Path, models: Path
+) -> None:
+    before = {name: value for name, value in os.environ.items() if name.startswith("DBT_")}
+    run(definitions(database.parent / "home", models))
+    assert is_built(database)
+    assert {path.name for path in elsewhere.iterdir()} == {"dbt", "dbtf", "profiles.yml"}
+    after = {name: value for name, value in os.environ.items() if name.startswith("DBT_")}
+    assert after == before  # they are another component's, perhaps
+
+
+def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project(
+    database: Path, models: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in models.rglob("*")}
+    loaded = definitions(database.parent / "home", models)
+    manifest = Path(f"{database}.dbt") / "manifest.json"
+    was = manifest.stat().st_mtime_ns
+    run(loaded)
+    definitions(database.parent / "again", models)
+    assert manifest.stat().st_mtime_ns == was  # read once
+    assert {path: path.stat().st_mtime_ns for path in models.rglob("*")} == before
+    [artefacts] = (manifest.parent / "runs").iterdir()
+    assert (artefacts / "dbt.log").exists()
+    assert json.loads((artefacts / "run_results.json").read_text())["results"]
+    assert {path.name for path in manifest.parent.iterdir()} == {
+        *("manifest.json", "partial_parse.msgpack", "runs")
+    }
+
+
+def test_a_project_that_was_moved_is_read_anew(database: Path, models: Path) -> None:
+    first = database.parent / "first"
+    shutil.copytree(models, first)
+    definitions(database.parent / "home", first)
+    second = first.rename(database.parent / "second")
+    run(definitions(database.parent / "again", second))
+    assert is_built(database)
+
+
+@pytest.mark.parametrize("name", ["temp", "main", "system", "it's #1"])
+def test_a_database_may_have_any_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models: Path, name: str
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(tmp_path / f"{name}.duckdb"))
+    run(definitions(tmp_path / "home", models))
+    (tmp_path / f"{name}.duckdb").rename(tmp_path / "renamed.duckdb")
+    assert is_built(tmp_path / "renamed.duckdb")
+
+
+UNPRIVILEGED = """
+import sys
+from pathlib import Path
+from tests.orchestration.dbt.test_command import definitions, run
+folder = Path(sys.argv[1])
+try:
+    (folder / "dbt_project" / "target").mkdir()
+except OSError:
+    run(definitions(folder / "data" / "home", folder / "dbt_project"))
+else:
+    raise SystemExit("the project can be written")
+"""
+
+
+NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+# which lets it read this Python where it is root's
+NOBODY += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0 or not shutil.which("setpriv"),
+    reason="only root can be another user",
+)
+def test_a_user_without_a_name_or_a_home_builds_a_project_that_it_cannot_write(
+    models: Path,
+) -> None:
+    """As in an image whose files are root's."""
+    with tempfile.TemporaryDirectory() as made:  # pytest's own folders are closed to others
+        folder = Path(made)
+        folder.chmod(0o755)
+        shutil.copytree(models, folder / "dbt_project")
+        (folder / "data").mkdir()
+        os.chown(folder / "data", 65534, 65534)
+        ran = subprocess.run(
+            ["setpriv", *NOBODY, "--", sys.executable, "-B", "-c", UNPRIVILEGED, folder],
+            cwd=ROOT,
+            env={
+                "ACTIVECAMPAIGN_DATABASE": str(folder / "data" / "warehouse.duckdb"),
+                "HOME": "/nonexistent",
+                "PATH": "/usr/bin:/bin",
+                "TMPDIR": str(folder / "data"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+        assert is_built(folder / "data" / "warehouse.duckdb")
+
+
+def test_a_folder_for_artefacts_that_cannot_be_made_is_a_mistake_with_what_to_do(
+    database: Path, models: Path
+) -> None:
+    Path(f"{database}.dbt").write_text("a file")
+    with pytest.raises(ConfigurationError) as raised:
+        definitions(database.parent / "home", models)
+    said = str(raised.value)
+    assert f"{database}.dbt" in said
+    assert "set ACTIVECAMPAIGN_DATABASE to a path in a folder that can be written" in said
+
+
+def test_a_python_without_a_dbt_of_its_own_says_so(
+    elsewhere: Path, database: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = definitions(database.parent / "home", models)
+    monkeypatch.setattr(sys, "executable", "/opt/other/bin/python")
+    monkeypatch.setattr(command.sysconfig, "get_path", lambda _: "/opt/other/bin")
+    said = run(loaded, fails=True)
+    assert said.startswith("There is no dbt in /opt/other/bin, where Python is: install")
+    assert not (elsewhere / "called").exists()
+
+
+def test_the_artefacts_of_the_last_runs_and_of_the_last_failed_one_are_kept(
+    tmp_path: Path, models: Path
+) -> None:
+    project = command.beside(tmp_path / "warehouse.duckdb", DbtProject(models))
+    made = []
+    for number in range(20):
+        made.append(command.run_folder(project, f"{number:08}-run"))
+        os.utime(made[-1], (number, number))
+        if number in {3, 8}:
+            command.mark_failed(made[-1])
+            os.utime(made[-1], (number, number))
+    kept = {path for path in made if path.exists()}
+    assert kept == {made[8], *made[15:]}
