@@ -72,7 +72,9 @@ def nest(stream: Stream, page: Page) -> None:
         by_id = {str(r.get("id")): r for r in records or () if isinstance(r, dict)}
         for record in page.records:
             if isinstance(record, dict) and isinstance(ids := record.get(field.name), list):
-                record[field.name] = [by_id.get(str(i), i) for i in ids]
+                record[field.name] = [
+                    by_id.get(str(i), i) if isinstance(i, str | int) else i for i in ids
+                ]
 
 
 def owner_name(stream: Stream) -> str:

@@ -78,28 +78,28 @@ class Merge:
             selected += ", made"
         carried = kept = ""
         key = key_sql(self._stream_table.stream, "t")
-        is_updated = f"{key} in (select key from {_VERDICTS} where verdict = 'update')"
+        is_updated = f"{key} in (select _key from {_VERDICTS} where verdict = 'update')"
         if self._stream_table.stream.stub:
             own, hidden_at = f"{own}, _hidden_at", ", hidden_at"
             hide = ", _hidden_at = v.hidden_at"
         if self._others:
             carried = "".join(f", {quoted(column.name)}" for column in self._others)
-            kept = " left join temp.carried using (key)"
+            kept = " left join temp.carried using (_key)"
             db.execute(
-                f"create or replace temp table carried as select {key} as key{carried} "
+                f"create or replace temp table carried as select {key} as _key{carried} "
                 f"from {table} as t where {is_updated}"
             )
         db.execute(f"delete from {table} as t where {is_updated}")
         db.execute(
             f"insert into {table} ({into}, {own}{carried}) "
-            f"select {selected}, ?, ?{hidden_at}{carried} from (select *, _key as key from {rows}) "
+            f"select {selected}, ?, ?{hidden_at}{carried} from {rows} "
             f"join (from {_VERDICTS} select * exclude (verdict) where verdict in ('insert', "
-            f"'update')) using (key){kept}",
+            f"'update')) using (_key){kept}",
             self._stamp,
         )
         db.execute(
             f"update {table} as t set _deleted_at = null, _synced_at = ?, _sync_id = ?{hide} "
-            f"from {_VERDICTS} as v where v.key = {key} and v.verdict = 'mark'",
+            f"from {_VERDICTS} as v where v._key = {key} and v.verdict = 'mark'",
             self._stamp,
         )
         return self._counts()
@@ -119,7 +119,7 @@ class Merge:
         but: SQL, the keys of parents that do not tell. Returns how many rows it concerned.
         """
         stream = self._stream_table.stream
-        gone = f"not exists (from {_VERDICTS} as v where v.key = {key_sql(stream, 't')})"
+        gone = f"not exists (from {_VERDICTS} as v where v._key = {key_sql(stream, 't')})"
         owner = f"t.{quoted(stream.beside.owner)}::varchar" if stream.beside else ""
         gone += f" and {owner} in ({owners})" if owners else ""
         gone += f" and coalesce({owner} not in ({but}), true)" if but else ""
@@ -144,14 +144,14 @@ class Merge:
         if self._made:
             made = "coalesce(m.made, '{}')"
             came, there = f"hash(b.hash, {made})", f"hash({row}, {quoted(self._made.column.name)})"
-            join = f"left join ({self._made.sql}) as m on m.owner = b.key"
+            join = f"left join ({self._made.sql}) as m on m.owner = b._key"
         hidden = "_hidden_at" if stream_table.stream.stub else "null::timestamptz"
         better = "true"
         if stream_table.stream.replication_key:
             better = "(t.is_stub or (not b.is_stub and coalesce(b.version >= t.version, true)))"
         return f"""
-            select b.key, case
-                when t.key is null then 'insert'
+            select b._key, case
+                when t._key is null then 'insert'
                 when {came} <> t.hash and {better} then 'update'
                 when t.is_gone or b.is_stub <> (t.hidden_at is not null) then 'mark'
                 else 'keep'
@@ -159,17 +159,17 @@ class Merge:
             case when b.is_stub then coalesce(t.hidden_at, ?) end as hidden_at, {made} as made
             from (
                 select
-                    _key as key, {row} as hash, {version(stream_table, "r")} as version,
+                    _key, {row} as hash, {version(stream_table, "r")} as version,
                     _stub as is_stub
                 from {self._rows} as r where _key is not null
             ) as b
             {join}
             left join (
                 select
-                    {key_sql(stream_table.stream, "r")} as key, {there} as hash,
+                    {key_sql(stream_table.stream, "r")} as _key, {there} as hash,
                     {version(stream_table, "r")} as version,
                     {stub_sql(stream_table, "r")} as is_stub, _deleted_at is not null as is_gone,
                     {hidden} as hidden_at
                 from {self._table} as r
-            ) as t on t.key = b.key
+            ) as t on t._key = b._key
         """

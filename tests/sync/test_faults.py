@@ -7,7 +7,6 @@ import resource
 import traceback
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +179,6 @@ def test_a_page_longer_than_asked_for_is_taken_whole(
         assert_right(sandbox, warehouse)
     assert max(map(int, asked)) == 100
     assert longest["contacts"] == longest["deals"] == 140
-
-
-def touch_all(account: Account, text: str, ago: timedelta) -> None:
-    """Change all contacts and deals, some time ago."""
-    stamp = datetime.now(UTC) - ago
-    for contact in account.contacts.live:
-        account.update_contact(contact, phone=text, udate=stamp)
-    for deal in account.deals.live:
-        account.update_deal(deal, title=text, mdate=stamp)
 
 
 @pytest.mark.parametrize("mode", [Mode.FULL, Mode.INCREMENTAL])
