@@ -27,7 +27,7 @@ import orjson
 _EXACT = 15  # digits that every float holds
 _LONGEST_INTEGER = 20  # characters, in 64 bits
 _LONG, _TINY = b":" + b"0" * (_EXACT + 1), b"0e:000"
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # half of a character, or a half of none
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")  # half of a character, or of none
 
 
 def _shape_table() -> bytes:

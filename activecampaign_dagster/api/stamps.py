@@ -20,8 +20,10 @@ def parse_stamp(value: Any) -> datetime | None:
 
     Years before 1000 are no dates in the tables either (see `sync/cast.py`).
     """
+    if not isinstance(value, str):
+        return None
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(value)
     except ValueError:
         return None
     return moment if is_proper(moment) else None

@@ -212,7 +212,7 @@ def _without_unfit(record: Any) -> tuple[Any, dict[str, str]]:
     kept, unfit = {}, {}
     for name, value in record.items():
         try:
-            orjson.dumps(value)
+            orjson.dumps({name: value})  # as deep as it is in the record
             fits = "\0" not in name
         except TypeError:
             fits = False

@@ -144,8 +144,8 @@ def _tables(db: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     return tables
 
 
-# Names that the SQL in `cast` and `land` gives to columns of its own, and DuckDB's number of a row:
-# a table's column of such a name could not be told from it.
+# Names that the SQL in `cast`, `land` and `merge` gives to columns of its own, and DuckDB's number
+# of a row: a table's column of such a name could not be told from it.
 HELPERS = frozenset(
     {
         "r",
@@ -157,6 +157,7 @@ HELPERS = frozenset(
         "_record",
         "_unfit",
         "_stub",
+        "key",
         "hidden_at",
         "made",
         "rowid",
