@@ -68,8 +68,9 @@ def nest(stream: Stream, page: Page) -> None:
     for field in stream.fields:
         if field.nested_from is None:
             continue
-        records = page.body.get(field.nested_from)
-        by_id = {str(r.get("id")): r for r in records or () if isinstance(r, dict)}
+        found = page.body.get(field.nested_from)
+        records = found if isinstance(found, list) else ()
+        by_id = {str(r.get("id")): r for r in records if isinstance(r, dict)}
         for record in page.records:
             if isinstance(record, dict) and isinstance(ids := record.get(field.name), list):
                 record[field.name] = [
