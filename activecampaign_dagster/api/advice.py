@@ -81,7 +81,7 @@ def typed_error(
     kind, advice = _ADVICE.get(unusable.failure, (TransientError, ""))
     if unusable.failure is Failure.FORBIDDEN:
         kind, advice = _denied(path, probe)
-    elif status == 404 and _works(path, probe):
+    elif (status == 404 or (status and 300 <= status < 400)) and _works(path, probe):
         advice = (
             f"The account has no {path}, perhaps since its plan has none: leave the stream out."
         )

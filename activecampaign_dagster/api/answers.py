@@ -9,6 +9,9 @@ from activecampaign_dagster.api import literals, retry
 from activecampaign_dagster.api.printable import one_line
 from activecampaign_dagster.api.retry import Failure
 
+_MOST_VALUES = (
+    1_000_000  # of a page, each of which takes 60 bytes and more; one of contacts: 30,000
+)
 _LONGEST_RAW = 20_000  # characters that are worth a look for the detail
 _FRONTS = ("cloudflare", "akamai", "cloudfront", "imperva", "incapsula", "sucuri", "fastly")
 
@@ -104,6 +107,8 @@ def parse(content: bytes | bytearray, status: int) -> dict[str, Any]:
     """The body as a JSON object, whatever its Content-Type says."""
     if not content.strip():
         raise UnusableError(Failure.BROKEN, f"{status} with an empty body", status)
+    if content.count(b",") > _MOST_VALUES:
+        raise UnusableError(Failure.TOO_LARGE, f"more than {_MOST_VALUES:,} values", status)
     try:
         body = literals.loads(content)
     except ValueError:

@@ -18,7 +18,8 @@ def numeric_id(record: Any) -> str | None:
 
     It comes without leading zeros. None for 0, for what is no number and for more than 18 digits.
     """
-    text = str(record.get("id")) if isinstance(record, dict) else ""
+    sent = record.get("id") if isinstance(record, dict) else ""
+    text = str(sent) if isinstance(sent, str | int) else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
         return None
     return text.lstrip("0") or None

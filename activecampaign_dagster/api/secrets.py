@@ -22,7 +22,7 @@ _PART = 8  # characters of a secret that are not met by chance
 _LAYERS = 4  # escapes within escapes
 _ESCAPE = re.compile(
     r"%(?P<url>[0-9a-f]{2})|\\u(?P<json>[0-9a-f]{4})|\\x(?P<python>[0-9a-f]{2})"
-    r"|&#x(?P<html>[0-9a-f]{1,6});|&#(?P<decimal>[0-9]{1,7});|\\(?P<letter>[abfnrtv0])",
+    r"|&#x(?P<html>[0-9a-f]{1,6});|&#(?P<decimal>[0-9]{1,7});|\\(?P<letter>[abfnrtv0\\])",
     re.IGNORECASE,
 )
 _LOGGERS = ("connection", "connectionpool", "poolmanager", "response", "util.retry")
@@ -67,8 +67,8 @@ def _unescaped(text: str) -> list[_Unit]:
 
 def _decoded(escape: re.Match[str]) -> str:
     kind, digits = str(escape.lastgroup), escape[str(escape.lastgroup)]
-    if kind == "letter":
-        return " "  # a control character, left out like any other
+    if kind == "letter":  # a control character is left out like any other
+        return "\\" if digits == "\\" else " "
     code = int(digits, 10 if kind == "decimal" else 16)
     return chr(code) if code <= 0x10FFFF else " "
 

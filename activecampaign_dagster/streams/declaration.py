@@ -336,7 +336,7 @@ class Stream:
 
 def _number(value: Any) -> str | None:
     """An id that was sent as a number or as its digits; None if it is no proper one."""
-    text = str(value)
+    text = str(value) if isinstance(value, str | int) else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS):
         return None
     return text.lstrip("0") or None

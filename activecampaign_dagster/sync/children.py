@@ -52,15 +52,20 @@ def _of_parents(
     listed: set[str] = set()
     if beside.listed:
         lists = (parent.get(beside.listed) for parent in parents.values())
-        listed = {str(i) for ids in lists if isinstance(ids, list) for i in ids}
+        listed = {_text(i) for ids in lists if isinstance(ids, list) for i in ids}
     found = []
     for record in records:
         if isinstance(record, dict):
             declared = beside.shape.declared(record) if beside.shape else record
-            if str(record.get("id")) in listed or str(declared.get(beside.owner)) in parents:
+            if _text(record.get("id")) in listed or _text(declared.get(beside.owner)) in parents:
                 found.append(declared)
-    whole = listed <= {str(record.get("id")) for record in found}
+    whole = listed <= {_text(record.get("id")) for record in found}
     return Arrival.WHOLE if whole else Arrival.INCOMPLETE, found
+
+
+def _text(value: Any) -> str:
+    """An id as text; what is none, however deeply it is nested, is no text."""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def nest(stream: Stream, page: Page) -> None:
@@ -70,12 +75,10 @@ def nest(stream: Stream, page: Page) -> None:
             continue
         found = page.body.get(field.nested_from)
         records = found if isinstance(found, list) else ()
-        by_id = {str(r.get("id")): r for r in records if isinstance(r, dict)}
+        by_id = {_text(r.get("id")): r for r in records if isinstance(r, dict) and r.get("id")}
         for record in page.records:
             if isinstance(record, dict) and isinstance(ids := record.get(field.name), list):
-                record[field.name] = [
-                    by_id.get(str(i), i) if isinstance(i, str | int) else i for i in ids
-                ]
+                record[field.name] = [by_id.get(_text(i), i) for i in ids]
 
 
 def owner_name(stream: Stream) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.created_walk import CreatedWalk
 from activecampaign_dagster.api.id_walk import IdWalk
+from activecampaign_dagster.api.keys import keys
 from activecampaign_dagster.api.newest_first_walk import NewestFirstWalk
 from activecampaign_dagster.api.stamps import first_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
@@ -184,7 +185,7 @@ class Extraction:
     def _take(self, page: Page) -> None:
         stream = self.read.stream
         if self.read.mode is Mode.INCREMENTAL:
-            self._came.update(stream.key_of(record) or str(record) for record in page.records)
+            self._came.update(keys(page.records, stream.key_of))
         if self.progress.pages == 0:
             self._announced = page.total
         # a page behind a cursor may count only what lies behind it

@@ -49,6 +49,11 @@ def _connected(path: Path, patience: float, read_only: bool) -> Iterator[duckdb.
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+    except RuntimeError as error:
+        # DuckDB puts its own error in place of what a signal's handler raised while it ran a query
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
     except duckdb.Error as error:
         if _DAMAGED in str(error):
             raise WarehouseError(_meaning(path, error)) from error

@@ -29,7 +29,8 @@ def unique_labels(definitions: Iterable[tuple[str, str | None]]) -> dict[str, st
     labels: dict[str, str] = {}
     taken: set[str] = set()
     for key, named in sorted(dict(definitions).items(), key=lambda item: (len(item[0]), item[0])):
-        label = str(named or key)
+        # a NUL cannot stand in SQL
+        label = str(named or key).replace("\0", "\\u0000")
         while label in taken:
             label = f"{label}_{key}"
         labels[key] = label

@@ -107,6 +107,41 @@ def test_new_fields_beyond_three_hundred_become_keys_of_one_column(
             assert {**columns, **json.loads(row["_other_fields"])} == many
 
 
+def test_a_field_called_like_a_column_of_the_merge_loses_no_row(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    names = ("key", "_key", "made", "hidden_at", "verdict", "rowid", "_n", "n", "r", "x", "_u")
+    odd = dict.fromkeys(names, "5")
+    sandbox.faults.append(always(faults.record("deals", **odd), "deals"))
+    for _ in range(2):
+        warehouse.sync(sandbox, streams=["deals"])
+        assert len(warehouse.live("deals")) == len(sandbox.account.deals.live)
+
+
+@pytest.mark.parametrize("levels", [250, 252, 253, 254, 255, 256, 900, 1000])
+def test_no_depth_of_any_field_takes_a_record_along(
+    sandbox: Sandbox, warehouse: Warehouse, levels: int
+) -> None:
+    deep = nested(levels)
+    odd = faults.record("contacts", links=deep, udate=deep, fieldValues=[deep], odd=deep)
+    sandbox.faults.append(always(odd, "contacts"))
+    warehouse.sync(sandbox)
+    assert len(warehouse.live("contacts")) == len(sandbox.account.contacts.live)
+
+
+def test_a_nul_in_the_name_of_a_definition_stops_no_contact(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    sandbox.faults.append(always(faults.record("fields", perstag="A\0B"), "fields"))
+    warehouse.sync(sandbox)
+    assert len(warehouse.live("contacts")) == len(sandbox.account.contacts.live)
+    found = warehouse.query(
+        """select count(*) from activecampaign.contacts, json_each("customFields")
+        where key = 'A\\u0000B'"""
+    )
+    assert found != [(0,)]
+
+
 _documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
