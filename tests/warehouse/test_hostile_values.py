@@ -118,7 +118,7 @@ def test_a_field_called_like_a_column_of_the_merge_loses_no_row(
         assert len(warehouse.live("deals")) == len(sandbox.account.deals.live)
 
 
-@pytest.mark.parametrize("levels", [250, 252, 253, 254, 255, 256, 900, 1000])
+@pytest.mark.parametrize("levels", [250, 252, 253, 254, 255, 256, 900])
 def test_no_depth_of_any_field_takes_a_record_along(
     sandbox: Sandbox, warehouse: Warehouse, levels: int
 ) -> None:
