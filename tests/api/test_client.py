@@ -352,7 +352,15 @@ def test_a_redirect_is_not_followed_so_the_key_goes_nowhere_else(
         with pytest.raises(AddressError, match="redirect"):
             users(client)
         assert elsewhere.requests == []
-    assert len(sandbox.requests) == 1
+    assert [request.path for request in sandbox.requests] == ["users", "users/me"]
+
+
+def test_a_redirect_on_one_path_says_nothing_of_the_others(
+    client: Client, sandbox: Sandbox
+) -> None:
+    sandbox.faults.append(always(error(302, Location="/elsewhere"), "users"))
+    with pytest.raises(RequestError, match="The account has no users"):
+        users(client)
 
 
 @pytest.mark.parametrize("place", ["http://[half", "http://\xe9/", ""])
