@@ -3,13 +3,13 @@
     {%- set year = "(?:[1-8]\\d{3}|9(?:[0-8]\\d\\d|9(?:[0-8]\\d|9[0-8])))" -%}
     {%- set date = year ~ "-\\d\\d-\\d\\d" -%}
     {%- set hour = "(?:[01]\\d|2[0-3])" -%}
-    {%- set time = hour ~ ":[0-5]\\d(?::[0-5]\\d(?:\\.\\d{1,9})?)?" -%}
+    {%- set time = hour ~ ":[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?" -%}
     {%- set offset = "(?:Z|[+-]" ~ hour ~ "(?::?[0-5]\\d)?)" -%}
     {{
         return(
             {
                 "DATE": date,
-                "TIMESTAMP WITH TIME ZONE": date ~ "[T ]" ~ time ~ " ?" ~ offset,
+                "TIMESTAMP WITH TIME ZONE": date ~ "[T ]" ~ time ~ offset,
                 "DOUBLE": "[+-]?(?:\\d{1,15}(?:\\.\\d{0,15})?|\\.\\d{1,15})",
             }
         )

@@ -633,6 +633,7 @@ def test_custom_field_values_agree(observed):
             "value": text,
             "choices": choices,
             "is_field_missing": not field,
+            "is_malformed": False,
             "is_deleted": False,
             "created_at": moment(record["cdate"]),
             "updated_at": moment(record["udate"]),
