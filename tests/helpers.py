@@ -44,29 +44,9 @@ class Warehouse:
     path: Path
     source: Source = field(default_factory=Source)
 
-    def sync(
-        self,
-        sandbox: Sandbox,
-        mode: Mode = Mode.FULL,
-        *,
-        streams: Sequence[str] = tuple(STREAMS),
-        window: Window | None = None,
-        at: datetime | None = None,
-        per_second: int | None = None,
-        url: str | None = None,
-    ) -> dict[str, Outcome]:
-        """One sync of the account behind `sandbox`; outcomes by stream."""
-        with closing(
-            self.outcomes(
-                sandbox,
-                mode,
-                streams=streams,
-                window=window,
-                at=at,
-                per_second=per_second,
-                url=url,
-            )
-        ) as outcomes:
+    def sync(self, sandbox: Sandbox, mode: Mode = Mode.FULL, **options: Any) -> dict[str, Outcome]:
+        """One sync of the account behind `sandbox`, as `outcomes` has it; outcomes by stream."""
+        with closing(self.outcomes(sandbox, mode, **options)) as outcomes:
             return {outcome.stream_table.name: outcome for outcome in outcomes}
 
     def outcomes(

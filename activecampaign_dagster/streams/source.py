@@ -59,6 +59,12 @@ class Source:
                 return stream_table
         raise KeyError(stream)
 
+    @property
+    def pivoted(self) -> list[tuple[StreamTable, Pivot]]:
+        """The tables with a field that is made of their children's rows, and how it is made."""
+        found = ((stream_table, self.pivot_of(stream_table)) for stream_table in self.stream_tables)
+        return [(stream_table, pivot) for stream_table, pivot in found if pivot]
+
     def pivot_of(self, stream_table: StreamTable) -> Pivot | None:
         """How a field of a table is made of its children's rows; None if it is not to be filled."""
         pivot, keep = stream_table.stream.pivot, stream_table.keep

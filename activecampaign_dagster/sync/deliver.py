@@ -65,16 +65,11 @@ class Deliveries:
 
     def learn(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Note the labels of a read of definitions that do not land in a table."""
-        read = complete.read
-        found = self._pivots_labelled_by(read.stream.name)
-        if found and read.main is None:
-            files = complete.spool.files(read.stream.name)
-            self._labels[read.stream.name] = pivots.spooled_labels(db, read.stream, found[0], files)
-
-    def _pivots_labelled_by(self, stream: str) -> list[Pivot]:
-        """How fields are made of children that a stream's records name."""
-        found = (self._source.pivot_of(parent) for parent in self._source.stream_tables)
-        return [pivot for pivot in found if pivot and pivot.labels == stream]
+        stream = complete.read.stream
+        for _, pivot in self._source.pivoted:
+            if pivot.labels == stream.name and complete.read.main is None:
+                files = complete.spool.files(stream.name)
+                self._labels[stream.name] = pivots.spooled_labels(db, stream, pivot, files)
 
     def _labels_of(
         self, db: duckdb.DuckDBPyConnection, parent: StreamTable, pivot: Pivot
@@ -96,9 +91,9 @@ class Deliveries:
         children = [
             self._batch_of_child(complete, child)
             for child in read.children
-            if self._arrival(complete, child) is Arrival.WHOLE
+            if self._came_whole(complete, child)
         ]
-        is_made = any(read.pivot and child.name == read.pivot.child for child in children)
+        is_made = read.pivoted is not None and self._came_whole(complete, read.pivoted)
         main = None
         if read.main:
             moves_on = read.until is None and self._moves_on(complete, labels)
@@ -128,12 +123,15 @@ class Deliveries:
     def _arrival(self, complete: Complete, child: Child) -> Arrival:
         return complete.spool.progress.arrivals.get(child.name, Arrival.WHOLE)
 
+    def _came_whole(self, complete: Complete, child: Child) -> bool:
+        return self._arrival(complete, child) is Arrival.WHOLE
+
     def missing(self, complete: Complete) -> list[Child]:
         """The children that are kept and did not come as they should."""
         return [
             child
             for child in complete.read.children
-            if child.is_kept and self._arrival(complete, child) is not Arrival.WHOLE
+            if child.is_kept and not self._came_whole(complete, child)
         ]
 
     def _moves_on(self, complete: Complete, labels: Labels | None) -> bool:
@@ -141,10 +139,9 @@ class Deliveries:
 
         They are read again, unless the child is read by itself, or would not come then either.
         """
-        read = complete.read
-        if read.pivot is None:
+        child = complete.read.pivoted
+        if child is None:
             return True
-        child = next(each for each in read.children if each.name == read.pivot.child)
         arrived = self._arrival(complete, child)
         if arrived is Arrival.WHOLE:
             return labels is not None
@@ -193,20 +190,15 @@ class Deliveries:
     ) -> list[tuple[StreamTable, Labels]]:
         """The parents whose field is to be made of their children's landed rows."""
         read = complete.read
-        if read.main and read.pivot:
-            child = next(each for each in read.children if each.name == read.pivot.child)
+        if read.main and (child := read.pivoted):
             ignored = self._arrival(complete, child) is Arrival.IGNORED
             can_refill = ignored and not child.is_kept and child.name in self._landed
             return [(read.main, labels)] if can_refill and labels else []
-        parents = [
-            (parent, pivot)
-            for parent in self._source.stream_tables
-            if (pivot := self._source.pivot_of(parent))
-            and read.main
-            and pivot.child == read.stream.name
-            and parent.name in self._source.enabled
+        known = [
+            (parent, self._labels_of(db, parent, pivot))
+            for parent, pivot in self._source.pivoted
+            if read.main and pivot.child == read.stream.name and parent.name in self._source.enabled
         ]
-        known = [(parent, self._labels_of(db, parent, pivot)) for parent, pivot in parents]
         return [(parent, labels) for parent, labels in known if labels]
 
     def _relabels(
@@ -219,6 +211,6 @@ class Deliveries:
             return []
         return [
             (parent, None)
-            for parent in self._source.stream_tables
-            if (pivot := self._source.pivot_of(parent)) and pivot.labels == read.stream.name
+            for parent, pivot in self._source.pivoted
+            if pivot.labels == read.stream.name
         ]

@@ -68,6 +68,13 @@ class Read:
         return "+".join(t.name for t in self.stream_tables) or self.stream.name
 
     @property
+    def pivoted(self) -> Child | None:
+        """The child of whose records a field of `main` is made."""
+        if self.pivot is None:
+            return None
+        return next(child for child in self.children if child.name == self.pivot.child)
+
+    @property
     def fingerprint(self) -> str:
         """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"

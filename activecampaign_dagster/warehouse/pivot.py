@@ -129,9 +129,8 @@ def refill(
 def note_labels(db: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Note the labels of fields that were made before the ledger kept any: those that landed."""
     known = ledger.facts(db, source.name)
-    for parent in source.stream_tables:
-        found = source.pivot_of(parent)
-        if found and _fact(parent, found) not in known:
+    for parent, found in source.pivoted:
+        if _fact(parent, found) not in known:
             labels = landed_labels(db, source, found)
             if labels:
                 _note(db, source, parent, found, labels)
