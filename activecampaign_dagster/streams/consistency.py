@@ -36,6 +36,8 @@ def _mistakes(stream: Stream) -> Iterable[str]:
         yield "a walk by id needs one numeric key"
     if isinstance(stream.walk, NewestFirst) and not stream.changes:
         yield "a walk from the newest record needs `changes` to know where it stops"
+    if stream.beside and not stream.beside.has_own and stream.each:
+        yield "it has a path for each parent, and is said to come beside their pages only"
     if stream.changes and stream.changes.before and not stream.changes.after:
         yield "it can be selected before a moment but not after one"
     yield from _unusable_types(stream)

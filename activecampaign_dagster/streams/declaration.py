@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 _ID_DIGITS = 18  # any such number is a BIGINT
 SEPARATOR = "\x1f"  # between the parts of a key of several fields, as text
+_WALL_CLOCK, _CHICAGO = "%Y-%m-%d %H:%M:%S", ZoneInfo("America/Chicago")
+PAGE_ROWS = 100  # the most that a page of nearly all collections has
 
 
 class Type(StrEnum):
@@ -67,15 +70,45 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Another form of the same rows, brought into the declared one before it is spooled.
+
+    lifted: the object inside a record whose fields are the record's own, as in JSON:API. renames:
+    its field → ours. first_filled: our field → its fields, the first of which that is filled
+    counts. local: our fields whose stamps came without an offset there, as Chicago wall clocks.
+    """
+
+    lifted: str | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    first_filled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    local: tuple[str, ...] = ()
+
+    def declared(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record in the declared form; fields that nobody named stay as they are."""
+        if self.lifted and isinstance(inner := record.get(self.lifted), dict):
+            record = {**inner, **{key: record[key] for key in record if key != self.lifted}}
+        used = {name for names in self.first_filled.values() for name in names}
+        made = {self.renames.get(key, key): record[key] for key in record if key not in used}
+        for name, candidates in self.first_filled.items():
+            filled = (record[c] for c in candidates if record.get(c) not in (None, ""))
+            made[name] = next(filled, made.get(name))
+        return made | {name: _with_offset(made[name]) for name in self.local if name in made}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where the records are: `path` relative to `/api/3/`, and the key of the body that holds them.
 
     The path may hold one {parameter}, which `Each` fills in. params: sent with every request.
+    shape: the form in which they come there, if that is not the declared one. is_single: the key
+    holds one record, or nothing where there is none, instead of a list.
     """
 
     path: str
     collection: str
     params: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape | None = None
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +131,21 @@ class ByCreation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByOffset:
-    """A walk by offset pages that overlap by one row."""
+    """A walk by offset pages that overlap by one row. rows: the most that a page has."""
+
+    rows: int = PAGE_ROWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByPage:
+    """A walk by pages that are numbered from one: the parameters for the number and for the size.
+
+    rows: the size that is asked for.
+    """
+
+    number: str
+    size: str
+    rows: int = PAGE_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +153,16 @@ class NewestFirst:
     """A walk over a log from its newest record down to what was read before.
 
     stamp: the field that the records are ordered by. order: the parameter that asks for it; "": the
-    path knows none, and the log is read from its end.
+    path knows none, and the log is read from its end. lookback: how much further back it reads,
+    where records go on changing for a while after they were added.
     """
 
     stamp: str
     order: str
+    lookback: timedelta = timedelta(0)
 
 
-Walk = ById | ByCreation | ByOffset | NewestFirst
+Walk = ById | ByCreation | ByOffset | ByPage | NewestFirst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,34 +180,15 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """Another form of the same rows, brought into the declared one before it is spooled.
-
-    renames: its field → ours. first_filled: our field → its fields, the first of which that is
-    filled counts.
-    """
-
-    renames: Mapping[str, str] = field(default_factory=dict)
-    first_filled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def declared(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record in the declared form; fields that nobody named stay as they are."""
-        used = {name for names in self.first_filled.values() for name in names}
-        made = {self.renames.get(key, key): record[key] for key in record if key not in used}
-        for name, candidates in self.first_filled.items():
-            filled = (record.get(c) for c in candidates if record.get(c) not in (None, ""))
-            made[name] = next(filled, None)
-        return made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """How a child's records come beside the pages of its parent.
 
     parent: the stream whose pages are asked with `include`. array: the key of the page's body that
     holds the children. owner: the child's field that names its parent. listed: the key under which
     a parent's record lists the ids of its children, a column only if the parent declares it.
-    shape: the form in which they come there. passes: how often all parents are read for their sake.
+    shape: the form in which they come there, if that is not the declared one. passes: how often all
+    parents are read for their sake. has_own: whether the child's endpoint lists its records, too;
+    if not, they come beside the pages or not at all.
     """
 
     parent: str
@@ -168,6 +198,7 @@ class Beside:
     listed: str | None = None
     shape: Shape | None = None
     passes: timedelta = timedelta(days=1)
+    has_own: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +363,15 @@ class Stream:
             return part(record.get(name))
         parts = [part(record.get(name)) for name, part in self._key_parts]
         return None if None in parts else SEPARATOR.join(parts)  # type: ignore[arg-type]
+
+
+def _with_offset(stamp: Any) -> Any:
+    """A wall clock of Chicago as a point in time; whatever else it is stays as it is."""
+    try:
+        moment = datetime.strptime(stamp, _WALL_CLOCK).replace(tzinfo=_CHICAGO)
+    except (TypeError, ValueError):
+        return stamp
+    return moment.isoformat()
 
 
 def _number(value: Any) -> str | None:
