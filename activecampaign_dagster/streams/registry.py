@@ -7,18 +7,18 @@ from activecampaign_dagster.streams.deals import DEAL_GROUPS, DEAL_STAGES, DEALS
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.marketing import CAMPAIGNS
 
-STREAMS: dict[str, Stream] = registry(
-    (
-        DEALS,
-        CONTACTS,
-        DEAL_GROUPS,
-        DEAL_STAGES,
-        CAMPAIGNS,
-        CUSTOM_FIELDS,
-        CUSTOM_FIELD_VALUES,
-        USERS,
-    )
+_CORE = (
+    DEALS,
+    CONTACTS,
+    DEAL_GROUPS,
+    DEAL_STAGES,
+    CAMPAIGNS,
+    CUSTOM_FIELDS,
+    CUSTOM_FIELD_VALUES,
+    USERS,
 )
+STREAMS: dict[str, Stream] = registry((*_CORE,))
+CORE = tuple(stream.name for stream in _CORE)  # what the marts are made of: always a table
 
 
 def stream(name: str) -> Stream:

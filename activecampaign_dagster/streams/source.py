@@ -6,39 +6,54 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from activecampaign_dagster.streams.declaration import Pivot, Stream, SyncType
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 
 
 @dataclass(frozen=True, slots=True)
 class StreamTable:
     """A stream, the table it lands in, and how it is kept current.
 
-    keep: the fields that are stored, None for all the account sends. hashed: those of which only a
-    keyed hash is stored.
+    keep: the fields that are stored, None for all the account sends. left_out: those that are not
+    even then. hashed: those of which only a keyed hash is stored. reread: how often incremental
+    syncs read all of it, beside what changed; None: never. A FULL_TABLE stream is read that often
+    and no more, and in every sync where it is None. is_named: the user listed it by its name.
     """
 
     stream: Stream
     table: str
     sync_type: SyncType
     keep: frozenset[str] | None = None
+    left_out: frozenset[str] = frozenset()
     hashed: frozenset[str] = frozenset()
+    reread: timedelta | None = None
+    is_named: bool = False
 
     @property
     def name(self) -> str:
         """The stream's name."""
         return self.stream.name
 
+    def stores(self, field: str) -> bool:
+        """Whether a field that the account sends is stored."""
+        return field not in self.left_out and (self.keep is None or field in self.keep)
+
+    @property
+    def stores_all(self) -> bool:
+        """Whether every field that the account sends is stored."""
+        return self.keep is None and not self.left_out
+
 
 def default_stream_tables() -> tuple[StreamTable, ...]:
-    """Every stream in a table of its own name, kept current in its own default way."""
-    return tuple(StreamTable(s, s.name, s.sync_type) for s in STREAMS.values())
+    """The core streams, each in a table of its own name, kept current in its own default way."""
+    return tuple(StreamTable(STREAMS[name], name, STREAMS[name].sync_type) for name in CORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One account as the user configured it.
 
-    stream_tables: all streams, so that every table exists; enabled: the ones that are read.
+    stream_tables: those that have a table: what is read, and the core, which models rely on.
+    enabled: those that are read.
     pivots: whether parents are given the fields that are made of their children (see `Pivot`).
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
@@ -47,7 +62,7 @@ class Source:
 
     name: str = "activecampaign"
     stream_tables: tuple[StreamTable, ...] = field(default_factory=default_stream_tables)
-    enabled: frozenset[str] = frozenset(STREAMS)
+    enabled: frozenset[str] = frozenset(CORE)
     pivots: bool = True
     overlap: timedelta = timedelta(hours=24)
     purge_deleted_after: timedelta | None = None
@@ -67,6 +82,8 @@ class Source:
 
     def pivot_of(self, stream_table: StreamTable) -> Pivot | None:
         """How a field of a table is made of its children's rows; None if it is not to be filled."""
-        pivot, keep = stream_table.stream.pivot, stream_table.keep
-        is_kept = pivot is not None and (keep is None or pivot.column in keep)
-        return pivot if self.pivots and is_kept else None
+        pivot = stream_table.stream.pivot
+        if not self.pivots or pivot is None or not stream_table.stores(pivot.column):
+            return None
+        tables = {each.name for each in self.stream_tables}
+        return pivot if {pivot.child, pivot.labels} <= tables else None

@@ -269,10 +269,10 @@ class Extraction:
 
     def _add(self, stream_table: StreamTable, records: list[Any]) -> None:
         """Spool records for a table, noticing fields that nobody declared."""
-        if stream_table.keep is not None:
-            kept = stream_table.keep
+        if not stream_table.stores_all:
+            stores = stream_table.stores
             records = [
-                {key: r[key] for key in r if key in kept} if isinstance(r, dict) else r
+                {key: r[key] for key in r if stores(key)} if isinstance(r, dict) else r
                 for r in records
             ]
         shapes = self._shapes.setdefault(stream_table.name, {})

@@ -78,7 +78,10 @@ class Read:
     def fingerprint(self) -> str:
         """What tells this read from another: the same text means the same staged records."""
         span = f"{self.since and self.since.isoformat()}..{self.until and self.until.isoformat()}"
-        keeps = [None if t.keep is None else sorted(t.keep) for t in self.stream_tables]
+        keeps = [
+            (None if t.keep is None else sorted(t.keep), sorted(t.left_out))
+            for t in self.stream_tables
+        ]
         includes = self.filters.get("include")
         return f"{self.name} {self.stream.endpoint.path} {span} {includes} {self.pivot} {keeps}"
 

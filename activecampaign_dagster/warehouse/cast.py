@@ -122,7 +122,7 @@ def _stored_sql(stream_table: StreamTable, column: Column, value: str) -> str:
 
 def _record_sql(stream_table: StreamTable) -> str:
     """SQL: a record without a proper id, kept for inspection: nothing that is not to be stored."""
-    if stream_table.hashed or stream_table.keep is not None:
+    if stream_table.hashed or not stream_table.stores_all:
         return "to_json('a record of which not all may be stored')"
     return "x"
 

@@ -37,11 +37,11 @@ def keep_to_settings(db: duckdb.DuckDBPyConnection, source: Source, at: datetime
 def _clear_what_is_left_out(
     db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTable
 ) -> None:
-    if stream_table.keep is None:
+    if stream_table.stores_all:
         return
     table = relation(stream_table.table)
     for column in columns(db, stream_table):
-        if column.key not in stream_table.keep:
+        if not stream_table.stores(column.key):
             name = quoted(column.name)
             db.execute(f"update {table} set {name} = null where {name} is not null")
             rejected.forget_column(db, source, stream_table, column.name)

@@ -106,7 +106,7 @@ def references(account: Account, stream_table: StreamTable) -> dict[Field, Strea
         for declared in stream_table.stream.fields
         if declared.references in by_name
         and declared.type in {Type.BIGINT, Type.VARCHAR}
-        and (stream_table.keep is None or declared.name in stream_table.keep)
+        and stream_table.stores(declared.name)
         and len(by_name[declared.references].stream.key) == 1
     }
 
