@@ -175,6 +175,12 @@ class Client:
         body, at = self._read(path, params, check)
         return Page(body[collection], body, at)
 
+    def single(self, path: str, key: str, params: Params) -> Page:
+        """The one record at a path as a page; of no record where there is none."""
+        body, at = self._read(path, params, lambda _: None)
+        record = body.get(key)
+        return Page([record] if isinstance(record, dict) and record else [], body, at)
+
     def get(self, path: str, params: Params | None = None) -> dict[str, Any]:
         """The JSON object at `path` (relative to /api/3). Raises the errors of `errors.py`."""
         return self._read(path, params, lambda _: None)[0]

@@ -21,6 +21,7 @@ from dagster._core.definitions.assets.job.asset_job import (
     get_asset_graph_for_job,
 )
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.definitions.utils import is_valid_owner as _is_valid_owner
 from dagster._core.errors import DagsterExecutionInterruptedError, DagsterUserCodeProcessError
@@ -89,6 +90,14 @@ def with_mixed_partitions(job: AssetJob) -> AssetJob:
     Dagster has such jobs for its own Materialize buttons, but offers no way to define one.
     """
     return _MixedPartitionsJob(**as_dict(job))
+
+
+def silent_output(name: str) -> dg.Output[None]:
+    """An asset's output by which what depends on it goes on, though nothing was materialized.
+
+    Without an output Dagster skips all that depends on the asset.
+    """
+    return dg.Output(None, name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
 
 
 def job_page_tags(run: dg.DagsterRun) -> dict[str, str]:

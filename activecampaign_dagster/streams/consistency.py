@@ -102,8 +102,10 @@ def _discords(stream: Stream, streams: Mapping[str, Stream]) -> Iterable[str]:
     if stream.each:
         wanted.append(("parent", stream.each.stream, (stream.each.column,)))
     if pivot := stream.pivot:
-        wanted.append(("pivot's child", pivot.child, (pivot.label_of, pivot.value)))
-        wanted.append(("pivot's labels", pivot.labels, (pivot.label,)))
+        values = (pivot.label_of, pivot.value, pivot.currency)
+        wanted.append(("pivot's child", pivot.child, tuple(filter(None, values))))
+        labels = tuple(filter(None, (pivot.label, pivot.kind)))
+        wanted.append(("pivot's labels", pivot.labels, labels))
     for use, name, fields in wanted:
         if name not in streams:
             yield f"its {use} {name!r} is no stream"

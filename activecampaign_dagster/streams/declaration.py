@@ -213,13 +213,23 @@ class Each:
     column: str = "id"
 
 
+class Kind(StrEnum):
+    """What a value is that a child's row holds as text."""
+
+    NUMBER = "number"
+    LIST = "list"  # of choices: ||red||blue||, or a JSON array
+    MONEY = "money"  # cents, made an object of them and their currency
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pivot:
     """A field of a parent that is made of a child's rows: label → value.
 
     column: the field. child: the stream that holds the values. label_of: the child's field that
-    refers to a definition. value: the child's field that holds the value. labels: the stream of the
-    definitions. label: the definition's field that names it.
+    refers to a definition. value: the child's field that holds the value. currency: the one that
+    holds the currency of money. labels: the stream of the definitions. label: the definition's
+    field that names it. kind: the one that says what its values are; kinds: what it says → the
+    values' kind, where they are not texts.
     """
 
     column: str
@@ -228,6 +238,9 @@ class Pivot:
     value: str
     labels: str
     label: str
+    kind: str | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +341,16 @@ class Stream:
         """The stamp that an incremental stream moves by; None for FULL_TABLE streams."""
         is_incremental = self.sync_type is SyncType.INCREMENTAL
         return self.changes.stamp if self.changes and is_incremental else None
+
+    @property
+    def beside_only(self) -> bool:
+        """Whether the records come beside a parent's pages or not at all."""
+        return self.beside is not None and not self.beside.has_own
+
+    @property
+    def has_own_pages(self) -> bool:
+        """Whether one walk over a path of its own brings all its records."""
+        return self.each is None and not self.beside_only
 
     @property
     def stamps(self) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class StreamTable:
 
 def default_stream_tables() -> tuple[StreamTable, ...]:
     """The core streams, each in a table of its own name, kept current in its own default way."""
-    return tuple(StreamTable(STREAMS[name], name, STREAMS[name].sync_type) for name in CORE)
+    chosen = (STREAMS[name] for name in CORE)
+    return tuple(StreamTable(s, s.name, s.sync_type, is_named=True) for s in chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,13 @@ class Source:
             if stream_table.name == stream:
                 return stream_table
         raise KeyError(stream)
+
+    def stream(self, name: str) -> Stream:
+        """A stream, whether or not the source has a table of it; KeyError if there is none."""
+        try:
+            return self.table_of(name).stream
+        except KeyError:
+            return STREAMS[name]
 
     @property
     def pivoted(self) -> list[tuple[StreamTable, Pivot]]:

@@ -25,7 +25,8 @@ def whose_key(client: Client) -> dict[str, Any]:
 
 def total(client: Client, stream: Stream) -> int | None:
     """The account's number of records of a stream; None if it does not say. One request."""
-    return client.page(stream.endpoint.path, stream.endpoint.collection, {"limit": 1}).total
+    endpoint = stream.endpoint
+    return client.page(endpoint.path, endpoint.collection, {**endpoint.params, "limit": 1}).total
 
 
 def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
@@ -38,7 +39,8 @@ def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
         raise ValueError(f"{stream.name} cannot be selected by when its records changed")
     stamps: set[str] = set()
     for page in range(_MOST_PAGES):
-        params: dict[str, str | int] = {after: write_stamp(since), "limit": PAGE_SIZE}
+        params: dict[str, str | int] = {**stream.endpoint.params, "limit": PAGE_SIZE}
+        params[after] = write_stamp(since)
         if page:
             params["offset"] = page * PAGE_SIZE
         found = client.page(stream.endpoint.path, stream.endpoint.collection, params)
@@ -97,7 +99,7 @@ def _span(middle: datetime, after: str, before: str) -> Params:
 
 def _finds(client: Client, stream: Stream, record: dict[str, Any], params: Params) -> bool:
     wanted = stream.key_of(record)
-    pinned: dict[str, str | int] = {**params, "limit": PAGE_SIZE}
+    pinned: dict[str, str | int] = {**stream.endpoint.params, **params, "limit": PAGE_SIZE}
     if isinstance(stream.walk, ById):
         pinned |= {stream.walk.order: "ASC", stream.walk.after: int(wanted or 0) - 1}
     found = client.page(stream.endpoint.path, stream.endpoint.collection, pinned)

@@ -31,6 +31,8 @@ def take_children(
         before = progress.arrivals.get(child.name, arrived)
         progress.arrivals[child.name] = arrived if arrived == before else Arrival.INCOMPLETE
         if progress.arrivals[child.name] is Arrival.WHOLE:
+            if found:
+                progress.children[child.name] = progress.children.get(child.name, 0) + len(found)
             spool(child, found)
             listed = child.beside.listed
             unlisted[child.name] = [

@@ -16,6 +16,7 @@ from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.spool import Arrival, Spool
+from activecampaign_dagster.sync.totals import Totals
 from activecampaign_dagster.warehouse import pivot as pivots
 from activecampaign_dagster.warehouse.completeness import Completeness
 from activecampaign_dagster.warehouse.land import Batch, Delivery, Scope
@@ -28,7 +29,8 @@ _AGREE_WITHIN = 5.0  # seconds, the way of an answer included
 class Complete:
     """A read that is spooled to its end.
 
-    expected: rows by stream that the account must have. newest: a page asked for after the read.
+    expected: rows by stream that the account must have. refused: the children that could not be
+    asked for. newest: a page asked for after the read.
     """
 
     read: Read
@@ -36,17 +38,22 @@ class Complete:
     extraction: Extraction
     expected: Mapping[str, int]
     seconds: float
+    refused: tuple[Child, ...] = ()
     newest: Page | None = None
 
 
 class Deliveries:
     """Makes deliveries of complete reads; knows the labels of definitions once they are read.
 
-    landed: the enabled streams of which a full sync had landed before.
+    landed: the enabled streams of which a full sync had landed before. totals: how many records
+    the account counts.
     """
 
-    def __init__(self, source: Source, request: SyncRequest, landed: set[str]) -> None:
+    def __init__(
+        self, source: Source, request: SyncRequest, landed: set[str], totals: Totals
+    ) -> None:
         self._source = source
+        self._totals = totals
         self._request = request
         self._landed = landed
         self.at = request.at
@@ -127,11 +134,13 @@ class Deliveries:
         return self._arrival(complete, child) is Arrival.WHOLE
 
     def missing(self, complete: Complete) -> list[Child]:
-        """The children that are kept and did not come as they should."""
+        """The children that are kept, did not come as they should, and can be read alone."""
         return [
             child
-            for child in complete.read.children
-            if child.is_kept and not self._came_whole(complete, child)
+            for child in (*complete.read.children, *complete.refused)
+            if child.is_kept
+            and not child.stream_table.stream.beside_only
+            and (child in complete.refused or not self._came_whole(complete, child))
         ]
 
     def _moves_on(self, complete: Complete, labels: Labels | None) -> bool:
@@ -149,6 +158,12 @@ class Deliveries:
 
     def _batch_of_child(self, complete: Complete, child: Child) -> Batch:
         scope = Scope.ALL if complete.read.is_full else Scope.SEEN_PARENTS
+        stream = child.stream_table.stream
+        came = complete.spool.progress.children.get(child.name, 0)
+        if stream.beside_only and not came:
+            scope = Scope.NOTHING  # as an API that ignores the include may answer the same
+        if complete.read.is_full and (self._totals.beyond(stream, came) or 0) > 0:
+            scope = Scope.NOTHING  # some are left out; they are read from the child's own path
         return self._batch(
             complete,
             child.stream_table,
@@ -178,6 +193,7 @@ class Deliveries:
             longest=spool.longest,
             extras=spool.progress.extras.get(name, ()),
             scope=scope,
+            is_pass=complete.read.is_full,
             watermark=complete.extraction.watermark if moves_on and has_key else None,
             expected=complete.expected.get(name),
             is_kept=is_kept,

@@ -13,12 +13,20 @@ from urllib.parse import quote
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.created_walk import CreatedWalk
+from activecampaign_dagster.api.errors import RequestError
 from activecampaign_dagster.api.id_walk import IdWalk
 from activecampaign_dagster.api.keys import keys
 from activecampaign_dagster.api.newest_first_walk import NewestFirstWalk
+from activecampaign_dagster.api.page_walk import PageWalk
 from activecampaign_dagster.api.stamps import first_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
-from activecampaign_dagster.streams.declaration import ByCreation, ById, NewestFirst
+from activecampaign_dagster.streams.declaration import (
+    ByCreation,
+    ById,
+    ByOffset,
+    ByPage,
+    NewestFirst,
+)
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.sync.children import (
     nest,
@@ -117,8 +125,13 @@ class Extraction:
             self._read_again(self.read, walk.state)
 
     def _walk_each(self, parameter: str) -> None:
-        """Walk the path of each parent in turn, going on with the one that was not finished."""
+        """Walk the path of each parent in turn, going on with the one that was not finished.
+
+        A parent without records may have no such path, but if no parent has one, the account lacks
+        the feature.
+        """
         saved = self._spool.walk or {"parent": "", "walk": None}
+        absent: list[RequestError] = []
         for parent in sorted(self._parents):
             if parent < saved["parent"]:
                 continue
@@ -126,7 +139,14 @@ class Extraction:
             walk = self._walk_for(self.read, inner)
             self._parent = (parameter, parent)
             path = self.read.stream.endpoint.path.format(**{parameter: quote(parent, safe="")})
-            self._walk(walk, partial(_state_at, parent, walk), path)
+            try:
+                self._walk(walk, partial(_state_at, parent, walk), path)
+            except RequestError as error:
+                if error.status != 404:
+                    raise
+                absent.append(error)
+        if absent and len(absent) == len(self._parents):
+            raise absent[0]
 
     @property
     def _is_short(self) -> bool:
@@ -149,18 +169,26 @@ class Extraction:
         """One more page: the records added last, if the collection can be asked for them."""
         self.requests += 1
         stream = self.read.stream
-        params: dict[str, str | int] = {"limit": PAGE_SIZE}
-        if isinstance(stream.walk, ById | ByCreation):
+        params: dict[str, str | int] = {**stream.endpoint.params, "limit": PAGE_SIZE}
+        if isinstance(stream.walk, ById | ByCreation | NewestFirst) and stream.walk.order:
             params[stream.walk.order] = "DESC"
         return self._client.page(stream.endpoint.path, stream.endpoint.collection, params)
 
     def _walk(self, walk: Walk, state: Callable[[], State], path: str) -> None:
         """Take every page of `walk`; `state` is where a later process goes on."""
-        collection = self.read.stream.endpoint.collection
+        endpoint = self.read.stream.endpoint
+        ask = self._client.single if endpoint.is_single else self._client.page
 
         def fetch(params: Params) -> Page:
             self.requests += 1
-            return self._client.page(path, collection, params)
+            page = ask(path, endpoint.collection, params)
+            if endpoint.shape:
+                declared = endpoint.shape.declared
+                page.records[:] = [
+                    declared(record) if isinstance(record, dict) else record
+                    for record in page.records
+                ]
+            return page
 
         pages = read(walk, fetch, self._client.executor, lambda: self._client.in_flight)
         spooled = state()  # the walk counts a page before it is spooled, which may fail
@@ -251,9 +279,11 @@ class Extraction:
 
     def _remedy(self, child: Child, arrived: Arrival) -> str:
         pivot = self.read.pivot
-        if child.is_kept or pivot is None:
+        if child.is_kept and not child.stream_table.stream.beside_only:
             path = child.stream_table.stream.endpoint.path
             return f"{child.name} are taken from /{path} instead."
+        if pivot is None or pivot.child != child.name:
+            return f"{child.name} stay as they are, as the account lists them nowhere else."
         if arrived is Arrival.IGNORED and child.name in self._landed:
             return f"{pivot.column} are taken from what earlier syncs landed of {child.name}."
         if arrived is Arrival.IGNORED:
@@ -345,18 +375,22 @@ class Extraction:
                     state=state,
                     warn=self.note,
                 )
-            case NewestFirst(stamp=stamp, order=order):
+            case NewestFirst(stamp=stamp, order=order, lookback=lookback):
                 return NewestFirstWalk(
                     read_.filters,
                     stamp=stamp,
                     order=order,
-                    until=read_.since,
+                    until=read_.since and read_.since - lookback,
                     key=key,
                     state=state,
                     warn=self.note,
                 )
-            case _:
-                return OffsetWalk(read_.filters, key=key, state=state)
+            case ByPage(number=number, size=size, rows=rows):
+                return PageWalk(
+                    read_.filters, number=number, size=size, key=key, limit=rows, state=state
+                )
+            case ByOffset(rows=rows):
+                return OffsetWalk(read_.filters, key=key, limit=rows, state=state)
 
 
 def _state_at(parent: str, walk: Walk) -> State:

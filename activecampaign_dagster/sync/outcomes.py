@@ -16,7 +16,8 @@ from activecampaign_dagster.warehouse.land import Landed
 class Outcome:
     """What a sync did for one stream. requests and seconds are those of the read that fed it.
 
-    at: the moment that its rows are stamped with.
+    at: the moment that its rows are stamped with. total: how many records the account counted;
+    None if it was not asked or did not say.
     """
 
     stream_table: StreamTable
@@ -30,6 +31,7 @@ class Outcome:
     resumed: bool
     notes: tuple[str, ...]
     at: datetime
+    total: int | None = None
 
 
 class UnforeseenError(ActiveCampaignError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -122,12 +122,23 @@ class Read:
 
 
 def plan(
-    source: Source, request: SyncRequest, watermarks: Mapping[str, datetime]
+    source: Source,
+    request: SyncRequest,
+    watermarks: Mapping[str, datetime],
+    *,
+    resting: Set[str] = frozenset(),
+    due: Set[str] = frozenset(),
+    landed: Set[str] = frozenset(),
 ) -> tuple[Read, ...]:
-    """The reads that bring the requested streams up to date, with as few requests as possible."""
-    names = request.streams & source.enabled
+    """The reads that bring the requested streams up to date, with as few requests as possible.
+
+    resting: the streams that are left for later. due: those that are read whole in any mode.
+    landed: those that have been read before, so that their tables tell what there is.
+    """
+    names = (request.streams & source.enabled) - resting
     wanted = [t for t in source.stream_tables if t.name in names]
-    own = [_read(stream_table, source, request, watermarks) for stream_table in wanted]
+    marks = {name: mark for name, mark in watermarks.items() if name not in due}
+    own = [_read(stream_table, source, request, marks) for stream_table in wanted]
     reads = [read for read in own if read.stream.parent is None]
     for read in own:
         if read.stream.parent is not None:
@@ -135,8 +146,12 @@ def plan(
     reads = [_with_pivot(read, source) for read in reads]
     read_by_name = {read.stream.name for read in reads}
     for labels in dict.fromkeys(read.pivot.labels for read in reads if read.pivot):
-        if labels not in read_by_name:
+        if labels not in read_by_name | resting:
             reads.append(Read(stream=source.table_of(labels).stream))
+            read_by_name.add(labels)
+    for parent in dict.fromkeys(r.stream.each.stream for r in reads if r.stream.each):
+        if parent not in read_by_name | landed:
+            reads.append(Read(stream=source.stream(parent)))
     return tuple(reads)
 
 
@@ -151,7 +166,7 @@ def _read(
     whole = Read(
         stream=stream_table.stream,
         main=stream_table,
-        parent=source.table_of(parent).stream if parent else None,
+        parent=source.stream(parent) if parent else None,
     )
     if stream_table.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
         return whole
@@ -165,7 +180,7 @@ def _read(
 
 def _beside_parent(own: Read, reads: list[Read], source: Source) -> list[Read]:
     """Feed a child from its parent's pages where that costs less than `own`, its own read."""
-    if own.is_full and not source.pivots and _is_pivoted(own, source):
+    if own.stream.has_own_pages and own.is_full and not source.pivots and _is_pivoted(own, source):
         return [*reads, own]
     assert own.main is not None  # noqa: S101
     assert own.parent is not None  # noqa: S101

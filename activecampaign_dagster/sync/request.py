@@ -32,7 +32,9 @@ class SyncRequest:
     """What one run shall do: the streams to read, how, and under which id it is recorded.
 
     at: the moment that its rows are stamped with; None: what the account's clock shows when the
-    first stream has been read.
+    first stream has been read. rests: what seldom changes may be left for a later sync (see
+    `rhythm`). compares: children that came in full beside their parents are held against the
+    account's totals, with one request each.
     """
 
     streams: frozenset[str]
@@ -40,3 +42,5 @@ class SyncRequest:
     sync_id: str
     window: Window | None = None
     at: datetime | None = None
+    rests: bool = False
+    compares: bool = False

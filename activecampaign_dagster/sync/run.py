@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -17,21 +18,27 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import (
     ActiveCampaignError,
     AddressError,
+    ApiError,
     CredentialsError,
+    PermissionDeniedError,
 )
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync import rhythm
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.deliver import Complete, Deliveries
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
-from activecampaign_dagster.sync.plan import Read, plan
+from activecampaign_dagster.sync.plan import Child, Read, plan
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.spool import Spool, forget
+from activecampaign_dagster.sync.totals import Totals, fact
+from activecampaign_dagster.sync.unavailable import why_unavailable
 from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
-from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.land import Landed, ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.retention import keep_to_settings
-from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError
+from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, transaction
 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
@@ -59,18 +66,36 @@ def sync(
         migrate.prepare(db, source)
         bind(db, source, client.base_url)
         keep_to_settings(db, source, request.at or datetime.now(UTC))
-        known = ledger.watermarks(db, source)
-        landed = ledger.read_in_full(db, source) & source.enabled
-        undeclared = tables.undeclared(db, source)
+        known = Known(
+            watermarks=ledger.watermarks(db, source),
+            states=ledger.states(db, source.name),
+            facts=ledger.facts(db, source.name),
+            in_full=ledger.read_in_full(db, source) & source.enabled,
+            undeclared=tables.undeclared(db, source),
+        )
     with (
         staging_lock(staging, log, run=request.sync_id),
         account_lock(
             client.base_url, log, limited=client.per_second is not None, run=request.sync_id
         ),
     ):
-        reads = plan(source, request, known)
-        run = _Run(source, request, client, connect, staging, log, landed, undeclared)
-        yield from run.outcomes(reads)
+        run = _Run(source, request, client, connect, staging, log, known)
+        yield from run.outcomes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the warehouse knows before a sync.
+
+    in_full: the enabled streams of which a full sync has landed. undeclared: stream → fields that
+    nobody declared and that have a column.
+    """
+
+    watermarks: Mapping[str, datetime]
+    states: Mapping[str, StreamState]
+    facts: Mapping[str, str]
+    in_full: set[str]
+    undeclared: Mapping[str, set[str]]
 
 
 class _Run:
@@ -84,8 +109,7 @@ class _Run:
         connect: Connect,
         staging: Path,
         log: logging.Logger,
-        landed: set[str],
-        undeclared: Mapping[str, set[str]],
+        known: Known,
     ) -> None:
         self._source = source
         self._request = request
@@ -93,19 +117,25 @@ class _Run:
         self._connect = connect
         self._staging = staging
         self._log = log
-        self._streams_landed = landed
-        self._undeclared = undeclared
-        self._deliveries = Deliveries(source, request, landed)
-        self._pending: dict[Future[Complete], Read] = {}
+        self._known = known
+        self._totals = Totals(client, known.facts)
+        self._deliveries = Deliveries(source, request, known.in_full, self._totals)
+        self._pending: dict[Future[Any], Read] = {}
         self._waiting: list[Read] = []  # for the records of their parents
         self._held: list[Complete] = []  # for the definitions that name what they are made of
         # what is to be read (once more), as the first read showed
-        self._again: list[tuple[Read, Callable[[], Complete]]] = []
+        self._again: list[tuple[Read, Callable[[], Complete | None]]] = []
         self._failures: dict[str, ActiveCampaignError] = {}
+        self._unavailable: dict[str, str] = {}  # streams that are not there to be read, and why
+        self._denied: dict[str, ActiveCampaignError] = {}  # those without permission among them
+        self._landed_streams: set[str] = set()
+        self._verified: set[str] = set()  # children that came, and are read alone to be sure
+        self._parents_spooled: dict[str, list[Any]] = {}
         self._began = request.at or datetime.now(UTC)
 
-    def outcomes(self, reads: tuple[Read, ...]) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
+        reads = self._plan()
         self._waiting = [read for read in reads if read.stream.each]
         self._again = [(r, partial(self._extract, r)) for r in reads if not r.stream.each]
         with ThreadPoolExecutor(len(reads) + 1, thread_name_prefix="read") as threads:
@@ -120,8 +150,28 @@ class _Run:
             finally:
                 if self._pending:
                     self._client.stop()
+        self._note_unavailable()
+        if not self._landed_streams and not self._failures:
+            self._failures = self._denied  # a key that may read nothing at all
         if self._failures:
             raise SyncError(self._failures)
+
+    def _plan(self) -> tuple[Read, ...]:
+        source, request, known = self._source, self._request, self._known
+        early = rhythm.by_total(source, request, known.states, self._began)
+        self._totals.ask(each.stream for each in early)
+        beyond = {
+            each.name: self._totals.beyond(each.stream, known.states[each.name].live_rows)
+            for each in early
+        }
+        return plan(
+            source,
+            request,
+            known.watermarks,
+            resting=rhythm.resting(source, request, known.states, self._began),
+            due=rhythm.due(source, request, known.states, beyond, self._began),
+            landed={name for name, state in known.states.items() if state.last_synced_at},
+        )
 
     def _begin(self, threads: ThreadPoolExecutor) -> None:
         """Begin the reads that need not wait for others any more."""
@@ -133,12 +183,20 @@ class _Run:
         ready = [r for r in self._waiting if r.stream.each and r.stream.each.stream not in busy]
         for read in ready:
             self._waiting.remove(read)
-            self._pending[threads.submit(self._extract, read, self._parents(read))] = read
+            parent = read.stream.each.stream if read.stream.each else ""
+            if parent in self._unavailable:
+                self._unavailable |= dict.fromkeys(_feeds(read), self._unavailable[parent])
+            elif parent in self._failures:
+                self._failures |= dict.fromkeys(_feeds(read), self._failures[parent])
+            else:
+                self._pending[threads.submit(self._extract, read, self._parents(read))] = read
 
     def _parents(self, read: Read) -> Sequence[str]:
         """The keys of the landed records for each of which a path is read."""
         each = read.stream.each
         assert each is not None  # noqa: S101
+        if each.stream in self._parents_spooled:
+            return self._parents_spooled[each.stream]
         with self._connect() as db:
             return tables.values_of(db, self._source.table_of(each.stream), each.column)
 
@@ -151,7 +209,7 @@ class _Run:
             read = self._pending.pop(future)
             error = future.exception()
             if error is None:
-                complete.append(future.result())
+                complete += [result] if (result := future.result()) else []
             else:
                 self._fail(read, error)
         under_way = {read.stream.name for read in self._pending.values()}
@@ -166,13 +224,76 @@ class _Run:
         """Note that a read failed, foreseen or not; its neighbours go on."""
         if isinstance(error, WarehouseError) or not isinstance(error, Exception):
             raise error
+        if (why := why_unavailable(read, error)) is not None:
+            self._leave_out(read, why, error)
+            return
+        if read.stream.name in self._verified:
+            self._log.warning("%s: %s What came beside its parents stays.", read.name, error)
+            return
         if not isinstance(error, ActiveCampaignError):
             self._log.debug("%s: %r", read.name, error, exc_info=error)
             error = UnforeseenError(error)
         self._log.error("%s: %s", read.name, error)
         self._failures |= dict.fromkeys(_feeds(read), error)
 
+    def _leave_out(self, read: Read, why: str, error: BaseException) -> None:
+        """Go on without streams that are not there; said once, not in every sync."""
+        names = _feeds(read)
+        self._unavailable |= dict.fromkeys(names, why)
+        if isinstance(error, PermissionDeniedError):
+            self._denied |= dict.fromkeys(names, error)
+        states = self._known.states
+        if any(name not in states or states[name].unavailable != why for name in names):
+            self._log.warning("%s: %s", read.name, why)
+
+    def _note_unavailable(self) -> None:
+        states, new = self._known.states, self._unavailable
+        changed: dict[str, str | None] = {
+            name: why
+            for name, why in new.items()
+            if name in states and states[name].unavailable != why
+        }
+        if changed:
+            with self._connect() as db:
+                ledger.note_unavailable(db, self._source.name, changed)
+
     def _extract(self, read: Read, parents: Sequence[str] = ()) -> Complete:
+        """Read to the end, without what makes the pages of the read fail."""
+        try:
+            return self._extract_all(read, parents)
+        except ApiError as error:
+            refused = self._refused(read, error)
+            if not refused:
+                raise
+        kept = tuple(child for child in read.children if child not in refused)
+        pivot = None if read.pivoted in refused else read.pivot
+        complete = self._extract_all(replace(read, children=kept, pivot=pivot), parents)
+        for child, why in refused.items():
+            complete.extraction.note(
+                f"include={child.beside.include} makes /{read.stream.endpoint.path} fail: {why}"
+            )
+        return replace(complete, refused=tuple(refused))
+
+    def _refused(self, read: Read, error: ApiError) -> dict[Child, ApiError]:
+        """The children that cannot be asked for beside the pages of a read, with what happens."""
+        refused: dict[Child, ApiError] = {}
+        if read.children and not isinstance(error, AddressError | CredentialsError):
+            self._probe(read, "")
+            for child in read.children:
+                try:
+                    self._probe(read, child.beside.include)
+                except ApiError as caused:
+                    refused[child] = caused
+        return refused
+
+    def _probe(self, read: Read, include: str) -> None:
+        endpoint = read.stream.endpoint
+        params: dict[str, str | int] = {**endpoint.params, "limit": 1}
+        if include:
+            params["include"] = include
+        self._client.page(endpoint.path, endpoint.collection, params)
+
+    def _extract_all(self, read: Read, parents: Sequence[str]) -> Complete:
         began = time.monotonic()
         spool = Spool(
             self._staging / read.name / read.mode,
@@ -186,9 +307,12 @@ class _Run:
             spool,
             self._log,
             parents,
-            undeclared=self._undeclared,
-            landed=self._streams_landed,
+            undeclared=self._known.undeclared,
+            landed=self._known.in_full,
         )
+        if read.is_full and self._request.compares:
+            children = (child.stream_table.stream for child in read.children if child.is_kept)
+            self._totals.ask(stream for stream in children if stream.has_own_pages)
         extraction.run()
         expected = self._expected(read) if read.is_full and spool.resumed else {}
         return Complete(read, spool, extraction, expected, time.monotonic() - began)
@@ -231,17 +355,28 @@ class _Run:
         """Land one read, all that it feeds in one transaction, and forget what was spooled."""
         read, spool = complete.read, complete.spool
         self._deliveries.learn(db, complete)
+        self._learn_parents(db, complete)
         delivery = self._deliveries.make(db, complete)
         landed = land(db, self._source, delivery) if delivery.batches else {}
         for doubt in {each.doubt for each in landed.values() if each.doubt}:
             complete.extraction.note(doubt)
         forget(self._staging, set(landed))
         spool.remove()
-        for child in self._deliveries.missing(complete):
+        self._landed_streams |= set(landed)
+        self._note_uncounted(db, complete, landed)
+        short = self._short(complete, landed)
+        self._verified |= {child.name for child in short}
+        for child in [*self._deliveries.missing(complete), *short]:
             alone = Read(
                 stream=child.stream_table.stream, main=child.stream_table, parent=read.stream
             )
-            self._again.append((alone, partial(self._extract, alone)))
+            if alone.stream.each:
+                self._waiting.append(alone)
+            elif child in short:
+                rows = landed[child.name].live_rows
+                self._again.append((alone, partial(self._extract_if_short, alone, rows)))
+            else:
+                self._again.append((alone, partial(self._extract, alone)))
         return [
             Outcome(
                 stream_table=stream_table,
@@ -255,10 +390,63 @@ class _Run:
                 resumed=spool.resumed,
                 notes=tuple(spool.progress.notes),
                 at=delivery.at,
+                total=self._totals.of(stream_table.name),
             )
             for stream_table in read.stream_tables
             if stream_table.name in landed
         ]
+
+    def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
+        """Keep the values for which other paths are read, of a read that lands in no table."""
+        read = complete.read
+        columns = {
+            r.stream.each.column
+            for r in self._waiting
+            if r.stream.each and r.stream.each.stream == read.stream.name
+        }
+        for column in columns if read.main is None else ():
+            files = complete.spool.files(read.stream.name)
+            self._parents_spooled[read.stream.name] = tables.spooled_values(db, files, column)
+
+    def _short(self, complete: Complete, landed: Mapping[str, Landed]) -> list[Child]:
+        """The children of which a full read brought fewer than the account counted before it."""
+        found = []
+        for child in complete.read.children if complete.read.is_full else ():
+            outcome, stream = landed.get(child.name), child.stream_table.stream
+            if outcome is None or outcome.doubt or not stream.has_own_pages:
+                continue
+            if (self._totals.beyond(stream, outcome.live_rows) or 0) > 0:
+                found.append(child)
+        return found
+
+    def _extract_if_short(self, alone: Read, rows: int) -> Complete | None:
+        """Read a child by its own path, if the account still counts more than `rows` that came."""
+        stream = alone.stream
+        self._totals.forget(stream.name)
+        self._totals.ask([stream])
+        lacking = self._totals.beyond(stream, rows) or 0
+        if lacking <= 0:
+            return None
+        complete = self._extract(alone)
+        parent = alone.parent.endpoint.path if alone.parent else ""
+        complete.extraction.note(
+            f"{lacking} records of {stream.name} did not come beside /{parent}, by the total of "
+            f"/{stream.endpoint.path}: they are taken from there."
+        )
+        return complete
+
+    def _note_uncounted(
+        self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
+    ) -> None:
+        """Note how many more a child's own path counts than it lists, once it was read whole."""
+        read, total = complete.read, complete.spool.progress.total
+        outcome = landed.get(read.stream.name)
+        if outcome and read.is_full and total and read.stream.beside:
+            uncounted = total - outcome.live_rows
+            if uncounted != self._totals.uncounted(read.stream.name):
+                with transaction(db):
+                    name = fact(read.stream.name)
+                    ledger.note_fact(db, self._source.name, name, str(uncounted))
 
     def _asked_again(self, complete: Complete) -> Complete:
         """The same read with what the account holds now, where rows would be deleted in doubt."""
@@ -268,6 +456,8 @@ class _Run:
         """After a kill, what was deleted since must not be landed as live: ask for the totals."""
         totals = {}
         for stream_table in read.stream_tables:
+            if not stream_table.stream.has_own_pages:
+                continue
             endpoint = stream_table.stream.endpoint
             page = self._client.page(
                 endpoint.path, endpoint.collection, {**endpoint.params, "limit": 1}

@@ -56,6 +56,7 @@ class Progress:
     began: datetime | None = None  # when the first page was sent, by the account's clock
     ahead: float = 0.0  # seconds by which this machine's clock is ahead of the account's
     arrivals: dict[str, Arrival] = field(default_factory=dict)  # by child, once it is known
+    children: dict[str, int] = field(default_factory=dict)  # by child, how many records came
     extras: dict[str, list[str]] = field(default_factory=dict)  # table → undeclared fields
     notes: list[str] = field(default_factory=list)
 

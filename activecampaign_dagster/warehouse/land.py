@@ -44,8 +44,9 @@ class Batch:
     """Spooled records on their way into a table.
 
     files: segments; size: bytes of JSON in them; longest: bytes of the longest line.
-    extras: fields that nobody declared. expected: how many records the account says it has, where
-    that must agree; else None. is_kept: they land; else only what is made of them does.
+    extras: fields that nobody declared. is_pass: all of the collection was read. expected: how many
+    records the account says it has, where that must agree; else None. is_kept: they land; else only
+    what is made of them does.
     unlisted: segments with the keys of parents that do not list their children.
     labels: the labels of the field that is made of a child's rows (see `Pivot`); None: it stays.
     """
@@ -57,6 +58,7 @@ class Batch:
     extras: Sequence[str]
     scope: Scope
     watermark: datetime | None
+    is_pass: bool = False
     expected: int | None = None
     is_kept: bool = True
     unlisted: Sequence[str] = ()
@@ -213,15 +215,22 @@ def _load(
         )
 
 
-def _made(delivery: Delivery, batch: Batch, columns: _Columns) -> Made | None:
+def _made(
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    delivery: Delivery,
+    batch: Batch,
+    columns: _Columns,
+) -> Made | None:
     """The column that is made of a child's rows; None if the table has none, or it stays."""
     found = batch.stream_table.stream.pivot
     if not found or batch.labels is None or not columns.made:
         return None
     child = next(each for each in delivery.children if each.name == found.child)
     rows = f"from {child.typed}"
+    kinds = pivot.landed_kinds(db, source, found)
     sql = pivot.pivoted_sql(
-        batch.stream_table.stream, child.stream_table.stream, rows, batch.labels
+        batch.stream_table.stream, child.stream_table.stream, rows, batch.labels, kinds
     )
     return Made(columns.made, sql)
 
@@ -284,7 +293,7 @@ def _merge(
         batch.typed,
         columns.filled,
         columns.left,
-        _made(delivery, batch, columns),
+        _made(db, source, delivery, batch, columns),
         delivery.at,
         delivery.sync_id,
     )
@@ -305,6 +314,7 @@ def _merge(
             sync_id=delivery.sync_id,
             watermark=watermark,
             is_full=scope is Scope.ALL,
+            is_pass=batch.is_pass,
             live_rows=live,
             deleted_rows=gone,
         ),

@@ -24,22 +24,32 @@ ADDRESS = "address"  # which account it is
 _PATIENCE = 2.0  # seconds; whoever asks can ask again later
 _OVERLAP_WITH_OFFSETS = timedelta(minutes=10)
 _STREAMS, _FACTS = f"{SCHEMA}._streams", f"{SCHEMA}._account_facts"
+_STATE = ("watermark", "last_synced_at", "live_rows", "last_pass_at", "unavailable")
+# what a ledger of release 0.1 lacks until the next sync
+_NEW = {"last_pass_at": "timestamptz", "unavailable": "varchar"}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """How far a stream is: stamps in UTC, and the rows that are in the account."""
+    """How far a stream is: stamps in UTC, and the rows that are in the account.
+
+    last_pass_at: when all of it was read last, whether or not all came. unavailable: why the
+    account does not let it be read; None if it does.
+    """
 
     watermark: datetime | None
     last_synced_at: datetime | None
     live_rows: int
+    last_pass_at: datetime | None = None
+    unavailable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What a landing changes in a stream's line.
 
-    watermark: how far it is now, None if it stays where it is. is_full: all of it was read.
+    watermark: how far it is now, None if it stays where it is. is_full: all of it was read, and
+    came. is_pass: all of it was read.
     """
 
     stream_table: StreamTable
@@ -47,6 +57,7 @@ class Entry:
     sync_id: str
     watermark: datetime | None
     is_full: bool
+    is_pass: bool
     live_rows: int
     deleted_rows: int
 
@@ -62,8 +73,17 @@ def create(db: duckdb.DuckDBPyConnection) -> None:
         create table if not exists {_STREAMS} (
             account varchar, stream varchar, table_name varchar, sync_type varchar,
             watermark timestamptz, last_synced_at timestamptz, last_full_sync_at timestamptz,
-            last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint
+            last_sync_id varchar, "rows" bigint, live_rows bigint, deleted_rows bigint,
+            last_pass_at timestamptz, unavailable varchar
         )""")
+    if missing := _NEW.keys() - _columns(db):
+        for column in missing:
+            db.execute(f"alter table {_STREAMS} add column {column} {_NEW[column]}")
+        db.execute(f"update {_STREAMS} set last_pass_at = last_full_sync_at")
+
+
+def _columns(db: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for name, *_ in db.execute(f"describe from {_STREAMS}").fetchall()}
 
 
 def listed(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, str]:
@@ -85,7 +105,8 @@ def enter(db: duckdb.DuckDBPyConnection, source: Source, stream_table: StreamTab
         [stream_table.name, source.name, stream_table.table],
     )
     db.execute(
-        f"insert into {_STREAMS} values (?, ?, ?, ?, null, null, null, null, 0, 0, 0)",
+        f'insert into {_STREAMS} (account, stream, table_name, sync_type, "rows", live_rows, '
+        "deleted_rows) values (?, ?, ?, ?, 0, 0, 0)",
         [source.name, stream_table.name, stream_table.table, str(stream_table.sync_type)],
     )
 
@@ -99,6 +120,7 @@ def record(db: duckdb.DuckDBPyConnection, source: Source, entry: Entry) -> None:
             sync_type = $sync_type, last_synced_at = $at, last_sync_id = $sync_id,
             watermark = case when $has_key then greatest(watermark, $watermark) end,
             last_full_sync_at = case when $is_full then $at else last_full_sync_at end,
+            last_pass_at = case when $is_pass then $at else last_pass_at end, unavailable = null,
             "rows" = $live + $gone, live_rows = $live, deleted_rows = $gone
         where account = $account and stream = $stream
         """,
@@ -107,6 +129,7 @@ def record(db: duckdb.DuckDBPyConnection, source: Source, entry: Entry) -> None:
             "stream": entry.stream_table.name,
             "sync_type": str(entry.stream_table.sync_type),
             "has_key": entry.stream_table.stream.replication_key is not None,
+            "is_pass": entry.is_pass,
             "watermark": entry.watermark,
             "at": entry.at,
             "is_full": entry.is_full,
@@ -196,13 +219,28 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     with connect(path, patience=_PATIENCE, read_only=True) as db:
         if not _exists(db):
             return {}
-        rows = db.execute(
-            f"select stream, watermark, last_synced_at, live_rows from {_STREAMS} "
-            "where account = ?",
-            [account],
-        ).fetchall()
-    states = {name: StreamState(*state) for name, *state in rows}
-    return {name: state for name, state in states.items() if state.last_synced_at}
+        found = states(db, account)
+    return {name: state for name, state in found.items() if state.last_synced_at}
+
+
+def states(db: duckdb.DuckDBPyConnection, account: str) -> dict[str, StreamState]:
+    """Stream → state, for all lines of an account."""
+    known = _columns(db)
+    state = ", ".join(name if name in known else "null" for name in _STATE)
+    rows = db.execute(f"select stream, {state} from {_STREAMS} where account = ?", [account])
+    return {name: StreamState(*state) for name, *state in rows.fetchall()}
+
+
+def note_unavailable(
+    db: duckdb.DuckDBPyConnection, account: str, found: Mapping[str, str | None]
+) -> None:
+    """Note why streams cannot be read; None: they can."""
+    with transaction(db):
+        for stream, says in found.items():
+            db.execute(
+                f"update {_STREAMS} set unavailable = ? where account = ? and stream = ?",
+                [says, account, stream],
+            )
 
 
 def facts(db: duckdb.DuckDBPyConnection, account: str) -> dict[str, str]:
@@ -236,7 +274,9 @@ def remedy_for_address(account: str) -> str:
 def with_known_overlap(source: Source, db: duckdb.DuckDBPyConnection) -> Source:
     """The source with the shorter overlap, if date filters are known to honour offsets."""
     filtered = {t.stream.parent or t.name for t in source.stream_tables if t.name in source.enabled}
-    filtered &= {t.name for t in source.stream_tables if t.stream.can_filter}
+    # only a span with two ends tells how an account reads offsets
+    spans = (t for t in source.stream_tables if t.stream.changes and t.stream.changes.before)
+    filtered &= {t.name for t in spans}
     known = facts(db, source.name)
     if all(known.get(f"{OFFSETS_HONOURED}:{stream}") == "yes" for stream in filtered):
         return replace(source, overlap=min(source.overlap, _OVERLAP_WITH_OFFSETS))

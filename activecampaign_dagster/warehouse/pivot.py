@@ -12,7 +12,7 @@ from datetime import datetime
 
 import duckdb
 
-from activecampaign_dagster.streams.declaration import Pivot, Stream
+from activecampaign_dagster.streams.declaration import Kind, Pivot, Stream
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse.sql import literal, quoted
@@ -64,11 +64,45 @@ def spooled_labels(
     return unique_labels((key, label) for key, label in keyed if key is not None)
 
 
-def pivoted_sql(parent: Stream, child: Stream, rows: str, labels: Labels) -> str:
+def landed_kinds(db: duckdb.DuckDBPyConnection, source: Source, pivot: Pivot) -> dict[str, Kind]:
+    """Key of a definition → what its values are, of those whose values are not texts."""
+    if pivot.kind is None:
+        return {}
+    table = source.table_of(pivot.labels)
+    found = db.execute(
+        f"select ({key_sql(table.stream, 't')})::varchar, t.{quoted(pivot.kind)} "
+        f"from {relation(table.table)} as t where t._deleted_at is null"
+    ).fetchall()
+    return {key: pivot.kinds[kind] for key, kind in found if kind in pivot.kinds}
+
+
+def _value_sql(pivot: Pivot) -> str:
+    """SQL: a child's value as what its definition says it is, as JSON; else as text."""
+    value = f"v.{quoted(pivot.value)}"
+    if pivot.kind is None:
+        return value
+    money = f"json_object('value', {value}::bigint"
+    if pivot.currency:
+        money += f", 'currency', v.{quoted(pivot.currency)}"
+    return rf"""case
+        when t.kind = 'number' and regexp_full_match({value}, '-?(0|[1-9]\d{{0,300}})(\.\d+)?')
+            then {value}::json
+        when t.kind = 'money' and regexp_full_match({value}, '-?\d{{1,18}}') then {money})
+        when t.kind = 'list' and starts_with({value}, '[') and json_valid({value})
+            then {value}::json
+        when t.kind = 'list' and {value} <> ''
+            then to_json(list_filter(string_split({value}, '||'), lambda each: each <> ''))
+        else to_json({value})
+    end"""
+
+
+def pivoted_sql(
+    parent: Stream, child: Stream, rows: str, labels: Labels, kinds: Mapping[str, Kind]
+) -> str:
     """SQL: `owner` (a parent's key) and `made`, its children's labels and values as JSON.
 
-    parent: the stream that is given it. rows: SQL, rows of the child. Where two carry one label,
-    the one with the greater key counts.
+    parent: the stream that is given it. rows: SQL, rows of the child. kinds: key of a definition →
+    what its values are. Where two carry one label, the one with the greater key counts.
     """
     assert child.beside is not None  # noqa: S101
     assert parent.pivot is not None  # noqa: S101
@@ -76,15 +110,18 @@ def pivoted_sql(parent: Stream, child: Stream, rows: str, labels: Labels) -> str
     if child.field(child.beside.owner).type != parent.field(parent.key[0]).type:
         owner += f"::{parent.field(parent.key[0]).type}"
     label_of = quoted(pivot.label_of)
-    known = ", ".join(f"({literal(key)}, {literal(label)})" for key, label in labels.items())
+    known = ", ".join(
+        f"({literal(key)}, {literal(label)}, {literal(kinds.get(key, ''))})"
+        for key, label in labels.items()
+    )
     return f"""
         select owner, to_json(map(list(label order by label), list("value" order by label))) as made
         from (
             select
                 {owner} as owner, coalesce(t.label, v.{label_of}::varchar) as label,
-                arg_max_null(v.{quoted(pivot.value)}, {key_sql(child, "v")}) as "value"
+                arg_max_null({_value_sql(pivot)}, {key_sql(child, "v")}) as "value"
             from ({rows}) as v
-            left join (values {known or "(null, null)"}) as t (key, label)
+            left join (values {known or "(null, null, null)"}) as t (key, label, kind)
                 on t.key = v.{label_of}::varchar
             where v.{label_of} is not null
             group by all
@@ -109,6 +146,8 @@ def refill(
     child, column = source.table_of(pivot.child), quoted(pivot.column)
     rows = f"from {relation(child.table)} where _deleted_at is null"
     key = key_sql(parent.stream, "c")
+    kinds = landed_kinds(db, source, pivot)
+    made = pivoted_sql(parent.stream, child.stream, rows, labels, kinds)
     db.execute(
         f"""
         update {relation(parent.table)} as c
@@ -116,7 +155,7 @@ def refill(
         from (
             select {key} as key, coalesce(made.made, '{{}}') as made
             from {relation(parent.table)} as c
-            left join ({pivoted_sql(parent.stream, child.stream, rows, labels)}) as made
+            left join ({made}) as made
                 on made.owner = {key}
             where c._deleted_at is null
         ) as found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -202,6 +202,18 @@ def values_of(db: duckdb.DuckDBPyConnection, stream_table: StreamTable, column: 
     found = db.execute(
         f"select distinct {quoted(column)}::varchar from {relation(stream_table.table)} "
         f"where _deleted_at is null and {quoted(column)} is not null"
+    )
+    return [value for (value,) in found.fetchall()]
+
+
+def spooled_values(db: duckdb.DuckDBPyConnection, files: Sequence[str], field: str) -> list[str]:
+    """The distinct values of a field, as text, in segments of records that land in no table."""
+    if not files:
+        return []
+    names, form = ", ".join(map(literal, files)), literal(f"struct({quoted(field)} varchar)")
+    found = db.execute(
+        f"select distinct r.{quoted(field)} as found "
+        f"from read_ndjson([{names}], columns = {{r: {form}}}) where found is not null"
     )
     return [value for (value,) in found.fetchall()]
 

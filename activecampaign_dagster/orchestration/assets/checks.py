@@ -139,7 +139,8 @@ def drifted(live: int, total: int, tolerance: float) -> bool:
 
 def _can_drift(account: Account, stream_table: StreamTable) -> bool:
     """Whether rows can go missing at all: a FULL_TABLE table is what was just read."""
-    return account.drift is not None and stream_table.sync_type is SyncType.INCREMENTAL
+    can_change = stream_table.sync_type is SyncType.INCREMENTAL
+    return account.drift is not None and can_change and stream_table.stream.has_own_pages
 
 
 def _drift(evidence: Evidence) -> Finding:

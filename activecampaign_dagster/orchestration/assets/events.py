@@ -22,12 +22,14 @@ from activecampaign_dagster.orchestration.assets.checks import (
     evaluate,
     newest_hidden,
 )
+from activecampaign_dagster.orchestration.dagster_internals import silent_output
 from activecampaign_dagster.orchestration.partitions import keys_between
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse import ledger, tables
+from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect
 
@@ -77,9 +79,38 @@ class RunEvents:
                 )
         yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
 
+    def of_the_rest(self, before: Mapping[str, StreamState]) -> Iterator[Any]:
+        """What lets models be built on streams that were not read, and why they were not.
+
+        before: stream → its state before this run.
+        """
+        landed = {outcome.stream_table.name for outcome in self.landed}
+        with self.connect() as db:
+            states = ledger.states(db, self.account.name)
+        definition = self.context.assets_def
+        left = [t for t in self.account.enabled if t.name in self.request.streams - landed]
+        resting = []
+        for stream_table in left:
+            name, key = stream_table.name, self.account.key(stream_table.name)
+            why = states[name].unavailable if name in states else None
+            if why is None:
+                resting.append(name)
+            elif name not in before or before[name].unavailable != why:
+                observed = {"unavailable": why}
+                self.context.log_event(dg.AssetObservation(key, metadata=observed))
+            yield silent_output(definition.get_output_name_for_asset_key(key))
+        if resting:
+            self.context.log.info("Not read again yet, as they were lately: %s", ", ".join(resting))
+
     def _covered(self, outcome: Outcome) -> Sequence[str]:
-        """The partitions to mark: those not marked yet that were covered, and the running one."""
+        """The partitions to mark: those not marked yet that were covered, and the running one.
+
+        Of streams whose path cannot be asked for a span of time only the running one, as each mark
+        is an event.
+        """
         covered = keys_between(self.account.partitions, outcome.read.since, outcome.at)
+        if not outcome.stream_table.stream.can_filter:
+            return covered[-1:]
         key = self.account.key(outcome.stream_table.name)
         marked = self.context.instance.get_materialized_partitions(key)
         return [key for key in covered if key not in marked or key == covered[-1]]
@@ -103,7 +134,10 @@ class RunEvents:
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = applicable(self.account, stream_table)
         # the account is asked before the database is opened, which others may wait for
-        total = self._total(stream_table) if ROW_COUNT_DRIFT in wanted else None
+        known = {outcome.stream_table.name: outcome.total for outcome in self.landed}
+        total = known.get(stream_table.name)
+        if total is None and ROW_COUNT_DRIFT in wanted:
+            total = self._total(stream_table)
         # after full reads only, as these names seldom change
         hidden_by = self._hidden_by(stream_table) if is_full and HIDDEN_DEALS in wanted else None
         with self.connect() as db:
@@ -122,7 +156,8 @@ class RunEvents:
     def _total(self, stream_table: StreamTable) -> int | None:
         """The account's own count, None if it cannot be had."""
         try:
-            return probes.total(self.client, stream_table.stream)
+            has_total = stream_table.stream.has_own_pages
+            return probes.total(self.client, stream_table.stream) if has_total else None
         except ApiError as error:
             self.context.log.warning(
                 "%s: its total could not be read: %s", stream_table.name, error

@@ -1,6 +1,6 @@
 """The streams of one account as Dagster assets, read together in one op that can be subset."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse import ledger, migrate
-from activecampaign_dagster.warehouse.ledger import with_known_overlap
+from activecampaign_dagster.warehouse.ledger import StreamState, with_known_overlap
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.tables import bookkeeping
 
@@ -123,6 +123,9 @@ def _request(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncReque
         mode=Mode.WINDOW if window else Mode(mode),
         window=window,
         sync_id=context.run.run_id,
+        # whoever materializes a stream by hand wants it read now
+        compares=True,
+        rests=MODE_TAG in context.run.tags and config.mode == "auto",
     )
 
 
@@ -135,7 +138,7 @@ def _sync(
 ) -> Iterator[Any]:
     """Read, land and yield the events; raises the errors in `failures`."""
     with api.client() as client:
-        source, since = _as_established(account.source, warehouse)
+        source, since, before = _as_established(account.source, warehouse)
         run_events = RunEvents(
             account=account,
             context=context,
@@ -163,15 +166,16 @@ def _sync(
         except SyncError:
             yield from run_events.checks()
             raise
+        yield from run_events.of_the_rest(before)
         yield from run_events.checks()
 
 
 def _as_established(
     configured: Source, warehouse: WarehouseResource
-) -> tuple[Source, dict[str, datetime]]:
-    """The source with the overlap that the account's facts allow, and where reads begin."""
+) -> tuple[Source, dict[str, datetime], Mapping[str, StreamState]]:
+    """The source with the overlap that the account's facts allow, where reads begin, and states."""
     with warehouse.get_connection() as db:
         migrate.prepare(db, configured)
         source = with_known_overlap(configured, db)
-        marks = ledger.watermarks(db, source)
-    return source, {stream: mark - source.overlap for stream, mark in marks.items()}
+        marks, states = ledger.watermarks(db, source), ledger.states(db, source.name)
+    return source, {stream: mark - source.overlap for stream, mark in marks.items()}, states

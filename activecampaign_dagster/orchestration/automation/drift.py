@@ -46,6 +46,7 @@ def drift_sensor(
             stream_table
             for stream_table in account.enabled
             if stream_table.sync_type is SyncType.INCREMENTAL
+            and stream_table.stream.has_own_pages
             and not _is_recent(requested.get(stream_table.name), now, drift)
         ]
         try:
