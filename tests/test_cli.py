@@ -13,9 +13,12 @@ from click.testing import CliRunner, Result
 
 from activecampaign_dagster import cli
 from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.declaration import Family
+from activecampaign_dagster.streams.registry import STREAMS
 from tests.components.projects import project
 from tests.helpers import Warehouse, unresolved
 
@@ -171,14 +174,104 @@ def test_a_mistake_in_the_configuration_is_exit_code_2(
     assert "Traceback" not in result.output
 
 
-def test_streams_lists_searches_and_details() -> None:
-    assert len(run("streams").output.splitlines()) == 8
-    assert run("streams", "pipeline").output.startswith("deals")
-    assert "perstag" in run("streams", "custom_fields").output
-    assert json.loads(run("streams", "users", "--json").output)[0]["name"] == "users"
+def test_streams_lists_all_by_family() -> None:
+    lines = run("streams").output.splitlines()
+    families = [line for line in lines if not line.startswith(" ")]
+    assert families == [
+        family for family in Family if family in {s.family for s in STREAMS.values()}
+    ]
+    states = {name: state for name, state, *_ in (line.split() for line in lines if line[0] == " ")}
+    assert states == {s.name: "on" if s.default else "off" for s in STREAMS.values()}
+
+
+def test_streams_searches_for_a_word_or_a_family() -> None:
+    found = run("streams", "pipeline").output
+    assert found.startswith("crm\n  deals")
+    assert "fields: group, isDisabled" in found
+    lines = run("streams", "marketing").output.splitlines()
+    assert lines[0] == "marketing"
+    assert {line.split()[0] for line in lines[1:]} == {
+        s.name for s in STREAMS.values() if s.family == "marketing"
+    }
     missing = run("streams", "webinar")
     assert missing.exit_code == 1
     assert "No stream mentions 'webinar'" in missing.output
+
+
+def test_streams_tells_all_of_one() -> None:
+    assert "perstag" in run("streams", "custom_fields").output
+    values = run("streams", "custom_field_values").output
+    assert "family      crm (on)" in values
+    assert "path        fieldValues" in values
+    assert "comes with  contacts, all of which are read for it every day" in values
+    [users] = json.loads(run("streams", "users", "--json").output)
+    assert (users["name"], users["family"], users["default"]) == ("users", "settings", True)
+
+
+@pytest.mark.parametrize("name", [s.name for s in STREAMS.values() if s.secrets])
+def test_streams_tells_which_fields_are_left_out(name: str) -> None:
+    output = run("streams", name).output
+    assert f"{enumerated(sorted(STREAMS[name].secrets), 'and')}: left out unless" in output
+
+
+def test_cost_tells_what_streams_take_from_a_request_for_each(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    result = run("streams", "--cost")
+    assert result.exit_code == 0, result.output
+    assert sorted(request.path for request in sandbox.requests) == [
+        "campaigns", "contacts", "dealGroups", "dealStages", "deals", "fields", "users",
+    ]  # fmt: skip
+    lines = [line.split() for line in result.output.splitlines()]
+    assert [
+        "contacts",
+        "60",
+        "1",
+        "1",
+        "every",
+        "day:",
+        "1,",
+        "for",
+        "custom_field_values",
+    ] in lines
+    assert ["custom_field_values", "with", "contacts"] in lines
+    assert ["users", "8", "1", "0", *["every", "hour:", "1"]] in lines
+    [total] = [line for line in lines if line[0] == "total"]
+    assert total == ["total", "7", "2", "121", "a", "day"]
+
+
+def test_cost_can_be_asked_of_one_stream_or_family_and_by_machines(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    [found] = json.loads(run("streams", "users", "--cost", "--json").output)
+    [users] = found["streams"]
+    assert (users["first_full_sync"], users["incremental_sync"], users["records"]) == (1, 0, 8)
+    assert users["reread"]["requests_per_day"] == 24
+
+
+def test_cost_names_what_cannot_be_read(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, streams="core")
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    result = run("streams", "--cost")
+    assert result.exit_code == 0, result.output
+    assert "campaigns: " in result.output
+    assert "may not read campaigns" in result.output
+
+
+def test_check_tells_what_reading_whole_takes_in_a_day(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    said = "read streams whole as often as `reread` says: up to 121 requests a day"
+    assert said in run("check").output
+    [report] = json.loads(run("check", "--json").output)
+    rereads = {reread["stream"]: reread for reread in report["rereads"]}
+    assert rereads["contacts"]["of"] == ["custom_field_values"]
+    assert rereads["contacts"]["every_seconds"] == 86_400
+    use(monkeypatch, streams=["deals"])
+    assert "Incremental syncs read no stream whole." in run("check").output
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])

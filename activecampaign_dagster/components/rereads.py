@@ -12,6 +12,7 @@ from activecampaign_dagster.orchestration import triggers
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 
 _REFERENCE_DATA = timedelta(hours=1)  # it seldom changes, and five minutes are a usual trigger
+_ALWAYS = timedelta.resolution  # the shortest time there is
 
 
 def reread(stream: Stream, choice: Chosen, sync_type: SyncType) -> timedelta | None:
@@ -28,7 +29,7 @@ def reread(stream: Stream, choice: Chosen, sync_type: SyncType) -> timedelta | N
             except ValueError:
                 return _by_default(stream, is_full_table=is_full_table)
         case "always":
-            return None if is_full_table else timedelta(0)
+            return None if is_full_table else _ALWAYS
         case "never":
             return None
         case _:

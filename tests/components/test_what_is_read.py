@@ -103,7 +103,7 @@ def test_a_stream_is_read_whole_as_often_as_its_kind_needs_it() -> None:
         ("users", {"every": "6 hours"}, timedelta(hours=6)),
         ("users", "always", None),
         ("deals", {"every": "1 week"}, timedelta(weeks=1)),
-        ("deals", "always", timedelta(0)),
+        ("deals", "always", timedelta.resolution),
         ("deals", "never", None),
         ("custom_field_values", {"every": "30 minutes"}, timedelta(minutes=30)),
         ("custom_field_values", "never", None),
