@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
@@ -150,3 +151,10 @@ def test_fields_that_a_sync_needs_are_kept_whatever_is_asked_for() -> None:
     assert stream_table("deals", fields=["title"]).keep == {"title", *needed}
     kept = stream_table("deals", exclude_fields=["title"]).keep
     assert kept == {field.name for field in STREAMS["deals"].fields} - {"title"}
+
+
+def test_assets_are_grouped_by_account_and_family() -> None:
+    [assets] = ActiveCampaignSource(name="shop", streams="core").definitions().assets or ()
+    assert isinstance(assets, dg.AssetsDefinition)
+    groups = {spec.key.path[-1]: spec.group_name for spec in assets.specs}
+    assert groups == {name: f"shop_{STREAMS[name].family}" for name in CORE}
