@@ -24,9 +24,9 @@ CONTACT_TAGS = Stream(
     endpoint=Endpoint(path="contactTags", collection="contactTags"),
     description=(
         "One row per contact and tag that the contact has. "
-        "The rows come with the pages of contacts. Adding a tag moves the contact's `udate`, so an "
-        "incremental sync finds it; a removed tag leaves no trace, and is found when all contacts "
-        "are read for the sake of their tags, once a day."
+        "The rows come with the pages of contacts. In recorded responses, adding a tag moves the "
+        "contact's `udate`, so that an incremental sync finds it; a removed tag is found when all "
+        "contacts are read for the sake of their tags, once a day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="cdate"),

@@ -21,9 +21,12 @@ from activecampaign_dagster.streams.declaration import (
     Endpoint,
     Family,
     HiddenBy,
+    Missing,
     Stream,
     Stub,
 )
+
+_FEATURE = Missing(statuses=frozenset({403}), says="the Deals (CRM) feature")
 
 DEALS = Stream(
     name="deals",
@@ -56,6 +59,7 @@ DEALS = Stream(
             title="title",
         ),
     ),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the deal"),
         bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),
@@ -97,6 +101,7 @@ DEAL_GROUPS = Stream(
         "while its stages may stay in `deal_stages` and its deals come back as stubs."
     ),
     walk=ByOffset(),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the pipeline"),
         bigint("allgroups", "1 if all user groups may manage the pipeline, 0 if only chosen ones"),
@@ -124,6 +129,7 @@ DEAL_STAGES = Stream(
         "The table is the account's current state; both stamps are NULL on most rows."
     ),
     walk=ByOffset(),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the stage"),
         text("cardRegion1", "What deal cards show in the upper left corner, e.g. title"),
