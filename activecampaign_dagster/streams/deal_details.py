@@ -81,6 +81,7 @@ CONTACT_DEALS = Stream(
         include="contactDeals",
         array="contactDeals",
         owner="contact",
+        listed="contactDeals",
     ),
     missing=DEALS_FEATURE,
     fields=(
