@@ -53,7 +53,11 @@ CONTACTS = Stream(
     ),
     fields=(
         bigint("id", "Id of the contact"),
-        bigint("account", "Id of a company; only ever seen NULL, and not sent since 2020"),
+        bigint(
+            "account",
+            "Id of a company; only ever seen NULL, and not sent since 2020",
+            references="accounts",
+        ),
         nested("accountContacts", "Ids of the contact's links to accounts (companies)"),
         instant("adate", "A stamp on the contact; meaning not documented by the API"),
         bigint("anonymized", "1 if the contact's personal data was anonymised"),
@@ -72,7 +76,11 @@ CONTACTS = Stream(
             "The contact's custom field values, personalisation tag → value; not sent by "
             "the API as such but derived by the sync from `include=fieldValues`",
         ),
-        bigint("customerAccount", "Id of a company, sent next to `account`; only ever seen NULL"),
+        bigint(
+            "customerAccount",
+            "Id of a company, sent next to `account`; only ever seen NULL",
+            references="accounts",
+        ),
         nested("deals", "Ids of the contact's deals"),
         bigint("deleted", "1 if the contact is marked as deleted"),
         wall_clock("deleted_at", "When the contact was deleted; form not established"),
