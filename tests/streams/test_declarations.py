@@ -34,10 +34,11 @@ def test_no_two_columns_differ_only_by_case(declared: Stream):
 
 
 @every_stream
-def test_the_id_comes_first_and_the_rest_in_order(declared: Stream):
-    first, *rest = [field.name for field in declared.fields]
-    assert first == "id"
-    assert rest == sorted(rest)
+def test_the_fields_of_the_key_come_first_and_the_rest_in_order(declared: Stream):
+    names = [field.name for field in declared.fields]
+    parts = len(declared.key)
+    assert tuple(names[:parts]) == declared.key
+    assert names[parts:] == sorted(names[parts:])
 
 
 @every_stream
@@ -82,7 +83,8 @@ def test_nested_records_have_a_json_column_to_go_to(declared: Stream):
 
 
 def test_no_two_streams_read_the_same_collection():
-    assert len({declared.endpoint.path for declared in STREAMS.values()}) == len(STREAMS)
+    read = {(stream.endpoint.path, stream.endpoint.collection) for stream in STREAMS.values()}
+    assert len(read) == len(STREAMS)
 
 
 def test_custom_fields_bring_their_options_and_relations_along():
