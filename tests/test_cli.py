@@ -201,7 +201,8 @@ def test_streams_searches_for_a_word_or_a_family() -> None:
 def test_streams_tells_all_of_one() -> None:
     assert "perstag" in run("streams", "custom_fields").output
     values = run("streams", "custom_field_values").output
-    assert "family      crm (on)" in values
+    assert "family      crm" in values
+    assert "read        by default" in values
     assert "path        fieldValues" in values
     assert "comes with  contacts, all of which are read for it every day" in values
     [users] = json.loads(run("streams", "users", "--json").output)

@@ -75,15 +75,15 @@ def every(span: timedelta) -> str:
 
 def _facts(stream: Stream) -> Iterator[tuple[str, str]]:
     """What a user may want to know of a stream, apart from its fields: name → text."""
-    state = "on" if stream.default else "off, unless it is listed by name: see above"
-    yield "family", f"{stream.family} ({state})"
+    yield "family", str(stream.family)
+    yield "read", "by default" if stream.default else "only if it is listed by name: see above"
     yield "path", stream.endpoint.path
     yield "key", enumerated(stream.key, "and")
     if stream.beside:
         passes = every(stream.beside.passes)
         yield "comes with", f"{stream.beside.parent}, all of which are read for it {passes}"
     if stream.each:
-        yield "read", f"one request or more for each of {stream.each.stream}"
+        yield "costs", f"a request or more for each of {stream.each.stream}"
     if stream.missing:
         yield "needs", stream.missing.says
     if stream.secrets:

@@ -103,7 +103,7 @@ CONTACT_EMAILS = Stream(
     description=(
         "One row per mail between a user and a single contact, from connected mailboxes or sent "
         "from a contact, a deal or an account. "
-        "The collection has no known order, so every sync reads all of it. "
+        "The collection has no known order, so it is always read whole. "
         "Off by default: it tells of the mails of single persons, and no record of one has been "
         "seen."
     ),
@@ -136,7 +136,7 @@ NOTES = Stream(
     description=(
         "One row per note on a contact, deal, account, task or activity: `reltype` says which, "
         "`relid` its id. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "The text is free, so it may hold anything that users wrote about a person."
     ),
     walk=ByOffset(),

@@ -26,8 +26,8 @@ AUTOMATIONS = Stream(
     description=(
         "One row per automation, with the number of contacts that entered and left it. "
         "The table is the account's current state: a deleted automation is gone with the next "
-        "sync. Whether `mdate` moves with the counters is not documented, so every sync reads all "
-        "automations."
+        "sync. Whether `mdate` moves with the counters is not documented, so all automations "
+        "are always read."
     ),
     walk=ByOffset(),
     fields=(
@@ -59,7 +59,7 @@ AUTOMATION_BLOCKS = Stream(
     description=(
         "One row per step of an automation: send, wait, goal, if and so on, as `type` says. "
         "What a step does is in `params`, whose keys depend on `type`. "
-        "The table is the account's current state, read whole with each sync; `deleted` marks "
+        "The table is the account's current state, always read whole; `deleted` marks "
         "steps that the API still lists."
     ),
     walk=ByOffset(),
@@ -91,7 +91,7 @@ AUTOMATION_TRIGGERS = Stream(
         "One row per trigger that lets contacts enter an automation. "
         "The API has no list of all triggers: they come with the pages of automations or, failing "
         "that, by one request for each automation. "
-        "The table is the account's current state, read whole with each sync."
+        "The table is the account's current state, always read whole."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -119,7 +119,7 @@ GOALS = Stream(
     description=(
         "One row per goal of an automation. "
         "Its conditions are not in the record but in an unnamed segment. "
-        "The table is the account's current state, read whole with each sync."
+        "The table is the account's current state, always read whole."
     ),
     walk=ByOffset(),
     fields=(
@@ -220,7 +220,7 @@ SITE_MESSAGES = Stream(
     endpoint=Endpoint(path="siteMessages", collection="siteMessages"),
     description=(
         "One row per message that an automation shows on the account's website. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "Off by default: few plans have site messages, and no record of one has been seen."
     ),
     walk=ByOffset(),

@@ -166,7 +166,7 @@ CONTACT_DATA = Stream(
     description=(
         "One row per contact of whom more is known: location, Google Analytics campaign, ids at "
         "social networks. "
-        "Off unless chosen, because nearly all of it is personal data. "
+        "Off by default: nearly all of it is personal data. "
         "The rows come with the pages of contacts."
     ),
     default=False,
@@ -220,7 +220,7 @@ GEO_IPS = Stream(
     endpoint=Endpoint(path="geoIps", collection="geoIps"),
     description=(
         "One row per place from which a contact was seen to open a mail, with the IP address. "
-        "Off unless chosen, because IP addresses and places are personal data. "
+        "Off by default: IP addresses and places are personal data. "
         "The rows come with the pages of contacts only."
     ),
     default=False,

@@ -153,7 +153,7 @@ ECOMMERCE_ORDER_PRODUCTS = Stream(
     description=(
         "One row per product in an order, with its price and quantity. "
         "The table is the account's current state; the collection has no total and no filter by "
-        "change, so every sync reads all of it."
+        "change, so it is always read whole."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,
@@ -254,7 +254,7 @@ ECOMMERCE_ORDER_ACTIVITIES = Stream(
     description=(
         "One row per activity on an order, with the order's state and amounts. "
         "Off by default: how the API spells the fields is not established, an order can have many "
-        "rows, and each sync reads all of them."
+        "rows, and all of them are read each time."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,

@@ -96,7 +96,7 @@ PERSONALIZATIONS = Stream(
     ),
     description=(
         "One row per snippet of text or HTML that messages can take in by its tag. "
-        "Off unless chosen, because contents can be long and are rarely needed in reports. "
+        "Off by default: contents can be long and are rarely needed in reports. "
         "The table is the account's current state."
     ),
     default=False,

@@ -126,7 +126,7 @@ LIST_EXCLUSIONS = Stream(
     endpoint=Endpoint(path="lists/exclusions", collection="exclusions"),
     description=(
         "One row per pattern of addresses that lists do not accept. "
-        "Off unless chosen, because patterns are mostly addresses of persons who do not want any "
+        "Off by default: patterns are mostly addresses of persons who do not want any "
         "mail. The table is the account's current state."
     ),
     default=False,

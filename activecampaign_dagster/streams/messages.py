@@ -25,7 +25,7 @@ CAMPAIGN_LISTS = Stream(
     endpoint=Endpoint(path="campaignLists", collection="campaignLists"),
     description=(
         "One row per campaign and list that it is sent to; campaigns themselves hold no list ids. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "Both stamps have only been seen empty."
     ),
     walk=ByOffset(),
@@ -53,7 +53,7 @@ CAMPAIGN_MESSAGES = Stream(
         "One row per campaign and message that it sends, with the counters of that message: a "
         "split test has several. "
         "Rows come with the pages of campaigns and carry no stamp, and counters go on moving, so "
-        "every sync reads all of them."
+        "all of them are always read."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -103,8 +103,8 @@ CAMPAIGN_LINKS = Stream(
     description=(
         "One row per link in the mails of a campaign, with its click counters. "
         "A row whose `link` is `open` is no link but the pixel that counts opens. "
-        "Rows come with the pages of campaigns; counters go on moving, so every sync reads all of "
-        "them."
+        "Rows come with the pages of campaigns; counters go on moving, so all of them are always "
+        "read."
     ),
     walk=ByOffset(),
     beside=Beside(parent="campaigns", include="links", array="links", owner="campaignid"),
@@ -134,7 +134,7 @@ MESSAGES = Stream(
     endpoint=Endpoint(path="messages", collection="messages"),
     description=(
         "One row per message: subject, sender and bodies of a mail that campaigns send. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "`html` and `text` can take tens of kilobytes a row; leave these fields out to keep the "
         "table small."
     ),
@@ -177,7 +177,7 @@ TEMPLATES = Stream(
     endpoint=Endpoint(path="templates", collection="templates", shape=Shape(local=("mdate",))),
     description=(
         "One row per template for mails, with its content. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "`mdate` comes with or without an offset; without one it is taken as Chicago time. "
         "`content` makes rows large."
     ),
@@ -209,7 +209,7 @@ SAVED_RESPONSES = Stream(
     endpoint=Endpoint(path="savedResponses", collection="savedResponses"),
     description=(
         "One row per saved response: a prepared text that users put into mails to single contacts. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "Plans without saved responses have no rows."
     ),
     walk=ByOffset(),

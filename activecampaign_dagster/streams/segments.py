@@ -61,7 +61,7 @@ AUDIENCES = Stream(
     endpoint=Endpoint(path="audiences", collection="data", shape=_ATTRIBUTES),
     description=(
         "One row per segment of the newer kind, with the numbers of its contacts. "
-        "Off unless chosen, because it is known from the docs only and accounts may not have it. "
+        "Off by default: it is known from the docs only and accounts may not have it. "
         "The table is the account's current state."
     ),
     default=False,
@@ -86,7 +86,7 @@ SEGMENT_DEFINITIONS = Stream(
     endpoint=Endpoint(path="segmentsV2/{id}", collection="data", shape=_ATTRIBUTES, is_single=True),
     description=(
         "One row per segment of the newer kind, with its conditions as JSON. "
-        "Off unless chosen, because it takes one request per segment, is known from the docs only, "
+        "Off by default: it takes one request per segment, is known from the docs only, "
         "and accounts may not have it. The table is the account's current state."
     ),
     default=False,
@@ -115,7 +115,7 @@ SEGMENT_COUNTS = Stream(
     endpoint=Endpoint(path="segmentsV2/{segment_id}/count-history", collection="data"),
     description=(
         "One row per segment of the newer kind and moment at which its contacts were counted. "
-        "Off unless chosen, because it takes a request or more per segment, is known from the docs "
+        "Off by default: it takes a request or more per segment, is known from the docs "
         "only, and accounts may not have it. "
         "The API keeps counts for 90 days, and the table no longer."
     ),

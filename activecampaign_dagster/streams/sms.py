@@ -63,7 +63,7 @@ SMS_LISTS = Stream(
     endpoint=Endpoint(path="sms/lists", collection="lists"),
     description=(
         "One row per list for text messages, with its number of subscribers. "
-        "The table is the account's current state, read whole with each sync. "
+        "The table is the account's current state, always read whole. "
         "Off by default: it needs the SMS add-on and has not been tried on an account."
     ),
     walk=ByOffset(),

@@ -24,7 +24,7 @@ TASKS = Stream(
     description=(
         "One row per task on a deal, a contact or an account: `reltype` says which, `relid` its "
         "id. "
-        "The collection cannot be asked for changes, so every sync reads all of it."
+        "The collection cannot be asked for changes, so it is always read whole."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -59,7 +59,7 @@ TASK_TYPES = Stream(
     endpoint=Endpoint(path="dealTasktypes", collection="dealTasktypes"),
     description=(
         "One row per type of task that the account knows, e.g. call or to-do. "
-        "The table is the account's current state, read whole with each sync."
+        "The table is the account's current state, always read whole."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -86,7 +86,7 @@ TASK_OUTCOMES = Stream(
     endpoint=Endpoint(path="taskOutcomes", collection="taskOutcomes"),
     description=(
         "One row per outcome that a task can have. "
-        "The table is the account's current state, read whole with each sync; which types of task "
+        "The table is the account's current state, always read whole; which types of task "
         "an outcome is for is in `task_type_outcome_rels`."
     ),
     walk=ByOffset(),
@@ -111,7 +111,7 @@ TASK_TYPE_OUTCOME_RELS = Stream(
     endpoint=Endpoint(path="tasktypeOutcomeRels", collection="tasktypeOutcomeRels"),
     description=(
         "One row per type of task and outcome that tasks of that type can have. "
-        "The table is the account's current state, read whole with each sync."
+        "The table is the account's current state, always read whole."
     ),
     walk=ByOffset(),
     missing=_MISSING,

@@ -104,7 +104,7 @@ CONTACT_CONVERSIONS = Stream(
     ),
     description=(
         "One row per contact and conversion that it achieved, with the value that it had. "
-        "The table is the account's current state; every sync reads all rows, as no filter by "
+        "The table is the account's current state; it is always read whole, as no filter by "
         "time is known."
     ),
     walk=ByOffset(),
