@@ -208,9 +208,9 @@ def _state(access: Access) -> str:
         return "not on this plan"
     if access.error:
         return "no access"
-    count = "?" if access.rows is None else f"{access.rows:,}"
-    if access.comes_with:
+    if access.rows is None and access.comes_with:
         return f"with {access.comes_with}"
+    count = "?" if access.rows is None else f"{access.rows:,}"
     return count if access.enabled else f"({count})"
 
 

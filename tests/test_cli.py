@@ -48,7 +48,11 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 70)])
+def test_check_tells_what_a_sync_will_need(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: str, requests: int
+) -> None:
+    use(monkeypatch, streams=streams)
     result = run("check")
     assert result.exit_code == 0, result.output
     for said in ("with the key of", "contacts", "First full sync:", "when nothing changed:"):
@@ -58,7 +62,7 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
     assert "of 40 deals looked at are hidden from this key" in result.output
     assert "their pipelines were deleted" in result.output
     assert "beside the pages of contacts? custom_field_values: yes" in result.output
-    assert len(sandbox.requests) <= 20
+    assert len(sandbox.requests) <= requests
 
 
 @pytest.mark.parametrize("far", ["0001-01-01T00:00:00-05:00", "9999-12-31T23:59:59-05:00"])
@@ -102,6 +106,7 @@ def test_check_speaks_json(sandbox: Sandbox) -> None:
 def test_the_estimate_is_what_a_sync_takes(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    use(monkeypatch, streams="core")
     [report] = json.loads(run("check", "--json").output)
     sandbox.requests.clear()
     Warehouse(tmp_path / "b.duckdb").sync(sandbox)
@@ -265,7 +270,7 @@ def test_check_tells_what_reading_whole_takes_in_a_day(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, streams="core")
-    said = "read streams whole as often as `reread` says: up to 121 requests a day"
+    said = "read streams whole, as often as `reread` says: up to 121 requests a day. Most of it: "
     assert said in run("check").output
     [report] = json.loads(run("check", "--json").output)
     rereads = {reread["stream"]: reread for reread in report["rereads"]}
@@ -310,3 +315,15 @@ def test_odd_records_end_no_check(sandbox: Sandbox, record: object) -> None:
         sandbox.faults.append(faults.always(rule, path))
     result = run("check")
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_feature_that_the_account_lacks_is_told_and_is_no_failure(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams=["core", "deal_activities"])
+    sandbox.faults = [faults.always(faults.error(403), "dealActivities")]
+    for arguments in (["check"], ["streams", "--cost"]):
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        assert "deal_activities: the account lacks the Deals (CRM) feature" in result.output
+    assert "not on this plan" in run("check").output

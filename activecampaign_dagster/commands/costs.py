@@ -7,13 +7,13 @@ from typing import Any
 
 from activecampaign_dagster.commands.catalogue import every
 from activecampaign_dagster.orchestration.wording import enumerated
-from activecampaign_dagster.streams.declaration import Family
+from activecampaign_dagster.streams.declaration import PAGE_ROWS, Family
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.survey import effort
 from activecampaign_dagster.survey.effort import Cost, Count, Reread
 from activecampaign_dagster.survey.totals import Total
 
-_MOST_NAMED = 3  # rereads that a sentence names
+_MOST_NAMED = 3  # rereads, or streams, that a line names
 
 
 def table(account: str, costs: Sequence[Cost], totals: Mapping[str, Total]) -> Iterator[str]:
@@ -28,7 +28,7 @@ def table(account: str, costs: Sequence[Cost], totals: Mapping[str, Total]) -> I
     full, quiet = (effort.total(counts) for counts in _columns(costs))
     rows.append(("total", "", _shown(full), _shown(quiet), per_day))
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    yield f"{account}: requests that syncs take, of 100 records each at most"
+    yield f"{account}: requests per sync, each for {PAGE_ROWS} records at most"
     for name, records, first, later, whole in rows:
         line = f"  {name:{widths[0]}}  {records:>{widths[1]}}  {first:>{widths[2]}}"
         yield f"{line}  {later:>{widths[3]}}  {whole}".rstrip()
@@ -44,15 +44,14 @@ def about_rereads(rereads: Sequence[Reread]) -> str:
         return "Incremental syncs read no stream whole."
     costly = sorted(rereads, key=lambda reread: reread.per_day.requests, reverse=True)
     parts = [
-        f"{reread.stream} {every(reread.every)} with {_shown(reread.count)}"
+        f"{reread.count.requests:,} for {reread.stream} {every(reread.every)}"
         for reread in costly[:_MOST_NAMED]
     ]
-    if rest := len(costly) - _MOST_NAMED:
-        parts += [f"{rest} others"] if rest > 0 else []
     sum_ = effort.total(reread.per_day for reread in rereads)
+    unknown = ", and more for those whose number of records is not told" if sum_.at_least else ""
     return (
-        "Incremental syncs read streams whole as often as `reread` says: up to "
-        f"{_shown(sum_)} requests a day. Most are for {enumerated(parts, 'and')}."
+        "Incremental syncs also read streams whole, as often as `reread` says: up to "
+        f"{sum_.requests:,} requests a day{unknown}. Most of it: {enumerated(parts, 'and')}."
     )
 
 
@@ -96,8 +95,15 @@ def _row(cost: Cost, totals: Mapping[str, Total]) -> tuple[str, str, str, str, s
     records = "" if total.rows is None else f"{total.rows:,}"
     whole = f"{every(cost.reread.every)}: {_shown(cost.reread.count)}" if cost.reread else ""
     if cost.reread and cost.stream not in cost.reread.of:
-        whole += f", for {enumerated(cost.reread.of, 'and')}"
+        whole += f", for {_named(cost.reread.of)}"
     return name, records, _shown(cost.full), _shown(cost.incremental), whole
+
+
+def _named(streams: Sequence[str]) -> str:
+    """Streams by name, or their number where these are many."""
+    if len(streams) <= _MOST_NAMED:
+        return enumerated(streams, "and")
+    return f"{len(streams)} streams that come with it"
 
 
 def _is_error(total: Total) -> bool:

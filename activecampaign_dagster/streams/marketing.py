@@ -24,7 +24,7 @@ CAMPAIGNS = Stream(
     description=(
         "One row per campaign, one-off or sent by an automation, with its settings and counters. "
         "The table is the account's current state: a deleted campaign is gone with the next sync. "
-        "Counters such as `opens` go on moving after `mdate`, which is why all campaigns are always "
+        "Counters such as `opens` go on moving after `mdate`, which is why they are always all "
         "read; a copy's `created_timestamp` can be years before its `cdate`."
     ),
     walk=ByOffset(),

@@ -30,7 +30,7 @@ _SEEN = 20  # records of each stream that are looked at; more of those that may 
 class Access:
     """One stream: how many rows the account says it has, or why it cannot be read.
 
-    comes_with: the stream with whose pages alone it comes. unavailable: the feature that the
+    comes_with: the stream with whose pages it comes. unavailable: the feature that the
     account lacks.
     """
 
@@ -130,11 +130,13 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     """One stream's total, and a page that the probes can use."""
     stream = stream_table.stream
     access = Access(
-        stream.name, stream_table.table, str(stream_table.sync_type), stream.name in source.enabled
+        stream.name,
+        stream_table.table,
+        str(stream_table.sync_type),
+        stream.name in source.enabled,
+        comes_with=stream.parent,
     )
-    if stream.beside and not stream.beside.has_own:
-        return replace(access, comes_with=stream.parent), None
-    if stream.each:  # it is read once per record of another stream
+    if stream.each or (stream.beside and not stream.beside.has_own):  # no path lists all of it
         return access, None
     limit = PAGE_SIZE if stream.stub else _SEEN
     params: dict[str, str | int] = {**stream.endpoint.params, "limit": limit}
