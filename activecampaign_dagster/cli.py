@@ -73,6 +73,8 @@ def check(account: str | None, *, as_json: bool) -> None:
 
     Findings about date filters are stored in the database, where syncs use them.
     Exit code: 0 if every enabled stream can be read, 1 if not, 2 if the configuration is invalid.
+    A feature that the account does not have is no failure, and neither is a missing permission for
+    a stream that is neither listed by name nor part of the core.
     """
     found = {one.name: one for one in configured()}
     if account and account not in found:

@@ -320,10 +320,21 @@ def test_odd_records_end_no_check(sandbox: Sandbox, record: object) -> None:
 def test_a_feature_that_the_account_lacks_is_told_and_is_no_failure(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(monkeypatch, streams=["core", "deal_activities"])
-    sandbox.faults = [faults.always(faults.error(403), "dealActivities")]
+    use(monkeypatch, streams="all")
+    sandbox.account.switch_off("crm")
     for arguments in (["check"], ["streams", "--cost"]):
         result = run(*arguments)
         assert result.exit_code == 0, result.output
         assert "deal_activities: the account lacks the Deals (CRM) feature" in result.output
     assert "not on this plan" in run("check").output
+
+
+@pytest.mark.parametrize(("streams", "code"), [("all", 0), (["core", "deal_activities"], 1)])
+def test_a_missing_permission_is_a_failure_for_a_stream_that_is_listed_by_name(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: object, code: int
+) -> None:
+    use(monkeypatch, streams=streams)
+    sandbox.faults = [faults.always(faults.error(403), "dealActivities")]
+    result = run("check")
+    assert result.exit_code == code
+    assert "may not read dealActivities" in result.output

@@ -13,9 +13,11 @@ from activecampaign_dagster.api.errors import (
     ApiError,
     CredentialsError,
     PermanentError,
+    PermissionDeniedError,
 )
 from activecampaign_dagster.api.printable import one_line
 from activecampaign_dagster.streams.declaration import Beside, Stream
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import effort, probes
 from activecampaign_dagster.survey.effort import Count, Reread
@@ -30,8 +32,9 @@ _SEEN = 20  # records of each stream that are looked at; more of those that may 
 class Access:
     """One stream: how many rows the account says it has, or why it cannot be read.
 
-    comes_with: the stream with whose pages it comes. unavailable: the feature that the
-    account lacks.
+    comes_with: the stream with whose pages it comes. unavailable: the feature that the account
+    lacks. is_optional: syncs go on without it, as its feature is not there, or as the key may not
+    read it and the user neither listed it by name nor needs it for the models.
     """
 
     stream: str
@@ -42,6 +45,7 @@ class Access:
     error: str | None = None
     comes_with: str | None = None
     unavailable: str | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,8 @@ class Survey:
 
     @property
     def is_readable(self) -> bool:
-        """Whether every enabled stream can be read, but for features that the account lacks."""
-        failed = (access for access in self.streams if access.error and not access.unavailable)
+        """Whether every enabled stream can be read, but for those that syncs go on without."""
+        failed = (access for access in self.streams if access.error and not access.is_optional)
         return not any(access.enabled for access in failed)
 
 
@@ -147,7 +151,15 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     except (CredentialsError, AddressError):
         raise
     except ApiError as error:
-        return replace(access, error=str(error), unavailable=lacking(stream, error)), None
+        unavailable = lacking(stream, error)
+        is_asked_for = stream_table.is_named or stream.name in CORE
+        is_refused = isinstance(error, PermissionDeniedError) and not is_asked_for
+        return replace(
+            access,
+            error=str(error),
+            unavailable=unavailable,
+            is_optional=unavailable is not None or is_refused,
+        ), None
     rows = page.total
     if rows is None and len(page.records) < limit:
         rows = len(page.records)
