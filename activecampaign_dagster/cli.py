@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,23 @@ from dotenv import load_dotenv
 
 from activecampaign_dagster.api.errors import ApiError
 from activecampaign_dagster.api.printable import printable
+from activecampaign_dagster.commands import catalogue, costs
 from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.resources import database_path
-from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.survey.survey import INCLUDE_WORKS, Effort, Hidden, Survey, survey
+from activecampaign_dagster.survey import effort
+from activecampaign_dagster.survey.survey import (
+    INCLUDE_WORKS,
+    Access,
+    Effort,
+    Hidden,
+    Survey,
+    survey,
+)
+from activecampaign_dagster.survey.totals import totals
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, store_facts
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
@@ -60,10 +69,12 @@ def _load_env(file: Path) -> None:
 @click.argument("account", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def check(account: str | None, *, as_json: bool) -> None:
-    """Check what a sync of ACCOUNT (default: all) needs, in about twenty requests.
+    """Check what a sync of ACCOUNT (default: all) needs, in a request or two for each stream.
 
     Findings about date filters are stored in the database, where syncs use them.
     Exit code: 0 if every enabled stream can be read, 1 if not, 2 if the configuration is invalid.
+    A feature that the account does not have is no failure, and neither is a missing permission for
+    a stream that is neither listed by name nor part of the core.
     """
     found = {one.name: one for one in configured()}
     if account and account not in found:
@@ -89,21 +100,46 @@ def check(account: str | None, *, as_json: bool) -> None:
 
 @main.command()
 @click.argument("word", required=False)
+@click.option("--cost", is_flag=True, help="Ask the accounts what their streams take in requests.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-def streams(word: str | None, *, as_json: bool) -> None:
-    """List all streams, those that mention WORD, or the details of the stream called WORD."""
-    chosen = [one for one in STREAMS.values() if word is None or _mentions(one, word)]
+def streams(word: str | None, *, cost: bool, as_json: bool) -> None:
+    """List all streams by family, those that mention WORD, or the details of the stream WORD.
+
+    With --cost: the requests that the enabled streams of each account take, from one request for
+    each that does not come with another one.
+    """
+    chosen = [STREAMS[word]] if word in STREAMS else catalogue.mentioning(word)
     if not chosen:
         raise click.ClickException(f"No stream mentions {word!r}.")
-    if word in STREAMS:
-        chosen = [STREAMS[word]]
-    if as_json:
-        click.echo(json.dumps([_described(one) for one in chosen], indent=2))
+    if cost:
+        _print_costs({one.name for one in chosen}, as_json=as_json)
+    elif as_json:
+        click.echo(json.dumps([catalogue.described(one) for one in chosen], indent=2))
     elif word in STREAMS:
-        click.echo(_detailed(chosen[0]))
+        click.echo("\n".join(catalogue.detailed(chosen[0])))
     else:
-        for one in chosen:
-            click.echo(_summarised(one, word))
+        click.echo("\n".join(catalogue.by_family(chosen, word)))
+
+
+def _print_costs(names: set[str], *, as_json: bool) -> None:
+    """Print what the enabled streams among `names` take, for each account."""
+    results = []
+    for one in configured():
+        try:
+            with one.api.client() as client:
+                asked = totals(client, one.source)
+        except ApiError as error:
+            raise click.ClickException(f"{one.name}: {error}") from None
+        # what cannot be read costs no more than the attempt
+        rows = {name: 0 if total.error else total.rows for name, total in asked.items()}
+        found = [cost for cost in effort.costs(one.source, rows) if cost.stream in names]
+        results.append(
+            {"account": one.name, "streams": [costs.described(cost, asked) for cost in found]}
+        )
+        if not as_json:
+            _say("\n".join(costs.table(one.name, found, asked)))
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
 
 
 def configured() -> list[Account]:
@@ -132,7 +168,8 @@ def _say(text: str, *, err: bool = False) -> None:
 
 def _as_dict(surveyed: Survey) -> dict[str, Any]:
     """The survey for machines: of hidden records the numbers and names, by stream and by hider."""
-    shown = asdict(surveyed)
+    shown = asdict(replace(surveyed, rereads=()))
+    shown["rereads"] = [costs.as_dict(reread) for reread in surveyed.rereads]
     del shown["hidden"]
     for hidden in surveyed.hidden:
         shown[f"{hidden.stream}_seen"] = hidden.seen
@@ -146,10 +183,10 @@ def _as_text(surveyed: Survey) -> str:
     rows = [("stream", "table", "sync type", "rows")]
     notes = []
     for access in surveyed.streams:
-        count = "?" if access.rows is None else f"{access.rows:,}"
-        state = "no access" if access.error else count if access.enabled else f"({count})"
-        rows.append((access.stream, access.table, access.sync_type, state))
-        if access.error:
+        rows.append((access.stream, access.table, access.sync_type, _state(access)))
+        if access.unavailable:
+            notes.append(f"{access.stream}: the account lacks {access.unavailable}.")
+        elif access.error:
             notes.append(f"{access.stream}: {access.error}")
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     table = [
@@ -168,10 +205,22 @@ def _as_text(surveyed: Survey) -> str:
     )
 
 
+def _state(access: Access) -> str:
+    if access.unavailable:
+        return "not on this plan"
+    if access.error:
+        return "no access"
+    if access.rows is None and access.comes_with:
+        return f"with {access.comes_with}"
+    count = "?" if access.rows is None else f"{access.rows:,}"
+    return count if access.enabled else f"({count})"
+
+
 def _findings(surveyed: Survey) -> list[str]:
     return [
         f"First full sync: {_cost(surveyed.first_full_sync)}. "
         f"A sync when nothing changed: {_cost(surveyed.quiet_incremental_sync)}.",
+        costs.about_rereads(surveyed.rereads),
         *(_about_hidden(hidden) for hidden in surveyed.hidden if hidden.stubs),
         _about_filters(surveyed.facts),
         *_about_children(surveyed.facts),
@@ -219,43 +268,6 @@ def _cost(effort: Effort) -> str:
     minutes, seconds = divmod(int(effort.seconds), 60)
     shown = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     return f"{count}, {shown}"
-
-
-def _mentions(stream: Stream, word: str) -> bool:
-    text = f"{stream.name} {stream.description}".casefold()
-    return word.casefold() in text or bool(_fields(stream, word))
-
-
-def _fields(stream: Stream, word: str) -> list[str]:
-    word = word.casefold()
-    return [f.name for f in stream.fields if word in f"{f.name} {f.description}".casefold()]
-
-
-def _summarised(stream: Stream, word: str | None) -> str:
-    key = f", by {stream.replication_key}" if stream.replication_key else ""
-    line = f"{stream.name:20} {stream.sync_type}{key}; {len(stream.fields)} fields"
-    matching = _fields(stream, word) if word else []
-    return f"{line}: {', '.join(matching)}" if matching else line
-
-
-def _detailed(stream: Stream) -> str:
-    lines = [_summarised(stream, None), stream.description, ""]
-    lines += [f"  {f.name:32} {f.type:12} {f.description}" for f in stream.fields]
-    return "\n".join(lines)
-
-
-def _described(stream: Stream) -> dict[str, object]:
-    return {
-        "name": stream.name,
-        "path": stream.endpoint.path,
-        "description": stream.description,
-        "sync_type": str(stream.sync_type),
-        "replication_key": stream.replication_key,
-        "fields": [
-            {"name": f.name, "type": str(f.type), "description": f.description}
-            for f in stream.fields
-        ],
-    }
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from click.testing import CliRunner, Result
 
 from activecampaign_dagster import cli
 from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.streams.declaration import Family
+from activecampaign_dagster.streams.registry import STREAMS
 from tests.components.projects import project
 from tests.helpers import Warehouse, unresolved
 
@@ -45,7 +48,11 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 70)])
+def test_check_tells_what_a_sync_will_need(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: str, requests: int
+) -> None:
+    use(monkeypatch, streams=streams)
     result = run("check")
     assert result.exit_code == 0, result.output
     for said in ("with the key of", "contacts", "First full sync:", "when nothing changed:"):
@@ -55,7 +62,7 @@ def test_check_tells_what_a_sync_will_need(sandbox: Sandbox) -> None:
     assert "of 40 deals looked at are hidden from this key" in result.output
     assert "their pipelines were deleted" in result.output
     assert "beside the pages of contacts? custom_field_values: yes" in result.output
-    assert len(sandbox.requests) <= 20
+    assert len(sandbox.requests) <= requests
 
 
 @pytest.mark.parametrize("far", ["0001-01-01T00:00:00-05:00", "9999-12-31T23:59:59-05:00"])
@@ -99,6 +106,7 @@ def test_check_speaks_json(sandbox: Sandbox) -> None:
 def test_the_estimate_is_what_a_sync_takes(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    use(monkeypatch, streams="core")
     [report] = json.loads(run("check", "--json").output)
     sandbox.requests.clear()
     Warehouse(tmp_path / "b.duckdb").sync(sandbox)
@@ -171,14 +179,105 @@ def test_a_mistake_in_the_configuration_is_exit_code_2(
     assert "Traceback" not in result.output
 
 
-def test_streams_lists_searches_and_details() -> None:
-    assert len(run("streams").output.splitlines()) == 8
-    assert run("streams", "pipeline").output.startswith("deals")
-    assert "perstag" in run("streams", "custom_fields").output
-    assert json.loads(run("streams", "users", "--json").output)[0]["name"] == "users"
+def test_streams_lists_all_by_family() -> None:
+    lines = run("streams").output.splitlines()
+    families = [line for line in lines if not line.startswith(" ")]
+    assert families == [
+        family for family in Family if family in {s.family for s in STREAMS.values()}
+    ]
+    states = {name: state for name, state, *_ in (line.split() for line in lines if line[0] == " ")}
+    assert states == {s.name: "on" if s.default else "off" for s in STREAMS.values()}
+
+
+def test_streams_searches_for_a_word_or_a_family() -> None:
+    found = run("streams", "pipeline").output
+    assert found.startswith("crm\n  deals")
+    assert "fields: group, isDisabled" in found
+    lines = run("streams", "marketing").output.splitlines()
+    assert lines[0] == "marketing"
+    assert {line.split()[0] for line in lines[1:]} == {
+        s.name for s in STREAMS.values() if s.family == "marketing"
+    }
     missing = run("streams", "webinar")
     assert missing.exit_code == 1
     assert "No stream mentions 'webinar'" in missing.output
+
+
+def test_streams_tells_all_of_one() -> None:
+    assert "perstag" in run("streams", "custom_fields").output
+    values = run("streams", "custom_field_values").output
+    assert "family      crm" in values
+    assert "read        by default" in values
+    assert "path        fieldValues" in values
+    assert "comes with  contacts, all of which are read for it every day" in values
+    [users] = json.loads(run("streams", "users", "--json").output)
+    assert (users["name"], users["family"], users["default"]) == ("users", "settings", True)
+
+
+@pytest.mark.parametrize("name", [s.name for s in STREAMS.values() if s.secrets])
+def test_streams_tells_which_fields_are_left_out(name: str) -> None:
+    output = run("streams", name).output
+    assert f"{enumerated(sorted(STREAMS[name].secrets), 'and')}: left out unless" in output
+
+
+def test_cost_tells_what_streams_take_from_a_request_for_each(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    result = run("streams", "--cost")
+    assert result.exit_code == 0, result.output
+    assert sorted(request.path for request in sandbox.requests) == [
+        "campaigns", "contacts", "dealGroups", "dealStages", "deals", "fields", "users",
+    ]  # fmt: skip
+    lines = [line.split() for line in result.output.splitlines()]
+    assert [
+        "contacts",
+        "60",
+        "1",
+        "1",
+        "every",
+        "day:",
+        "1,",
+        "for",
+        "custom_field_values",
+    ] in lines
+    assert ["custom_field_values", "with", "contacts"] in lines
+    assert ["users", "8", "1", "0", *["every", "hour:", "1"]] in lines
+    [total] = [line for line in lines if line[0] == "total"]
+    assert total == ["total", "7", "2", "121", "a", "day"]
+
+
+def test_cost_can_be_asked_of_one_stream_or_family_and_by_machines(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    [found] = json.loads(run("streams", "users", "--cost", "--json").output)
+    [users] = found["streams"]
+    assert (users["first_full_sync"], users["incremental_sync"], users["records"]) == (1, 0, 8)
+    assert users["reread"]["requests_per_day"] == 24
+
+
+def test_cost_names_what_cannot_be_read(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, streams="core")
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    result = run("streams", "--cost")
+    assert result.exit_code == 0, result.output
+    assert "campaigns: " in result.output
+    assert "may not read campaigns" in result.output
+
+
+def test_check_tells_what_reading_whole_takes_in_a_day(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="core")
+    said = "read streams whole, as often as `reread` says: up to 121 requests a day. Most of it: "
+    assert said in run("check").output
+    [report] = json.loads(run("check", "--json").output)
+    rereads = {reread["stream"]: reread for reread in report["rereads"]}
+    assert rereads["contacts"]["of"] == ["custom_field_values"]
+    assert rereads["contacts"]["every_seconds"] == 86_400
+    use(monkeypatch, streams=["deals"])
+    assert "Incremental syncs read no stream whole." in run("check").output
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
@@ -216,3 +315,26 @@ def test_odd_records_end_no_check(sandbox: Sandbox, record: object) -> None:
         sandbox.faults.append(faults.always(rule, path))
     result = run("check")
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_feature_that_the_account_lacks_is_told_and_is_no_failure(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams="all")
+    sandbox.account.switch_off("crm")
+    for arguments in (["check"], ["streams", "--cost"]):
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        assert "deal_activities: the account lacks the Deals (CRM) feature" in result.output
+    assert "not on this plan" in run("check").output
+
+
+@pytest.mark.parametrize(("streams", "code"), [("all", 0), (["core", "deal_activities"], 1)])
+def test_a_missing_permission_is_a_failure_for_a_stream_that_is_listed_by_name(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: object, code: int
+) -> None:
+    use(monkeypatch, streams=streams)
+    sandbox.faults = [faults.always(faults.error(403), "dealActivities")]
+    result = run("check")
+    assert result.exit_code == code
+    assert "may not read dealActivities" in result.output

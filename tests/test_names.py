@@ -24,9 +24,9 @@ PARTS = ("sync", "warehouse", "survey", "orchestration", "components", "defs", "
 # of Dagster's.
 WORDS = {"account", "data", "deleted", "description", "error", "failed", "fields", "hidden", "html"}
 WORDS |= {"address", "limit", "logs", "msg", "name", "notes", "parent", "rows", "segments", "type"}
-WORDS |= {"value"}
+WORDS |= {"url", "value"}
 # Streams that are called by a word that sentences need as such.
-IN_SENTENCES = {"accounts", "addresses", "messages", "webhooks"}
+IN_SENTENCES = {"accounts", "addresses", "lists", "messages", "webhooks"}
 EXCEPTIONS = {
     # the user whose key it is comes from `users/me`, which is no stream
     "survey/probes.py": {"user", "users"},

@@ -1,10 +1,13 @@
-"""The reference of a source file's settings, generated from their schema into the docs.
+"""The parts of pages that are generated: settings from their schema, streams from declarations.
 
-`python -m activecampaign_dagster.components.reference` brings docs/configuration.md up to date.
+`python -m activecampaign_dagster.components.reference` brings docs/configuration.md and README.md
+up to date.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,12 @@ from activecampaign_dagster.components.settings import (
     StreamSettings,
     TriggerSettings,
 )
+from activecampaign_dagster.streams.declaration import Family, Stream
+from activecampaign_dagster.streams.registry import STREAMS
 
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+_ROOT = Path(__file__).parents[2]
+PAGE = _ROOT / "docs" / "configuration.md"
+README = _ROOT / "README.md"
 _BEGIN, _END = "<!-- generated: begin -->", "<!-- generated: end -->"
 _PARTS = {
     "An account": Settings,
@@ -53,12 +60,42 @@ def _default(setting: dict[str, Any]) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def updated(page: str) -> str:
-    """The page with the reference as it is now."""
-    before, _, rest = page.partition(_BEGIN)
+def streams() -> str:
+    """A table of each family's streams, in Markdown that can be folded."""
+    return "\n\n".join("\n".join(_of_family(family)) for family in Family)
+
+
+def _of_family(family: Family) -> Iterator[str]:
+    found = [stream for stream in STREAMS.values() if stream.family is family]
+    off = sum(not stream.default for stream in found)
+    count = f"{len(found)} streams{f', {off} of them off' if off else ''}"
+    yield f"<details><summary><code>{family}</code>: {count}</summary>"
+    yield ""
+    yield "| stream | one row per | sync type | comes with | default |"
+    yield "| --- | --- | --- | --- | --- |"
+    yield from map(_row, found)
+    yield ""
+    yield "</details>"
+
+
+def _row(stream: Stream) -> str:
+    first = re.split(r"(?<=\.)\s+(?=[A-Z`])", stream.description)[0]
+    about = first.removeprefix("One row per ").removesuffix(".").replace("|", r"\|")
+    parent = f"`{stream.parent}`" if stream.parent else ""
+    state = "on" if stream.default else "off"
+    return f"| `{stream.name}` | {about} | {stream.sync_type} | {parent} | {state} |"
+
+
+PAGES: dict[Path, Callable[[], str]] = {PAGE: reference, README: streams}
+
+
+def updated(page: Path) -> str:
+    """The text of a page with what is generated as it is now."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{reference()}\n{_END}{after}"
+    return f"{before}{_BEGIN}\n{PAGES[page]()}\n{_END}{after}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(updated(page), encoding="utf-8")

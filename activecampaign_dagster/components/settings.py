@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag, create_model
 
 from activecampaign_dagster.orchestration.assets.checks import CHECKS
 from activecampaign_dagster.orchestration.wording import enumerated
+from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
 
 # YAML reads the words on and off as booleans, so that neither is used here.
@@ -60,11 +61,32 @@ class TriggerSettings(Clock):
     )
 
 
+class RereadSettings(dg.Model):
+    """How often incremental syncs read the whole stream."""
+
+    every: str = Field(
+        description="The shortest time between two such reads, such as 30 minutes, 6 hours, 1 day."
+    )
+
+
+def _kind(value: Any) -> str:
+    return "word" if isinstance(value, str) else "settings"
+
+
+Reread = Annotated[
+    Annotated[Literal["always", "never"], Tag("word")] | Annotated[RereadSettings, Tag("settings")],
+    Discriminator(_kind),
+]
+
+
 class StreamSettings(dg.Model):
     """One stream, if its defaults do not suit."""
 
     name: str = Field(description="The stream: see `activecampaign streams`.")
-    enabled: bool = Field(default=True, description="Whether the stream is read.")
+    enabled: bool = Field(
+        default=True,
+        description="Whether the stream is read. An entry turns on one that is off by default.",
+    )
     table: str | None = Field(
         default=None, description="The table's name, without prefix. Default: the stream's name."
     )
@@ -75,7 +97,8 @@ class StreamSettings(dg.Model):
     )
     fields: list[str] | None = Field(
         default=None,
-        description="The only fields to store. Ids and stamps that a sync needs are always stored.",
+        description="The only fields to store. Ids and stamps that a sync needs are always stored. "
+        "Fields that hold secrets are stored only if they are listed here.",
     )
     exclude_fields: list[str] | None = Field(
         default=None, description="Fields not to store; the other declared ones are."
@@ -85,6 +108,13 @@ class StreamSettings(dg.Model):
         description=f"{enumerated(MAY_BE_STUBS, 'and')} only. full: the key's user may manage "
         f"the {enumerated(_HIDERS, 'and')}. partial: it may not, so that a record has no more than "
         f"{enumerated(_STUB_FIELDS, 'or')}, and is read as FULL_TABLE.",
+    )
+    reread: Reread | None = Field(
+        default=None,
+        description="How often incremental syncs read the whole stream: `{every: 6 hours}`, "
+        "`always` (each time) or `never`. Full syncs always do. Default: FULL_TABLE streams every "
+        "hour, but those that you made FULL_TABLE always; streams that come with another one as "
+        "often as `activecampaign streams NAME` says, mostly every day; other streams never.",
     )
 
 
@@ -125,16 +155,12 @@ class AlertSettings(dg.Model):
     )
 
 
-def _kind(value: Any) -> str:
-    return "word" if isinstance(value, str) else "settings"
-
-
 Entry = Annotated[
     Annotated[str, Tag("word")] | Annotated[StreamSettings, Tag("settings")],
     Discriminator(_kind),
 ]
 Streams = Annotated[
-    Annotated[Literal["all"], Tag("word")] | Annotated[list[Entry], Tag("settings")],
+    Annotated[str, Tag("word")] | Annotated[list[Entry], Tag("settings")],
     Discriminator(_kind),
 ]
 When = Annotated[
@@ -173,8 +199,11 @@ class Settings(dg.Model):
     )
     streams: Streams = Field(
         default="all",
-        description="`all`, or a list whose entries are names or settings; an entry `all` adds "
-        "the streams that are not listed.",
+        description="What is read: names of streams, names of families "
+        f"({enumerated((f'`{family}`' for family in Family), 'and')}), `all` or `core`, one or a "
+        "list of them. A family and `all` bring the streams that are on by default, `core` those "
+        "that the models are made of. An entry of the list can also be a stream's settings, which "
+        "hold for a stream that a family brings, too.",
     )
     table_prefix: str = Field(
         default="", description="Begins the names of all tables; tells several accounts apart."

@@ -12,6 +12,7 @@ from activecampaign_dagster.components import personal_data, stream_tables, timi
 from activecampaign_dagster.components.errors import ConfigurationError, Mistake, Place
 from activecampaign_dagster.components.repeats import repeats
 from activecampaign_dagster.components.scaffold import SourceScaffolder
+from activecampaign_dagster.components.selection import chosen
 from activecampaign_dagster.components.settings import TELL_OF_CHANGES, Settings
 from activecampaign_dagster.components.validation import parsed, resolved
 from activecampaign_dagster.orchestration.account import Account
@@ -29,6 +30,7 @@ from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.source import Source
 
 _RESERVED = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # first in dbt's asset keys
+_NAMED = 8  # shared tables that a mistake names
 
 
 class _AsWritten(Settings):
@@ -111,7 +113,7 @@ class ActiveCampaignSource(dg.Component, Settings):
     def source(self) -> Source:
         """The part of the settings that a sync goes by."""
         made, _ = stream_tables.stream_tables(self)
-        asked, _ = stream_tables.chosen(self)
+        asked, _ = chosen(self)
         return Source(
             name=self.name,
             stream_tables=made,
@@ -218,8 +220,10 @@ def _clashes(
     tables.update({table.casefold(): one for table in landing})
     if not shared:
         return []
+    named = [*shared[:_NAMED], *([f"{len(shared) - _NAMED} more"] if shared[_NAMED:] else [])]
     text = (
-        f"this account would share the tables {', '.join(shared)} with {', '.join(others)}: give "
+        f"this account would share the tables {enumerated(named, 'and')} with "
+        f"{enumerated(sorted(others), 'and')}: give "
         f"one of them a table_prefix, such as {one.name}_"
     )
     return [Mistake(("table_prefix",), text)]

@@ -4,88 +4,62 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from activecampaign_dagster.components.errors import Mistake
 from activecampaign_dagster.components.personal_data import hashed_fields
+from activecampaign_dagster.components.rereads import reread, reread_mistakes
+from activecampaign_dagster.components.selection import Chosen, chosen
 from activecampaign_dagster.components.settings import MAY_BE_STUBS, Settings, StreamSettings
 from activecampaign_dagster.components.wording import KeyPath, suggestion
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream, SyncType
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.streams.source import StreamTable
 
 _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A stream as it was asked for, and where in the file."""
-
-    settings: StreamSettings
-    path: KeyPath
-
-
-def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
-    """Stream name → what was asked for, for the streams that are named or part of `all`."""
-    if isinstance(settings.streams, str):
-        return {name: Chosen(StreamSettings(name=name), ("streams",)) for name in STREAMS}, []
-    found: dict[str, Chosen] = {}
-    mistakes: list[Mistake] = []
-    for index, entry in enumerate(settings.streams):
-        path: KeyPath = ("streams", index)
-        wanted = StreamSettings(name=entry) if isinstance(entry, str) else entry
-        where = path if isinstance(entry, str) else (*path, "name")
-        if wanted.name == "all":
-            continue
-        if wanted.name not in STREAMS:
-            possible = suggestion(wanted.name, STREAMS) or "; see `activecampaign streams`"
-            mistakes.append(Mistake(where, f"there is no stream {wanted.name!r}{possible}"))
-        elif wanted.name in found:
-            mistakes.append(
-                Mistake(where, f"{wanted.name} is listed a second time: keep one of the two")
-            )
-        else:
-            found[wanted.name] = Chosen(wanted, path)
-    if "all" in settings.streams:
-        rest = [name for name in STREAMS if name not in found]
-        found |= {name: Chosen(StreamSettings(name=name), ("streams",)) for name in rest}
-    if not mistakes and not any(choice.settings.enabled for choice in found.values()):
-        mistakes.append(Mistake(("streams",), "no stream is enabled: list one, or write all"))
-    return found, mistakes
-
-
 def stream_tables(settings: Settings) -> tuple[tuple[StreamTable, ...], list[Mistake]]:
-    """A table for every stream there is, and the mistakes in what was asked for."""
+    """The tables of what is read and of the core, and the mistakes in what was asked for."""
     asked, mistakes = chosen(settings)
     made = []
     for name, stream in STREAMS.items():
-        choice = asked.get(name, Chosen(StreamSettings(name=name), ("streams",)))
-        stream_table = _target(settings, stream, choice.settings)
-        made.append(stream_table)
+        choice = asked.get(name)
+        is_read = choice is not None and choice.settings.enabled
+        choice = choice or Chosen(StreamSettings(name=name), ("streams",))
+        stream_table = _stream_table(settings, stream, choice)
         mistakes += _stream_mistakes(stream, choice)
+        mistakes += reread_mistakes(choice, stream_table.sync_type)
+        if is_read or name in CORE:
+            made.append(stream_table)
     mistakes += _table_mistakes(settings, made, asked)
     return tuple(made), mistakes
 
 
-def _target(settings: Settings, stream: Stream, wanted: StreamSettings) -> StreamTable:
+def _stream_table(settings: Settings, declared: Stream, choice: Chosen) -> StreamTable:
+    wanted, stream = choice.settings, declared
     keep = None
     if wanted.fields is not None:
         keep = frozenset(wanted.fields) | stream.required | stream.owners
     elif wanted.exclude_fields:
-        declared = frozenset(f.name for f in stream.fields)
-        keep = declared - frozenset(wanted.exclude_fields) | stream.owners
+        names = frozenset(f.name for f in stream.fields)
+        keep = names - frozenset(wanted.exclude_fields) | stream.owners
     if wanted.access == "partial" and stream.stub:
         # what a stub has, and no stamp to move by
         keep = frozenset((*stream.stub.fields, stream.stub.flag))
         stream = replace(stream, changes=None)
     default = stream.sync_type if stream.replication_key else SyncType.FULL_TABLE
+    sync_type = SyncType(wanted.sync_type) if wanted.sync_type else default
     return StreamTable(
         stream=stream,
         table=f"{settings.table_prefix}{wanted.table or stream.name}",
-        sync_type=SyncType(wanted.sync_type) if wanted.sync_type else default,
+        sync_type=sync_type,
         keep=keep,
+        left_out=stream.secrets - frozenset(wanted.fields or ()),
         hashed=hashed_fields(settings, stream),
+        reread=reread(declared, choice, sync_type),
+        is_named=choice.is_named,
     )
 
 

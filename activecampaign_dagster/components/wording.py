@@ -98,8 +98,13 @@ def _settings_beside(model: type[BaseModel], path: KeyPath) -> list[str]:
 def suggestion(name: str, possible: Iterable[str]) -> str:
     """The end of a remedy: the name that was probably meant, or all possible ones."""
     names = list(possible)
-    folded = {each.casefold(): each for each in names}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {folded[near[0]]}?"
+    if near := nearest(name, names):
+        return f"; did you mean {near}?"
     return f"; there are {', '.join(names)}" if len(names) < 40 else ""
+
+
+def nearest(name: str, possible: Iterable[str]) -> str | None:
+    """The name that was probably meant; None if all are too far from it."""
+    folded = {each.casefold(): each for each in possible}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    return folded[near[0]] if near else None

@@ -11,6 +11,7 @@ from dagster import DagsterRunStatus as Status
 
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
+from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.source import Source, StreamTable
 
 KIND = "activecampaign"
@@ -79,6 +80,10 @@ class Account:
     def key(self, stream: str) -> dg.AssetKey:
         """The asset key of a stream."""
         return dg.AssetKey([self.name, stream])
+
+    def group(self, stream: Stream) -> str:
+        """The group that a stream's asset is shown in: the account and the family."""
+        return f"{self.name}_{stream.family}"
 
     @property
     def selection(self) -> dg.AssetSelection:

@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from random import Random
 from typing import Any
@@ -117,12 +118,15 @@ class Children:
     def facts(self, number: int) -> Record:
         """Tell what is known of a record."""
         if number not in self.added:
-            known = self._tell(number, *self.place(number))
+            known = self._generated(number)
         elif self._complete is not None:
             known = self._complete(number, self.added[number])
         else:
             known = self.added[number]
         return known | self.changed[number] if number in self.changed else known
+
+    def _generated(self, number: int) -> Record:
+        return self._tell(number, *self.place(number))
 
     def parent_of(self, number: int) -> int:
         """The record that this one belongs to."""
@@ -204,6 +208,53 @@ class Children:
             return
         for number in self.of_parent(parent):
             self.remove(number)
+
+
+class Log(Children):
+    """Children that are numbered as they came: a higher id never has an earlier stamp.
+
+    They are made up parent by parent like any others; a serial says which one of those it is.
+    """
+
+    @cached_property
+    def _serials(self) -> array[int]:
+        """The serials in the order of ids."""
+        tell, place = self._tell, super().place
+        moments = ((tell(n, *place(n))["created"], n) for n in range(1, self._count + 1))
+        return array("I", (serial for _, serial in sorted(moments)))
+
+    @cached_property
+    def _numbers(self) -> array[int]:
+        """The ids in the order of serials."""
+        numbers = array("I", bytes(4 * self._count))
+        for number, serial in enumerate(self._serials, start=1):
+            numbers[serial - 1] = number
+        return numbers
+
+    def place(self, number: int) -> tuple[int, int]:
+        """The parent's slot and the place among the siblings of a generated record."""
+        return super().place(self._serials[number - 1])
+
+    def _generated(self, number: int) -> Record:
+        return self._tell(self._serials[number - 1], *self.place(number))
+
+    def _of_slot(self, slot: int) -> array[int]:
+        return self._numbers[self.starts[slot] : self.starts[slot + 1]]
+
+    @property
+    def live(self) -> array[int]:
+        """The ids that are in the account, ascending."""
+        if self._live is None and self._orphaned:
+            gone = {number for slot in self._orphaned for number in self._of_slot(slot)}
+            there = (number for number in range(1, self._count + 1) if number not in gone)
+            self._live = array("I", [*there, *self.added])
+        return super().live
+
+    def of_parent(self, parent: int) -> list[int]:
+        """The ids of a parent's records."""
+        slot = self.parents.slot(parent)
+        generated = [] if slot is None else sorted(filter(self.__contains__, self._of_slot(slot)))
+        return generated + self._added_of.get(parent, [])
 
 
 def spread(

@@ -9,7 +9,7 @@ from math import gcd
 
 from activecampaign_dagster.sandbox import stamps, stories, values, words
 from activecampaign_dagster.sandbox.catalogue import CATALOGUE, FACTS, TARGETS
-from activecampaign_dagster.sandbox.children import Children, Parents
+from activecampaign_dagster.sandbox.children import Children, Log, Parents
 from activecampaign_dagster.sandbox.contacts import Contacts
 from activecampaign_dagster.sandbox.custom_fields import (
     COMPANY_SPECS,
@@ -25,6 +25,8 @@ from activecampaign_dagster.sandbox.templates import Record
 
 # children whose creation moves their contact's `udate`, so it is never later
 TOUCHING = frozenset({"contactTags", "notes"})
+# ActiveCampaign API: listed oldest first, and their stamps never fall
+_LOGS = frozenset({"logs", "emailActivities", "linkData", "mppLinkData", "trackingLogs"})
 # one mail, told twice
 _KIN = {"logs": "mail", "emailActivities": "mail"}
 _OWN_FACTS = {"customObjectSchemas": "schema"}
@@ -133,7 +135,8 @@ class Family(Mapping[str, Children]):
         size, tell = origin.sizes[name], self._tell(name)
         # messages of campaigns, steps of automations: each has as many
         even = not CATALOGUE[collection.parent].parent and collection.parent not in origin.parents
-        return Children(
+        kind = Log if name in _LOGS else Children
+        return kind(
             owner_fact(name), parents, size, seed, tell, most, self._complete(name), even=even
         )
 

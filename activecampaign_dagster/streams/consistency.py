@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping
 from activecampaign_dagster.streams.declaration import (
     ByCreation,
     ById,
+    Family,
     NewestFirst,
     Stream,
     Type,
 )
+
+_GROUPS = {"all", "core", *map(str, Family)}  # what users call several streams by
 
 
 class DeclarationError(ValueError):
@@ -23,6 +26,8 @@ def _mistakes(stream: Stream) -> Iterable[str]:
     names = [declared.name for declared in stream.fields]
     if not re.fullmatch("[a-z][a-z0-9_]*", stream.name):
         yield "its name must be lower-case letters, digits and underscores"
+    if stream.name in _GROUPS:
+        yield "its name stands for several streams"
     if len({name.casefold() for name in names}) != len(names):
         yield "two fields share a name (DuckDB ignores case)"
     missing = {use: name for use, name in _needed(stream).items() if name not in names}
@@ -47,8 +52,7 @@ def _mistakes(stream: Stream) -> Iterable[str]:
 
 
 def _unusable_types(stream: Stream) -> Iterable[str]:
-    secrets = {declared.name for declared in stream.fields if declared.secret}
-    for name in sorted(secrets & (stream.required | stream.owners)):
+    for name in sorted(stream.secrets & (stream.required | stream.owners)):
         yield f"field {name!r} is secret, but nothing can be read without it"
     for declared in stream.fields:
         if declared.nested_from and declared.type is not Type.JSON:

@@ -32,8 +32,9 @@ CONTACTS = Stream(
     description=(
         "One row per contact of the account, subscribed or not. "
         "Deleted contacts vanish from the API: a full sync sets `_deleted_at` on them. "
-        "`udate` does not move when a contact's tags change, and whether it moves with lists and "
-        "custom fields is not documented. Most arrays of ids are sent only if asked for."
+        "In recorded responses, adding a tag moves `udate`, writing a custom field value does so "
+        "with one exception, and one subscription to a list does not; no removal was recorded. "
+        "Most arrays of ids are sent only if asked for."
     ),
     walk=ById(order="orders[id]", after="id_greater", before="id_less"),
     changes=Changes(
@@ -52,6 +53,11 @@ CONTACTS = Stream(
     ),
     fields=(
         bigint("id", "Id of the contact"),
+        bigint(
+            "account",
+            "Id of a company; only ever seen NULL, and not sent since 2020",
+            references="accounts",
+        ),
         nested("accountContacts", "Ids of the contact's links to accounts (companies)"),
         instant("adate", "A stamp on the contact; meaning not documented by the API"),
         bigint("anonymized", "1 if the contact's personal data was anonymised"),
@@ -69,6 +75,11 @@ CONTACTS = Stream(
             "customFields",
             "The contact's custom field values, personalisation tag → value; not sent by "
             "the API as such but derived by the sync from `include=fieldValues`",
+        ),
+        bigint(
+            "customerAccount",
+            "Id of a company, sent next to `account`; only ever seen NULL",
+            references="accounts",
         ),
         nested("deals", "Ids of the contact's deals"),
         bigint("deleted", "1 if the contact is marked as deleted"),
@@ -170,7 +181,7 @@ CUSTOM_FIELD_VALUES = Stream(
         "One row per contact and custom field that has a value. "
         "The collection has no date filter: changed values are found through the contacts' "
         "`include=fieldValues`, and a full sync reads all and sets `_deleted_at` on rows that are "
-        "gone. Whether a changed value moves the contact's `udate` is not documented."
+        "gone. In recorded responses, writing a value moves the contact's `udate`, but for one."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="udate", created="cdate"),

@@ -21,9 +21,13 @@ from activecampaign_dagster.streams.declaration import (
     Endpoint,
     Family,
     HiddenBy,
+    Missing,
+    Pivot,
     Stream,
     Stub,
 )
+
+_FEATURE = Missing(statuses=frozenset({403}), says="the Deals (CRM) feature")
 
 DEALS = Stream(
     name="deals",
@@ -44,6 +48,14 @@ DEALS = Stream(
         after="filters[updated_after]",
         before="filters[updated_before]",
     ),
+    pivot=Pivot(
+        column="customFields",
+        child="deal_custom_field_values",
+        label_of="customFieldId",
+        value="fieldValue",
+        labels="deal_custom_fields",
+        label="fieldLabel",
+    ),
     stub=Stub(
         flag="isDisabled",
         fields=("id", "title", "status"),
@@ -56,14 +68,28 @@ DEALS = Stream(
             title="title",
         ),
     ),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the deal"),
-        bigint("account", "Id of the deal's account (company); NULL, empty or 0 if there is none"),
+        bigint(
+            "account",
+            "Id of the deal's account (company); NULL, empty or 0 if there is none",
+            references="accounts",
+        ),
         bigint("activitycount", "Number of activities on the deal"),
         instant("cdate", "When the deal was created"),
         bigint("contact", "Id of the primary contact (`contacts.id`)", references="contacts"),
         text("currency", "Currency of `value`: three-letter ISO code in lower case, e.g. usd"),
-        bigint("customerAccount", "Id of the deal's account (company), sent next to `account`"),
+        nested(
+            "customFields",
+            "The deal's custom field values, label → value; not sent by the API as such but "
+            "derived by the sync from `include=dealCustomFieldData`",
+        ),
+        bigint(
+            "customerAccount",
+            "Id of the deal's account (company), sent next to `account`",
+            references="accounts",
+        ),
         text("description", "Free-text description of the deal"),
         wall_clock("edate", "Naive stamp, Chicago wall clock; meaning not documented by the API"),
         bigint("group", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
@@ -71,10 +97,18 @@ DEALS = Stream(
         boolean("isDisabled", "True for a stub: its pipeline is hidden from the key or deleted"),
         nested("links", "URLs of related resources, keyed by resource name"),
         instant("mdate", "When the deal was last modified: the replication key, absent on stubs"),
-        bigint("nextTask", "Id of the next task, in few responses; see `nexttaskid`"),
+        bigint(
+            "nextTask",
+            "Id of the next task, in few responses; see `nexttaskid`",
+            references="tasks",
+        ),
         instant("nextdate", "Date of the deal's next action; NULL if there is none"),
         bigint("nextdealid", "A number close to the id; meaning not documented by the API"),
-        bigint("nexttaskid", "Id of the deal's next task; NULL or 0 if there is none"),
+        bigint(
+            "nexttaskid",
+            "Id of the deal's next task; NULL or 0 if there is none",
+            references="tasks",
+        ),
         bigint("organization", "Id of the organization; NULL, empty or 0 if there is none"),
         bigint("owner", "Id of the user who owns the deal (`users.id`)", references="users"),
         bigint("percent", "Percentage of the deal; the API documents no more than that"),
@@ -97,6 +131,7 @@ DEAL_GROUPS = Stream(
         "while its stages may stay in `deal_stages` and its deals come back as stubs."
     ),
     walk=ByOffset(),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the pipeline"),
         bigint("allgroups", "1 if all user groups may manage the pipeline, 0 if only chosen ones"),
@@ -124,6 +159,7 @@ DEAL_STAGES = Stream(
         "The table is the account's current state; both stamps are NULL on most rows."
     ),
     walk=ByOffset(),
+    missing=_FEATURE,
     fields=(
         bigint("id", "Id of the stage"),
         text("cardRegion1", "What deal cards show in the upper left corner, e.g. title"),

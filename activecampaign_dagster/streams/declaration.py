@@ -371,6 +371,11 @@ class Stream:
         return frozenset((*self.key, *self.stamps, *flag))
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """The fields that are left out unless a user asks for them by name."""
+        return frozenset(declared.name for declared in self.fields if declared.secret)
+
+    @property
     def owners(self) -> frozenset[str]:
         """The fields that tell a child's parent."""
         owner = (self.beside.owner,) if self.beside else ()

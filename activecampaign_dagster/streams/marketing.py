@@ -24,8 +24,8 @@ CAMPAIGNS = Stream(
     description=(
         "One row per campaign, one-off or sent by an automation, with its settings and counters. "
         "The table is the account's current state: a deleted campaign is gone with the next sync. "
-        "Counters such as `opens` go on moving after `mdate`, which is why every sync reads all "
-        "campaigns; a copy's `created_timestamp` can be years before its `cdate`."
+        "Counters such as `opens` go on moving after `mdate`, which is why they are always all "
+        "read; a copy's `created_timestamp` can be years before its `cdate`."
     ),
     walk=ByOffset(),
     fields=(
@@ -34,14 +34,22 @@ CAMPAIGNS = Stream(
         bigint("activerss_items", "RSS campaigns: number of items of the feed to include"),
         text("activerss_url", "RSS campaigns: address of the feed"),
         text("additional_data", "JSON object as text, e.g. with `copiedFrom`; not documented"),
-        bigint("addressid", "Id of the postal address; 0 if none"),
+        bigint("addressid", "Id of the postal address; 0 if none", references="addresses"),
         text("analytics_campaign_name", "Name of the campaign in Google Analytics"),
-        bigint("automation", "Id of the automation that sends the campaign; NULL or 0 if none"),
+        bigint(
+            "automation",
+            "Id of the automation that sends the campaign; NULL or 0 if none",
+            references="automations",
+        ),
         bigint("basemessageid", "Internal id of the message used for the campaign; 0 if none"),
         text("basetemplateid", "Template used to create it: a number or a hexadecimal hash"),
         bigint("bounceid", "Id of the bounce setting, e.g. -1"),
         bigint("campaignIsText", "1 if the campaign is text only"),
-        bigint("campaign_message_id", "Id of the campaign's record in `campaignMessages`"),
+        bigint(
+            "campaign_message_id",
+            "Id of the campaign's record in `campaignMessages`",
+            references="campaign_messages",
+        ),
         bigint("can_skip_approval", "1 if the campaign may be sent without approval"),
         instant("cdate", "Creation; in copies it differs from `created_timestamp`"),
         bigint("created_by", "Id of the user who created the campaign; 0 if none is recorded"),
@@ -51,7 +59,9 @@ CAMPAIGNS = Stream(
         bigint("embed_images", "1 if images are embedded in the mail"),
         bigint("facebook", "1 if the lists' Facebook settings are used"),
         text("format", "Format of the message, e.g. mime for HTML and text"),
-        bigint("formid", "Id of the form that the campaign belongs to; 0 if none"),
+        bigint(
+            "formid", "Id of the form that the campaign belongs to; 0 if none", references="forms"
+        ),
         bigint("forwards", "Number of forwards"),
         boolean("groupLimitViolation", "True if a limit of the user's group is exceeded"),
         bigint("hardbounces", "Number of hard bounces"),
@@ -73,7 +83,7 @@ CAMPAIGNS = Stream(
         bigint("mailer_log_file", "Log of the sending process; meaning not documented by the API"),
         bigint("managetext", "Plainly a 0/1 flag; meaning not documented by the API"),
         instant("mdate", "When the campaign was last modified; counters move on after it"),
-        bigint("message_id", "Id of the campaign's message"),
+        bigint("message_id", "Id of the campaign's message", references="messages"),
         bigint("moderation_status", "State of moderation; codes not documented by the API"),
         text("name", "Internal name of the campaign"),
         bigint("numberOfMessages", "Number of messages in the campaign"),
@@ -100,12 +110,16 @@ CAMPAIGNS = Stream(
         instant("scheduleddate", "Date it is scheduled for; form not established"),
         text("screenshot", "Address of a picture of the mail, without the scheme"),
         instant("sdate", "When the campaign was or is to be sent; NULL if it has no date"),
-        bigint("segmentid", "Id of the segment it is sent to; 0 for none"),
+        bigint("segmentid", "Id of the segment it is sent to; 0 for none", references="segments"),
         text("segmentname", "Name of the segment it is sent to; empty if none"),
         bigint("send_amt", "Number of mails sent so far"),
         bigint("sendid", "Internal id of the send; 0 if none"),
         wall_clock("series_send_lock_time", "Lock time; form not established"),
-        bigint("seriesid", "Id of the automation the campaign belongs to; 0 if none"),
+        bigint(
+            "seriesid",
+            "Id of the automation the campaign belongs to; 0 if none",
+            references="automations",
+        ),
         bigint("socialshares", "Number of shares on social networks"),
         bigint("softbounces", "Number of soft bounces"),
         text("source", "How the campaign came about: web, api, copy, recurr, system or ai"),
@@ -114,7 +128,11 @@ CAMPAIGNS = Stream(
         text("split_offset_type", "Split tests: unit of the offset, e.g. day"),
         text("split_type", "Split tests: the kind of split, e.g. even"),
         bigint("split_winner_awaiting", "Split tests: 1 while a winner is awaited"),
-        bigint("split_winner_messageid", "Split tests: id of the message that won; 0 if none"),
+        bigint(
+            "split_winner_messageid",
+            "Split tests: id of the message that won; 0 if none",
+            references="messages",
+        ),
         bigint("status", "0 draft, 1 scheduled (or in an automation), 5 sent; see `statusString`"),
         text("statusString", "`status` in words, e.g. Automation"),
         text("statusToolTip", "Explanation of `status` as the application shows it"),

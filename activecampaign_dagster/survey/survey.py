@@ -1,11 +1,11 @@
-"""Looks at an account for `activecampaign check`, in about twenty requests."""
+"""Looks at an account for `activecampaign check`, in little more than a request per stream."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from functools import partial
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page
 from activecampaign_dagster.api.errors import (
@@ -13,13 +13,15 @@ from activecampaign_dagster.api.errors import (
     ApiError,
     CredentialsError,
     PermanentError,
+    PermissionDeniedError,
 )
 from activecampaign_dagster.api.printable import one_line
-from activecampaign_dagster.streams.declaration import Beside, ByOffset, Stream
+from activecampaign_dagster.streams.declaration import Beside, Stream
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable
-from activecampaign_dagster.survey import probes
-from activecampaign_dagster.sync.plan import Read, plan
-from activecampaign_dagster.sync.request import Mode, SyncRequest
+from activecampaign_dagster.survey import effort, probes
+from activecampaign_dagster.survey.effort import Count, Reread
+from activecampaign_dagster.survey.totals import lacking
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED
 
 INCLUDE_WORKS = "include_works"  # per child: whether its records come beside its parent's
@@ -28,7 +30,12 @@ _SEEN = 20  # records of each stream that are looked at; more of those that may 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One stream: how many rows the account says it has, or why it cannot be read."""
+    """One stream: how many rows the account says it has, or why it cannot be read.
+
+    comes_with: the stream with whose pages it comes. unavailable: the feature that the account
+    lacks. is_optional: syncs go on without it, as its feature is not there, or as the key may not
+    read it and the user neither listed it by name nor needs it for the models.
+    """
 
     stream: str
     table: str
@@ -36,6 +43,9 @@ class Access:
     enabled: bool
     rows: int | None = None
     error: str | None = None
+    comes_with: str | None = None
+    unavailable: str | None = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Effort:
 class Survey:
     """An account as its key's user sees it.
 
+    quiet_incremental_sync: when nothing changed. rereads: what incremental syncs read besides.
     facts: what `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`;
     `include_works:<child>` is there to be read by people, since a sync sees for itself whether a
     child comes beside its parent (older databases may have `include_field_values` for one child).
@@ -79,34 +90,36 @@ class Survey:
     streams: tuple[Access, ...]
     first_full_sync: Effort
     quiet_incremental_sync: Effort
+    rereads: tuple[Reread, ...] = ()
     hidden: tuple[Hidden, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     requests: int = 0
 
     @property
     def is_readable(self) -> bool:
-        """Whether every enabled stream can be read."""
-        return not any(access.error for access in self.streams if access.enabled)
+        """Whether every enabled stream can be read, but for those that syncs go on without."""
+        failed = (access for access in self.streams if access.error and not access.is_optional)
+        return not any(access.enabled for access in failed)
 
 
 def survey(client: Client, source: Source) -> Survey:
     """Look at an account; raises the errors of `api` if nothing can be read at all."""
     user = probes.whose_key(client)
-    seen, pages = [], dict[str, Page]()
-    for stream_table in source.stream_tables:
-        access, page = _look(client, source, stream_table)
-        seen.append(access)
-        if page:
-            pages[stream_table.name] = page
+    look = partial(_look, client, source)
+    looked = list(client.executor.map(look, source.stream_tables))
+    seen = [access for access, _ in looked]
+    pages = {access.stream: page for access, page in looked if page}
     # what cannot be read costs no more than the attempt
     totals = {access.stream: 0 if access.error else access.rows for access in seen}
+    costs = effort.costs(source, totals)
     found = Survey(
         account=source.name,
         url=client.base_url.removesuffix("/api/3"),
         user=_name(user),
         streams=tuple(seen),
-        first_full_sync=_effort(client, source, totals, Mode.FULL),
-        quiet_incremental_sync=_effort(client, source, totals, Mode.INCREMENTAL),
+        first_full_sync=_effort(client, (cost.full for cost in costs)),
+        quiet_incremental_sync=_effort(client, (cost.incremental for cost in costs)),
+        rereads=tuple(cost.reread for cost in costs if cost.reread),
         hidden=tuple(
             _hidden(client, stream_table.stream, pages.get(stream_table.name), str(user.get("id")))
             for stream_table in source.stream_tables
@@ -121,12 +134,16 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     """One stream's total, and a page that the probes can use."""
     stream = stream_table.stream
     access = Access(
-        stream.name, stream_table.table, str(stream_table.sync_type), stream.name in source.enabled
+        stream.name,
+        stream_table.table,
+        str(stream_table.sync_type),
+        stream.name in source.enabled,
+        comes_with=stream.parent,
     )
-    if stream.each:  # it is read once per record of another stream
+    if stream.each or (stream.beside and not stream.beside.has_own):  # no path lists all of it
         return access, None
     limit = PAGE_SIZE if stream.stub else _SEEN
-    params: dict[str, str | int] = {"limit": limit}
+    params: dict[str, str | int] = {**stream.endpoint.params, "limit": limit}
     if children := _children(stream, source):
         params["include"] = ",".join(dict.fromkeys(beside.include for beside in children.values()))
     try:
@@ -134,7 +151,15 @@ def _look(client: Client, source: Source, stream_table: StreamTable) -> tuple[Ac
     except (CredentialsError, AddressError):
         raise
     except ApiError as error:
-        return replace(access, error=str(error)), None
+        unavailable = lacking(stream, error)
+        is_asked_for = stream_table.is_named or stream.name in CORE
+        is_refused = isinstance(error, PermissionDeniedError) and not is_asked_for
+        return replace(
+            access,
+            error=str(error),
+            unavailable=unavailable,
+            is_optional=unavailable is not None or is_refused,
+        ), None
     rows = page.total
     if rows is None and len(page.records) < limit:
         rows = len(page.records)
@@ -188,30 +213,11 @@ def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[st
     return facts
 
 
-def _effort(client: Client, source: Source, totals: Mapping[str, int | None], mode: Mode) -> Effort:
-    """The cost of a sync in a mode, if nothing has changed where it reads changes only."""
-    now = datetime.now(UTC)
-    marks = dict.fromkeys(source.enabled, now) if mode is Mode.INCREMENTAL else {}
-    request = SyncRequest(streams=source.enabled, mode=mode, sync_id="")
-    pages = [_pages(read, totals) for read in plan(source, request, marks)]
-    requests = sum(1 if count is None else count for count in pages)
+def _effort(client: Client, counts: Iterable[Count]) -> Effort:
+    count = effort.total(counts)
     pace = client.per_second
-    seconds = math.ceil(requests / pace) if pace else None
-    return Effort(requests, seconds, at_least=None in pages)
-
-
-def _pages(read: Read, totals: Mapping[str, int | None]) -> int | None:
-    """The requests of a read; None if a total that it depends on is unknown."""
-    if read.stream.each:
-        return totals.get(read.stream.each.stream)
-    if not read.is_full:
-        return 1
-    total = totals.get(read.stream.name)
-    if total is None:
-        return None
-    # offset pages overlap by a row; the others end with a page that is not full
-    overlap = 1 if isinstance(read.stream.walk, ByOffset) else 0
-    return 1 + max(total - overlap, 0) // (PAGE_SIZE - overlap)
+    seconds = math.ceil(count.requests / pace) if pace else None
+    return Effort(count.requests, seconds, count.at_least)
 
 
 def _name(user: Mapping[str, object]) -> str:

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from activecampaign_dagster import components
-from activecampaign_dagster.components.reference import PAGE, updated
+from activecampaign_dagster.components.reference import PAGE, PAGES, streams, updated
 from activecampaign_dagster.components.settings import CheckSettings
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.streams.registry import STREAMS
 from tests.components.projects import load
 
 
@@ -19,9 +20,19 @@ def example() -> str:
     return PAGE.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0]
 
 
-def test_the_reference_is_current() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert updated(page) == page, "run python -m activecampaign_dagster.components.reference"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_reference_is_current(page: Path) -> None:
+    written = page.read_text(encoding="utf-8")
+    assert updated(page) == written, "run python -m activecampaign_dagster.components.reference"
+
+
+def test_the_readme_names_every_stream_and_how_it_is_read() -> None:
+    rows = [line.strip("| ").split(" | ") for line in streams().splitlines() if line[:3] == "| `"]
+    assert {row[0].strip("`"): (row[2], row[3].strip("` "), row[4]) for row in rows} == {
+        s.name: (s.sync_type, s.parent or "", "on" if s.default else "off")
+        for s in STREAMS.values()
+    }
+    assert all(10 < len(row[1]) < 200 for row in rows)
 
 
 def test_the_example_in_the_docs_is_right() -> None:

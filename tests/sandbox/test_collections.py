@@ -34,7 +34,6 @@ FILLED = {
     "dealActivities.dataOldval",
     "dealTasks.title",
     "ecomOrders.externalcheckoutid",
-    "ecomOrders.abandonedDate",
 }
 # JSON:API has its own way of asking for pages
 PAGED_BY_OFFSET = sorted(BY_PATH.keys() - {"audiences"})

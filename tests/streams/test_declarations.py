@@ -1,20 +1,40 @@
 """The declared streams: what every table promises, and guards against fields that get lost."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
-from activecampaign_dagster.streams.declaration import Field, Stream, SyncType, Type
-from activecampaign_dagster.streams.registry import STREAMS, stream
+from activecampaign_dagster import streams
+from activecampaign_dagster.streams.declaration import Family, Field, Stream, SyncType, Type
+from activecampaign_dagster.streams.registry import CORE, STREAMS, stream
 from activecampaign_dagster.warehouse.tables import HELPERS
 
 every_stream = pytest.mark.parametrize("declared", STREAMS.values(), ids=STREAMS.keys())
 
 
-def test_the_registry_lists_the_streams_in_their_order():
-    names = (
+def test_the_core_comes_first_and_the_rest_family_by_family():
+    core = (
         "deals contacts deal_groups deal_stages campaigns custom_fields custom_field_values users"
     )
-    assert list(STREAMS) == names.split()
+    assert core.split() == list(CORE) == list(STREAMS)[: len(CORE)]
+    rest = [declared.family for declared in list(STREAMS.values())[len(CORE) :]]
+    assert rest == sorted(rest, key=list(Family).index)
+
+
+def test_every_declared_stream_is_listed():
+    modules = [
+        import_module(f"{streams.__name__}.{m.name}") for m in iter_modules(streams.__path__)
+    ]
+    declared = {v.name: v for m in modules for v in vars(m).values() if isinstance(v, Stream)}
+    assert declared == STREAMS
     assert [declared.name for declared in STREAMS.values()] == list(STREAMS)
+
+
+def test_the_core_is_on_and_what_is_off_says_so():
+    assert all(STREAMS[name].default for name in CORE)
+    off = [declared for declared in STREAMS.values() if not declared.default]
+    assert [one.name for one in off if ". Off by default: " not in one.description] == []
 
 
 def test_a_stream_is_found_by_its_name():
@@ -34,10 +54,11 @@ def test_no_two_columns_differ_only_by_case(declared: Stream):
 
 
 @every_stream
-def test_the_id_comes_first_and_the_rest_in_order(declared: Stream):
-    first, *rest = [field.name for field in declared.fields]
-    assert first == "id"
-    assert rest == sorted(rest)
+def test_the_fields_of_the_key_come_first_and_the_rest_in_order(declared: Stream):
+    names = [field.name for field in declared.fields]
+    parts = len(declared.key)
+    assert tuple(names[:parts]) == declared.key
+    assert names[parts:] == sorted(names[parts:])
 
 
 @every_stream
@@ -82,7 +103,8 @@ def test_nested_records_have_a_json_column_to_go_to(declared: Stream):
 
 
 def test_no_two_streams_read_the_same_collection():
-    assert len({declared.endpoint.path for declared in STREAMS.values()}) == len(STREAMS)
+    read = {(stream.endpoint.path, stream.endpoint.collection) for stream in STREAMS.values()}
+    assert len(read) == len(STREAMS)
 
 
 def test_custom_fields_bring_their_options_and_relations_along():

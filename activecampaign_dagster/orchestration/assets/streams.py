@@ -94,7 +94,7 @@ def _spec(account: Account, stream_table: StreamTable) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=account.key(stream_table.name),
         description=stream.description,
-        group_name=account.name,
+        group_name=account.group(stream),
         kinds={KIND, "duckdb"},
         owners=list(account.owners),
         metadata=metadata,

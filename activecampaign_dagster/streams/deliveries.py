@@ -1,0 +1,98 @@
+"""Logs of single mails: what was sent to whom, and who opened or clicked what.
+
+The API docs know none of these collections; fields and types follow what clients of the API read
+from them. Stamps come in a form that is not established: one without an offset is taken as Chicago
+time, as in other collections.
+"""
+
+from datetime import timedelta
+
+from activecampaign_dagster.streams.columns import bigint, instant, text
+from activecampaign_dagster.streams.declaration import (
+    Changes,
+    Endpoint,
+    Family,
+    NewestFirst,
+    Shape,
+    Stream,
+)
+
+_STAMP = Shape(local=("tstamp",))
+
+SEND_LOGS = Stream(
+    name="send_logs",
+    family=Family.MARKETING,
+    endpoint=Endpoint(path="logs", collection="logs", shape=_STAMP),
+    description=(
+        "One row per mail that was sent to a contact, by a campaign or an automation. "
+        "A row is a mail sent, not an open. "
+        "Off by default: the log is large, tells of single contacts and is not documented by the "
+        "API."
+    ),
+    walk=NewestFirst(stamp="tstamp", order=""),
+    changes=Changes(stamp="tstamp"),
+    default=False,
+    fields=(
+        bigint("id", "Id of the entry"),
+        bigint("campaign", "Id of the campaign, in some responses", references="campaigns"),
+        bigint("campaignid", "Id of the campaign (`campaigns.id`)", references="campaigns"),
+        bigint("contact", "Id of the contact, in some responses", references="contacts"),
+        bigint("messageid", "Id of the message (`messages.id`)", references="messages"),
+        bigint("sendid", "Internal id of the send"),
+        bigint("subscriberid", "Id of the contact (`contacts.id`)", references="contacts"),
+        bigint("successful", "1 if the mail was sent; other values have not been seen"),
+        instant("tstamp", "When the mail was sent: the replication key"),
+    ),
+)
+
+_HITS = (
+    bigint("id", "Id of the entry"),
+    bigint("campaignid", "Id of the campaign (`campaigns.id`)", references="campaigns"),
+    text("ip", "IP address of the contact or of a mail proxy", personal=True),
+    text("ip6", "IPv6 address of the contact or of a mail proxy", personal=True),
+    bigint("isread", "1 for an open, 0 for a click; 2 on loads by Apple's privacy proxy"),
+    bigint("link", "Id of the link (`campaign_links.id`)", references="campaign_links"),
+    bigint("linkid", "Id of the link, in some responses; see `link`", references="campaign_links"),
+    bigint("messageid", "Id of the message; 0 if it belongs to none", references="messages"),
+    text("referer", "Page that led to the hit", personal=True),
+    bigint("subscriberid", "Id of the contact (`contacts.id`)", references="contacts"),
+    bigint("times", "Number of hits; goes on counting after the row was added"),
+    instant("tstamp", "When the hit was recorded: the replication key"),
+    text("ua", "Program that opened the mail or the link, e.g. GMail", personal=True),
+    text("uasrc", "A text about the user agent; meaning not documented", personal=True),
+)
+
+LINK_DATA = Stream(
+    name="link_data",
+    family=Family.MARKETING,
+    endpoint=Endpoint(path="linkData", collection="linkData", shape=_STAMP),
+    description=(
+        "One row per contact and link that was hit: an open if `isread` is 1 or the link is the "
+        "pixel `open` of `campaign_links`, else a click. "
+        "`times` goes on counting, so incremental syncs read the last 30 days again; later hits "
+        "show with the next full sync. "
+        "Off by default: the log is large, slow to read, not documented by the API, and tells what "
+        "single contacts opened, with their IP addresses and user agents."
+    ),
+    walk=NewestFirst(stamp="tstamp", order="", lookback=timedelta(days=30)),
+    changes=Changes(stamp="tstamp"),
+    default=False,
+    fields=_HITS,
+)
+
+MPP_LINK_DATA = Stream(
+    name="mpp_link_data",
+    family=Family.MARKETING,
+    endpoint=Endpoint(path="mppLinkData", collection="mppLinkData", shape=_STAMP),
+    description=(
+        "One row per contact and link that Apple Mail Privacy Protection loaded by machine: no "
+        "opens by people, and not part of a campaign's `opens`. "
+        "`times` goes on counting, so incremental syncs read the last 30 days again. "
+        "Off by default: the log is large, slow to read, not documented by the API, and holds IP "
+        "addresses and user agents."
+    ),
+    walk=NewestFirst(stamp="tstamp", order="", lookback=timedelta(days=30)),
+    changes=Changes(stamp="tstamp"),
+    default=False,
+    fields=_HITS,
+)
