@@ -20,7 +20,7 @@ from activecampaign_dagster.streams.declaration import (
 
 ACTIVITIES = Stream(
     name="activities",
-    family=Family.CRM,
+    family=Family.EVENTS,
     endpoint=Endpoint(path="activities", collection="activities"),
     description=(
         "One row per activity around a contact: a mail sent, an open or click, a list or "
@@ -58,7 +58,7 @@ ACTIVITIES = Stream(
 
 EMAIL_ACTIVITIES = Stream(
     name="email_activities",
-    family=Family.CRM,
+    family=Family.EVENTS,
     endpoint=Endpoint(path="emailActivities", collection="emailActivities"),
     description=(
         "One row per mail that campaigns, automations and users sent to a contact, with its "

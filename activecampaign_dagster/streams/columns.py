@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Protocol
 
-from activecampaign_dagster.streams.declaration import Field, Type
+from activecampaign_dagster.streams.declaration import Field, Kind, Type
+
+# what ActiveCampaign calls custom fields whose values are not texts
+KINDS = {
+    "number": Kind.NUMBER,
+    "currency": Kind.MONEY,
+    "checkbox": Kind.LIST,
+    "listbox": Kind.LIST,
+    "multiselect": Kind.LIST,
+}
 
 
 class _Declare(Protocol):

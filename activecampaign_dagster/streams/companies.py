@@ -3,7 +3,7 @@
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 """
 
-from activecampaign_dagster.streams.columns import bigint, instant, nested, text
+from activecampaign_dagster.streams.columns import KINDS, bigint, instant, nested, text
 from activecampaign_dagster.streams.custom_fields import ACCOUNTS_FEATURE
 from activecampaign_dagster.streams.declaration import (
     Beside,
@@ -33,6 +33,9 @@ ACCOUNTS = Stream(
         value="fieldValue",
         labels="account_custom_fields",
         label="fieldLabel",
+        kind="fieldType",
+        kinds=KINDS,
+        currency="custom_field_currency_type",
     ),
     missing=ACCOUNTS_FEATURE,
     fields=(

@@ -7,6 +7,7 @@ choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
 from activecampaign_dagster.streams.columns import (
+    KINDS,
     bigint,
     boolean,
     instant,
@@ -55,6 +56,9 @@ DEALS = Stream(
         value="fieldValue",
         labels="deal_custom_fields",
         label="fieldLabel",
+        kind="fieldType",
+        kinds=KINDS,
+        currency="custom_field_currency_type",
     ),
     stub=Stub(
         flag="isDisabled",

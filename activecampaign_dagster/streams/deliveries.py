@@ -21,7 +21,7 @@ _STAMP = Shape(local=("tstamp",))
 
 SEND_LOGS = Stream(
     name="send_logs",
-    family=Family.MARKETING,
+    family=Family.EVENTS,
     endpoint=Endpoint(path="logs", collection="logs", shape=_STAMP),
     description=(
         "One row per mail that was sent to a contact, by a campaign or an automation. "
@@ -64,7 +64,7 @@ _HITS = (
 
 LINK_DATA = Stream(
     name="link_data",
-    family=Family.MARKETING,
+    family=Family.EVENTS,
     endpoint=Endpoint(path="linkData", collection="linkData", shape=_STAMP),
     description=(
         "One row per contact and link that was hit: an open if `isread` is 1 or the link is the "
@@ -82,7 +82,7 @@ LINK_DATA = Stream(
 
 MPP_LINK_DATA = Stream(
     name="mpp_link_data",
-    family=Family.MARKETING,
+    family=Family.EVENTS,
     endpoint=Endpoint(path="mppLinkData", collection="mppLinkData", shape=_STAMP),
     description=(
         "One row per contact and link that Apple Mail Privacy Protection loaded by machine: no "

@@ -21,7 +21,7 @@ from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import effort, probes
 from activecampaign_dagster.survey.effort import Count, Reread
-from activecampaign_dagster.survey.totals import lacking
+from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED
 
 INCLUDE_WORKS = "include_works"  # per child: whether its records come beside its parent's

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,16 +10,12 @@ from activecampaign_dagster.api.errors import (
     AddressError,
     ApiError,
     CredentialsError,
-    PermissionDeniedError,
-    RequestError,
 )
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.survey import probes
-
-# the words with which the API offers a larger plan
-_OFFER = re.compile("upgrade|plan|enable|feature|subscri|add-?on|not available", re.IGNORECASE)
+from activecampaign_dagster.sync.unavailable import lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +56,3 @@ def _total(client: Client, stream: Stream) -> Total:
         raise
     except ApiError as error:
         return Total(error=str(error), unavailable=lacking(stream, error))
-
-
-def lacking(stream: Stream, error: ApiError) -> str | None:
-    """The feature that an account lacks if this is how it answers; None if it is something else.
-
-    A 403 without the words of an offer is a missing permission.
-    """
-    missing = stream.missing
-    if missing is None or error.status not in missing.statuses:
-        return None
-    is_offer = isinstance(error, PermissionDeniedError) and _OFFER.search(error.said)
-    return missing.says if is_offer or isinstance(error, RequestError) else None

@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 
 from activecampaign_dagster.api.errors import ApiError, PermissionDeniedError, RequestError
+from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.sync.plan import Read
 
 # the words with which the API offers a larger plan
 _OFFER = re.compile("upgrade|plan|enable|feature|subscri|add-?on|not available", re.IGNORECASE)
+
+
+def lacking(stream: Stream, error: BaseException) -> str | None:
+    """The feature that an account lacks if this is how it answers; None if it is something else.
+
+    A 403 without the words of an offer is a missing permission.
+    """
+    missing = stream.missing
+    if missing is None or not isinstance(error, ApiError) or error.status not in missing.statuses:
+        return None
+    is_offer = isinstance(error, PermissionDeniedError) and _OFFER.search(error.said)
+    return missing.says if is_offer or isinstance(error, RequestError) else None
 
 
 def why_unavailable(read: Read, error: BaseException) -> str | None:
@@ -16,12 +29,8 @@ def why_unavailable(read: Read, error: BaseException) -> str | None:
 
     A missing permission is one only for streams that the user listed by name.
     """
-    missing = read.stream.missing
-    status = error.status if isinstance(error, ApiError) else None
-    if missing and status in missing.statuses:
-        is_offer = isinstance(error, PermissionDeniedError) and _OFFER.search(error.said)
-        if is_offer or isinstance(error, RequestError):
-            return f"Not on this account's plan: {missing.says}."
+    if feature := lacking(read.stream, error):
+        return f"Not on this account's plan: {feature}."
     if isinstance(error, PermissionDeniedError) and not any(t.is_named for t in read.stream_tables):
         return str(error)
     return None
