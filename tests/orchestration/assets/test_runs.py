@@ -267,15 +267,28 @@ def test_another_accounts_url_is_two_lines_and_stops_every_retry(
     assert tags["activecampaign/failure"] == "permanent"
 
 
-def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(
-    setup: Setup, sandbox: Sandbox
+def test_a_missing_permission_fails_a_stream_that_is_listed_and_lands_its_neighbours(
+    make: Callable[..., Setup], sandbox: Sandbox
 ) -> None:
+    setup = make(streams=["core", "campaigns"])
     sandbox.faults = [faults.always(faults.error(403), "campaigns")]
     result = setup.run(streams=["campaigns", "contacts"], fails=True)
     assert "campaigns: " in failure(result)
     assert "may not read campaigns" in failure(result)
     assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
     assert setup.partitions("contacts")
+    assert not setup.partitions("campaigns")
+
+
+def test_a_missing_permission_for_a_stream_that_a_group_brings_is_told_and_fails_nothing(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    setup.run(streams=["campaigns", "contacts"])
+    [(says,)] = setup.query(
+        "select unavailable from activecampaign._streams where stream = 'campaigns'"
+    )
+    assert "may not read campaigns" in says
     assert not setup.partitions("campaigns")
 
 
