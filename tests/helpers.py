@@ -57,6 +57,8 @@ class Warehouse:
         streams: Sequence[str] | None = None,
         window: Window | None = None,
         at: datetime | None = None,
+        rests: bool = False,
+        compares: bool = False,
         per_second: int | None = None,
         url: str | None = None,
     ) -> Generator[Outcome]:
@@ -67,6 +69,8 @@ class Warehouse:
             window=window,
             sync_id=f"sync-{next(_syncs)}",
             at=at,
+            rests=rests,
+            compares=compares,
         )
         with Client(url or sandbox.url, sandbox.api_key, per_second=per_second) as client:
             yield from sync(
