@@ -292,6 +292,26 @@ def test_a_missing_permission_for_a_stream_that_a_group_brings_is_told_and_fails
     assert not setup.partitions("campaigns")
 
 
+def test_a_child_that_lands_twice_in_a_run_is_materialized_twice_and_checked_once(
+    make: Callable[..., Setup], sandbox: Sandbox
+) -> None:
+    setup = make(streams=["campaigns", "campaign_messages"])
+    truth = sandbox.account.truth("campaignMessages")
+    assert truth
+    # campaigns list no ids of these, so that only the total tells that some did not come
+    array = "campaignMessages"
+    cut = faults.changed(lambda body: body | {array: body.get(array, [])[1:]})
+    sandbox.faults = [faults.always(cut, "campaigns")]
+    result = setup.run()
+    key = setup.account.key("campaign_messages")
+    landed = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
+    assert len([event for event in landed if event.partition is None]) == 2
+    [(rows,)] = setup.query("select count(*) from activecampaign.campaign_messages")
+    assert rows == len(truth)
+    evaluated = [e for e in result.get_asset_check_evaluations() if e.asset_key == key]
+    assert len({e.check_name for e in evaluated}) == len(evaluated)
+
+
 def test_a_long_read_tells_how_far_it_is_while_it_runs(
     setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
