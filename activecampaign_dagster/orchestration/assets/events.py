@@ -50,7 +50,12 @@ class RunEvents:
     landed: list[Outcome] = field(default_factory=list)
 
     def of(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
-        """The materialization of one stream, and the partitions that it covered."""
+        """The materialization of one stream, and the partitions that it covered.
+
+        A child that came with its parent and is then read alone lands twice: the op's output can
+        be yielded once only, so the second landing is an event of its own.
+        """
+        is_first = all(outcome.stream_table.name != each.stream_table.name for each in self.landed)
         self.landed.append(outcome)
         landed, key = outcome.landed, self.account.key(outcome.stream_table.name)
         self.context.log.info(
@@ -77,7 +82,10 @@ class RunEvents:
                         metadata={"dagster/partition_row_count": counts.get(partition, 0)},
                     )
                 )
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+        if is_first:
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+        else:
+            self.context.log_event(dg.AssetMaterialization(key, metadata=_metadata(outcome)))
 
     def of_the_rest(self, before: Mapping[str, StreamState]) -> Iterator[Any]:
         """What lets models be built on streams that were not read, and why they were not.
@@ -117,7 +125,8 @@ class RunEvents:
 
     def checks(self) -> Iterator[dg.AssetCheckResult]:
         """The results of the checks on all streams that landed, once no more will."""
-        for outcome in self.landed:
+        last = {outcome.stream_table.name: outcome for outcome in self.landed}
+        for outcome in last.values():
             yield from self._checked(outcome.stream_table, is_full=outcome.read.is_full)
 
     def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
