@@ -40,7 +40,7 @@ _SLACK = 1.5  # answers take longer now and then
 # urllib3 takes for many compressed parts grows by the square
 _CHUNK = 1 << 16
 _BEYOND_COUNTING = 10**18  # no collection has as many records
-# seconds; while a connection is being opened, nothing can end it
+# seconds
 _CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 4.0, 120.0, 300.0
 # decoded bytes; a page of contacts has 0.3 to 1 MB
 _MOST_OF_A_PAGE, _MOST_OF_AN_ERROR = 64 << 20, 1 << 20

@@ -101,7 +101,7 @@ class PacedAdapter(HTTPAdapter):
             _shaking_hands: ExitStack | None = None
 
             def _new_conn(self) -> socket.socket:
-                opened = super()._new_conn()
+                opened = sockets.opened_by(super()._new_conn)
                 opened.settimeout(_HANDSHAKE_TIMEOUT)
                 if self._shaking_hands is not None:
                     self._shaking_hands.enter_context(sockets.handshake(opened))
