@@ -17,6 +17,7 @@ from activecampaign_dagster.warehouse.repair import (
     read_metadata,
     was_left_open,
 )
+from activecampaign_dagster.warehouse.signals import heard_signals
 from activecampaign_dagster.warehouse.sql import literal
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
@@ -40,7 +41,7 @@ def connect(
     want of room. Metadata that a kill has torn are mended first (see `repair`). The file, its WAL
     and what is spilled are the owner's alone.
     """
-    with private_files():
+    with private_files(), heard_signals():
         yield from _connected(path, patience, read_only)
 
 
