@@ -10,8 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.signals import heard_signals
 
 SWALLOWED = """
@@ -70,6 +72,33 @@ def test_one_that_is_heard_at_once_is_heard_once() -> None:
     with pytest.raises(KeyboardInterrupt), heard_signals():
         interrupt()
     time.sleep(2.5)
+
+
+def test_what_became_of_a_query_does_not_take_its_place() -> None:
+    def fail() -> None:
+        swallow()
+        raise ValueError
+
+    with pytest.raises(KeyboardInterrupt), heard_signals():
+        fail()
+
+
+def test_a_query_ends_and_leaves_the_file_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "a.duckdb"
+    began = time.monotonic()
+
+    def query(db: duckdb.DuckDBPyConnection) -> None:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            db.execute("create table t as select random() from range(1000000000)")
+        finally:
+            db.execute("select 1")  # which waits for the rest of the query
+
+    with pytest.raises(KeyboardInterrupt), connect(path) as db:
+        query(db)
+    with connect(path, patience=1) as db:
+        assert db.execute("select 1").fetchone() == (1,)
+    assert time.monotonic() - began < 5
 
 
 def test_other_threads_have_no_signals() -> None:
