@@ -3,6 +3,7 @@
 python -m benchmarks.hostile [WORD …] — runs the scenarios whose names or kinds hold one of the
 words, or all, and prints a table of what each kind ended in, followed by what is worth a look. The
 server shares nothing with the sandbox. Waits between retries are shortened; nothing else is.
+HOSTILE.md has the figures of a run.
 """
 
 from __future__ import annotations

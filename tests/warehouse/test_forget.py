@@ -22,6 +22,8 @@ TEXTS = {
     "firstName": "Qzanary",
     "lastName": "Vbirdington",
     "phone": "0049 7777 1",
+    "ip": "203.0.113.77",
+    "ua": "Qzbrowser/7.1",
 }
 NEIGHBOUR = f"the.{ADDRESS}"
 
@@ -48,7 +50,8 @@ def person(synced: Warehouse, sandbox: Sandbox) -> int:
     with duckdb.connect(synced.path) as db:
         db.execute(f"use {synced.path.stem}.activecampaign")
         db.execute(f"""
-            update activecampaign.deals set title = 'For Qzanary Vbirdington' where id = {deal[0]};
+            update activecampaign.deals set title = 'For Qzanary Vbirdington',
+                description = 'Came from 203.0.113.77' where id = {deal[0]};
             create schema marts; create schema snapshots; create schema staging;
             create table marts.contacts as select 'activecampaign' as account, id as contact_id,
                 email, "firstName" || ' ' || "lastName" as full_name from activecampaign.contacts;
