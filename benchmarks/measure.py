@@ -8,10 +8,11 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.request import urlopen
 
@@ -49,8 +50,12 @@ def sandbox(
     per_second: int = 0,
     latency: float = 0.0,
     jitter: float = 0.0,
+    sizes: Mapping[str, float] = MappingProxyType({}),
 ) -> Iterator[Served]:
-    """Serve an account of this size until the end of the block; 0 per second: no limit."""
+    """Serve an account of this size until the end of the block; 0 per second: no limit.
+
+    sizes: of other collections, records in all or per parent.
+    """
     options = {
         "port": 0,
         "contacts": contacts,
@@ -63,6 +68,7 @@ def sandbox(
     }
     command = [sys.executable, "-m", "activecampaign_dagster.sandbox"]
     command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--size={name}={value}" for name, value in sizes.items()]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -74,9 +80,12 @@ def sandbox(
         process.wait()
 
 
-def one_sync(served: Served, database: Path, mode: str, per_second: int = 0) -> dict[str, Any]:
+def one_sync(
+    served: Served, database: Path, mode: str, per_second: int = 0, streams: str = "core"
+) -> dict[str, Any]:
     """What `benchmarks.one_sync` reports."""
     command = [sys.executable, "-m", "benchmarks.one_sync", str(database), mode, str(per_second)]
+    command.append(streams)
     done = subprocess.run(
         command, env=served.environment, stdout=subprocess.PIPE, text=True, check=True
     )

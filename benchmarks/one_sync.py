@@ -1,8 +1,9 @@
 """One sync in a process of its own, measured: prints a JSON object.
 
-python -m benchmarks.one_sync DATABASE MODE [REQUESTS_PER_SECOND] — the account comes from
+python -m benchmarks.one_sync DATABASE MODE [REQUESTS_PER_SECOND [STREAMS]] — the account comes from
 ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY; MODE is full or incremental; 0 requests per second
-means no limit. Reading and landing only, without Dagster and dbt.
+means no limit; STREAMS is core or all. Reading and landing only, without Dagster and dbt, as a
+scheduled run does it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,18 @@ import resource
 import sys
 import threading
 import time
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
-from activecampaign_dagster.streams.registry import CORE
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.registry import CORE, STREAMS
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
+
+_AN_HOUR = timedelta(hours=1)
 
 
 class Disk(threading.Thread):
@@ -50,13 +54,30 @@ def _size(folder: Path) -> int:
     return total
 
 
+def _everything() -> Source:
+    """All streams that are on, each in its own rhythm."""
+    chosen = [stream for stream in STREAMS.values() if stream.default]
+    stream_tables = tuple(
+        StreamTable(s, s.name, s.sync_type, reread=s.beside.passes if s.beside else _AN_HOUR)
+        for s in chosen
+    )
+    return Source(stream_tables=stream_tables, enabled=frozenset(s.name for s in chosen))
+
+
 def main() -> None:
     """Sync once and report."""
     database, mode, *rest = sys.argv[1:]
     per_second = int(rest[0]) if rest else 0
     logging.basicConfig(level=os.environ.get("LOG", "WARNING"), stream=sys.stderr)
     path = Path(database)
-    request = SyncRequest(streams=frozenset(CORE), mode=Mode(mode), sync_id="benchmark")
+    source = _everything() if rest[1:] == ["all"] else Source()
+    request = SyncRequest(
+        streams=source.enabled,
+        mode=Mode(mode),
+        sync_id="benchmark",
+        rests=source.enabled > set(CORE),
+        compares=source.enabled > set(CORE),
+    )
     disk = Disk(path)
     disk.start()
     began, cpu = time.perf_counter(), time.process_time()
@@ -67,7 +88,7 @@ def main() -> None:
     ) as client:
         outcomes = list(
             sync(
-                Source(),
+                source,
                 request,
                 client=client,
                 connect=partial(connect, path),

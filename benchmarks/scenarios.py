@@ -32,6 +32,12 @@ REPEATS = 5
 MEDIUM = (20_000, 10_000, 60_000)  # contacts, deals, field values
 SMALL = (2_000, 1_000, 6_000)
 LARGE = (1_000_000, 300_000, 5_000_000)
+CHILDREN = {  # per contact or deal
+    "contactTags": 4,
+    "contactLists": 1.5,
+    "contactAutomations": 1,
+    "dealCustomFieldData": 3,
+}
 ROOT = Path(__file__).parents[1]
 
 
@@ -78,6 +84,38 @@ def _stages(report: dict[str, Any], rows: int) -> Lines:
     landing = report["seconds"] - reading
     yield "of which reading", f"{reading:.2f} s, {rows / reading:,.0f} rows/s"
     yield "of which landing alone", f"{landing:.2f} s, {rows / landing:,.0f} rows/s"
+
+
+def everything() -> Lines:
+    """All streams that are on: a full sync and a quiet one, without a limit and at 5 requests/s."""
+    for per_second in (0, 5):
+        with (
+            sandbox(*MEDIUM, per_second=per_second, sizes=CHILDREN) as served,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            limit = f"{per_second} requests/s" if per_second else "no limit"
+            for mode in ("full", "incremental"):
+                reports, ratios = [], []
+                for number in range(1 if per_second else 3):
+                    served.reset()
+                    path = Path(folder) / f"{number}.duckdb"
+                    report = one_sync(served, path, mode, per_second, "all")
+                    reports.append(report)
+                    ideal = max(report["requests"] - 5, 1) / 5  # the first five may go at once
+                    ratios.append({"ratio": served.stats()["seconds"] / ideal})
+                refused = sum(report["statuses"].get("429", 0) for report in reports)
+                figure = (
+                    f"{median(reports, 'requests'):.0f} requests, "
+                    f"{median(reports, 'seconds'):.2f} s wall, "
+                    f"{median(reports, 'cpu_seconds'):.2f} s CPU, "
+                    f"{median(reports, 'peak_mb'):.0f} MB peak, {refused} refusals (429)"
+                )
+                if per_second and mode == "full":
+                    figure += f", {median(ratios, 'ratio'):.3f} of the ideal time"
+                yield f"{mode} sync, {limit}", figure
+                if mode == "full" and not per_second:
+                    rows = {name: s["live"] for name, s in reports[0]["streams"].items()}
+                    yield "rows", f"{sum(rows.values()):,} in {len(rows)} tables"
 
 
 def limited() -> Lines:
@@ -244,6 +282,7 @@ def dbt_large() -> Lines:
 SCENARIOS: dict[str, Callable[[], Lines]] = {
     "medium": medium,
     "latency": latency,
+    "everything": everything,
     "limited": limited,
     "limited_whole": limited_whole,
     "churn": churn,

@@ -75,17 +75,18 @@ def differences(sandbox: Sandbox, warehouse: Warehouse) -> dict[str, tuple[set[s
     for table in warehouse.source.stream_tables:
         if table.name in UNTOLD:
             continue
-        stored, there = keys(warehouse, table.stream), truth(sandbox, table.stream).keys()
-        lacking = there - stored
-        if table.name == "deal_custom_field_values":
-            lacking -= of_stubs(sandbox, table.stream)
-        if lacking or stored - there:
-            found[table.name] = (stored - there, lacking)
+        stored, there = keys(warehouse, table.stream), truth(sandbox, table.stream)
+        lacking = there.keys() - stored - _of_nobody(sandbox, table.stream, there)
+        if lacking or stored - there.keys():
+            found[table.name] = (stored - there.keys(), lacking)
     return found
 
 
-def of_stubs(sandbox: Sandbox, stream: Stream) -> set[str]:
-    """The values that come with no deal, as the key sees no more than a stub of theirs."""
-    deals = sandbox.account.truth("deals")
-    records = truth(sandbox, stream)
-    return {k for k, r in records.items() if deals[int(r["dealId"])].get("isDisabled")}
+def _of_nobody(sandbox: Sandbox, stream: Stream, records: dict[str, dict[str, Any]]) -> set[str]:
+    """The children that come with no parent: theirs is gone, or shown as a stub."""
+    if stream.beside is None:
+        return set()
+    parents = truth(sandbox, STREAMS[stream.beside.parent])
+    shown = {key for key, parent in parents.items() if not parent.get("isDisabled")}
+    owner = stream.beside.owner
+    return {key for key, record in records.items() if str(record.get(owner)) not in shown}

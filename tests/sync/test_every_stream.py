@@ -285,6 +285,7 @@ def test_custom_fields_of_deals_and_companies_are_typed_by_their_definitions(
                 assert value == values[kind]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
