@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Discriminator, Field, Tag, create_model
 
-from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.orchestration.checks import CHECKS
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS

@@ -22,7 +22,8 @@ from activecampaign_dagster.sandbox.server import Sandbox
 # few partitions, as Dagster writes an event for each
 _NOW = datetime.now(UTC)
 _START = (_NOW - timedelta(days=180)).date().replace(day=1)
-QUICK = {"requests_per_second": 0, "start_date": _START.isoformat()}
+# the streams that the models are built on, as most tests are about any stream
+QUICK = {"requests_per_second": 0, "start_date": _START.isoformat(), "streams": ["core"]}
 
 
 def small(**options: Any) -> SandboxAccount:

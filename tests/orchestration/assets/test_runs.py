@@ -267,9 +267,10 @@ def test_another_accounts_url_is_two_lines_and_stops_every_retry(
     assert tags["activecampaign/failure"] == "permanent"
 
 
-def test_a_missing_permission_fails_the_stream_and_lands_its_neighbours(
-    setup: Setup, sandbox: Sandbox
+def test_a_missing_permission_fails_a_stream_listed_by_name_and_lands_its_neighbours(
+    make: Callable[..., Setup], sandbox: Sandbox
 ) -> None:
+    setup = make(streams=["contacts", "campaigns"])
     sandbox.faults = [faults.always(faults.error(403), "campaigns")]
     result = setup.run(streams=["campaigns", "contacts"], fails=True)
     assert "campaigns: " in failure(result)
