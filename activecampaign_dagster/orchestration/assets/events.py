@@ -63,6 +63,7 @@ class RunEvents:
         """
         stream_table, landed = outcome.stream_table, outcome.landed
         key = self.account.key(stream_table.name)
+        is_again = stream_table.name in self.landed
         self.landed[stream_table.name] = outcome
         self.context.log.info(
             "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
@@ -76,10 +77,16 @@ class RunEvents:
             self._mark(key, outcome, counts)
             return
         for partition in self.context.partition_keys:
-            self.context.add_asset_metadata(
-                {_ROWS: counts.get(partition, 0)}, asset_key=key, partition_key=partition
-            )
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+            rows = {_ROWS: counts.get(partition, 0)}
+            if is_again:
+                metadata = {**_metadata(outcome), **rows}
+                self.context.log_event(
+                    dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+                )
+            else:
+                self.context.add_asset_metadata(rows, asset_key=key, partition_key=partition)
+        if not is_again:
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
 
     def _mark(self, key: dg.AssetKey, outcome: Outcome, counts: Mapping[str, int]) -> None:
         """Mark the running partition, and earlier ones that were covered and are not marked yet.
