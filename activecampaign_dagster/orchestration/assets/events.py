@@ -33,6 +33,7 @@ from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse import ledger, tables
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
@@ -189,9 +190,11 @@ class RunEvents:
             has_total = stream_table.stream.has_own_pages
             return probes.total(self.client, stream_table.stream) if has_total else None
         except ApiError as error:
-            self.context.log.warning(
-                "%s: its total could not be read: %s", stream_table.name, error
-            )
+            # what comes beside its parents comes without a feature, too
+            if lacking(stream_table.stream, error) is None:
+                self.context.log.warning(
+                    "%s: its total could not be read: %s", stream_table.name, error
+                )
             return None
 
     def _hidden_by(self, stream_table: StreamTable) -> Sequence[str] | None:

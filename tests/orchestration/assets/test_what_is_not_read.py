@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -106,6 +107,19 @@ def test_a_feature_that_the_account_does_not_have_is_told_once_and_fails_nothing
         assert not [text for text in messages(setup, again) if why in text]
         paths = [request.path for request in sandbox.requests]
         assert (LACKED in paths) == asks
+
+
+def test_a_total_that_a_missing_feature_hides_is_not_warned_of(
+    make: Callable[..., Setup], sandbox: Sandbox
+) -> None:
+    """Companies of contacts come beside contacts all the same."""
+    setup = make(streams=["contacts", "account_contacts"])
+    sandbox.account.switch_off(LACKED)
+    for job in ("full_refresh", "incremental_sync"):
+        result = setup.run(job)
+        assert materialized(result) == {"contacts", "account_contacts"}
+        log = setup.instance.all_logs(result.run_id)
+        assert not [entry.user_message for entry in log if entry.level >= logging.WARNING]
 
 
 def test_a_feature_that_the_account_has_again_is_read_by_the_next_full_refresh(
