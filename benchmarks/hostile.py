@@ -3,6 +3,7 @@
 python -m benchmarks.hostile [WORD …] — runs the scenarios whose names or kinds hold one of the
 words, or all, and prints a table of what each kind ended in, followed by what is worth a look. The
 server shares nothing with the sandbox. Waits between retries are shortened; nothing else is.
+HOSTILE.md has the figures of a run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from urllib.parse import unquote
 
 from activecampaign_dagster.api import retry
 from activecampaign_dagster.api.client import Client
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
@@ -57,7 +58,7 @@ def child(url: str, folder: str, modes: str) -> None:
     path = Path(folder) / "hostile.duckdb"
     report: dict[str, Any] = {"ends": {}}
     for mode in modes.split("+"):
-        request = SyncRequest(streams=frozenset(STREAMS), mode=Mode(mode), sync_id=mode)
+        request = SyncRequest(streams=frozenset(CORE), mode=Mode(mode), sync_id=mode)
         limits = {"per_second": None, "read_timeout": 2.0, "answer_timeout": 10.0}
         try:
             with Client(url, KEY, **limits) as client:  # type: ignore[arg-type]
@@ -83,7 +84,7 @@ def child(url: str, folder: str, modes: str) -> None:
                 f"{type(error).__name__}: {error}",
             ]
     with contextlib.suppress(Exception), connect(path) as db:
-        for name in STREAMS:
+        for name in CORE:
             with contextlib.suppress(Exception):
                 counted = db.execute(
                     "select count(distinct id) from activecampaign."
@@ -144,15 +145,15 @@ def run(scenario: Scenario, *, stop: bool = False) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
         report = json.loads(tail)
     own = {scenario.stream, "custom_field_values" if scenario.stream == "contacts" else ""}
-    full = {name: report.get(name) for name in STREAMS}
+    full = {name: report.get(name) for name in CORE}
     ends = report["ends"] or {"full": ["killed" if took >= _LONGEST else "trace", text[-600:]]}
     return {
         "name": scenario.name,
         "kind": scenario.kind,
         "stream": scenario.stream,
         "ends": ends,
-        "lost": [name for name in STREAMS if name not in own and full[name] != ROWS[name]],
-        "rows": {name: full[name] for name in STREAMS if name in own and full[name] != ROWS[name]},
+        "lost": [name for name in CORE if name not in own and full[name] != ROWS[name]],
+        "rows": {name: full[name] for name in CORE if name in own and full[name] != ROWS[name]},
         "mb": most / 1024,
         "seconds": took,
         "stop": took if stopped else None,

@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 
 KEY = "kE7qW2zRt9YbXc4VnMa8LsPd6FgHj3Qu5oTiUe1ykB0wZxNv"
-PATHS = {name: stream.endpoint.path for name, stream in STREAMS.items()}
+PATHS = {name: STREAMS[name].endpoint.path for name in CORE}
 ROWS = {name: 105 if name in {"contacts", "deals", "custom_field_values"} else 7 for name in PATHS}
 Records: TypeAlias = list[Any]
 Body: TypeAlias = dict[str, Any]

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
@@ -56,7 +56,7 @@ def main() -> None:
     per_second = int(rest[0]) if rest else 0
     logging.basicConfig(level=os.environ.get("LOG", "WARNING"), stream=sys.stderr)
     path = Path(database)
-    request = SyncRequest(streams=frozenset(STREAMS), mode=Mode(mode), sync_id="benchmark")
+    request = SyncRequest(streams=frozenset(CORE), mode=Mode(mode), sync_id="benchmark")
     disk = Disk(path)
     disk.start()
     began, cpu = time.perf_counter(), time.process_time()

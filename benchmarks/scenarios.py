@@ -19,7 +19,7 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import Fault, Request, html
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
@@ -173,7 +173,7 @@ def _landed(account: Account, rule: Callable[..., Any]) -> dict[str, list[int]]:
         tempfile.TemporaryDirectory() as folder,
     ):
         path = Path(folder) / "a.duckdb"
-        request = SyncRequest(streams=frozenset(STREAMS), mode=Mode.FULL, sync_id="benchmark")
+        request = SyncRequest(streams=frozenset(CORE), mode=Mode.FULL, sync_id="benchmark")
         for _ in sync(
             Source(),
             request,

@@ -30,7 +30,7 @@ from dbt.contracts.graph.manifest import Manifest
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
@@ -81,7 +81,7 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
 
 
 def _sync(database: Path, sandbox: Sandbox, at: datetime) -> None:
-    streams = frozenset(STREAMS)
+    streams = frozenset(CORE)
     request = SyncRequest(streams=streams, mode=Mode.FULL, sync_id=f"{at:%Y-%m-%d}", at=at)
     with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
         outcomes = sync(

@@ -21,7 +21,7 @@ import pytest
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode, SyncRequest, Window
@@ -54,19 +54,23 @@ class Warehouse:
         sandbox: Sandbox,
         mode: Mode = Mode.FULL,
         *,
-        streams: Sequence[str] = tuple(STREAMS),
+        streams: Sequence[str] | None = None,
         window: Window | None = None,
         at: datetime | None = None,
+        rests: bool = False,
+        compares: bool = False,
         per_second: int | None = None,
         url: str | None = None,
     ) -> Generator[Outcome]:
-        """The outcomes of one sync as they come."""
+        """The outcomes of one sync as they come. streams: None for all that the source reads."""
         request = SyncRequest(
-            streams=frozenset(streams),
+            streams=self.source.enabled if streams is None else frozenset(streams),
             mode=mode,
             window=window,
             sync_id=f"sync-{next(_syncs)}",
             at=at,
+            rests=rests,
+            compares=compares,
         )
         with Client(url or sandbox.url, sandbox.api_key, per_second=per_second) as client:
             yield from sync(
@@ -86,7 +90,7 @@ class Warehouse:
         with connect(self.path) as db:
             return db.execute(sql).fetchall()
 
-    def tables(self, names: Iterable[str] = tuple(STREAMS)) -> dict[str, Table]:
+    def tables(self, names: Iterable[str] = CORE) -> dict[str, Table]:
         """Tables by name, as `table` gives them."""
         with connect(self.path) as db:
             return {name: _rows(db.execute(f'from activecampaign."{name}"')) for name in names}

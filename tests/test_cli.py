@@ -19,6 +19,7 @@ from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.request import Mode
 from tests.components.projects import project
 from tests.helpers import Warehouse, unresolved
 
@@ -103,15 +104,25 @@ def test_check_speaks_json(sandbox: Sandbox) -> None:
     assert isinstance(report["hidden_pipelines"], list)
 
 
-def test_the_estimate_is_what_a_sync_takes(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("streams", "tolerance"), [("core", 2), ("all", 6)])
+def test_the_estimate_is_what_syncs_take(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    streams: str,
+    tolerance: int,
 ) -> None:
-    use(monkeypatch, streams="core")
+    use(monkeypatch, streams=streams)
     [report] = json.loads(run("check", "--json").output)
+    warehouse = Warehouse(
+        tmp_path / "b.duckdb", ActiveCampaignSource.model_validate({"streams": streams}).source()
+    )
     sandbox.requests.clear()
-    Warehouse(tmp_path / "b.duckdb").sync(sandbox)
-    expected = report["first_full_sync"]["requests"]
-    assert abs(len(sandbox.requests) - expected) <= 2
+    warehouse.sync(sandbox, compares=True)
+    assert abs(len(sandbox.requests) - report["first_full_sync"]["requests"]) <= tolerance
+    sandbox.requests.clear()
+    warehouse.sync(sandbox, Mode.INCREMENTAL, rests=True)
+    assert len(sandbox.requests) <= report["quiet_incremental_sync"]["requests"] + 1
 
 
 def test_a_wrong_key_is_one_sentence_and_exit_code_1(
@@ -241,10 +252,10 @@ def test_cost_tells_what_streams_take_from_a_request_for_each(
         "for",
         "custom_field_values",
     ] in lines
-    assert ["custom_field_values", "with", "contacts"] in lines
+    assert ["custom_field_values", "1", "1", "with", "contacts"] in lines
     assert ["users", "8", "1", "0", *["every", "hour:", "1"]] in lines
     [total] = [line for line in lines if line[0] == "total"]
-    assert total == ["total", "7", "2", "121", "a", "day"]
+    assert total == ["total", "8", "3", "121", "a", "day"]
 
 
 def test_cost_can_be_asked_of_one_stream_or_family_and_by_machines(

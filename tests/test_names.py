@@ -24,7 +24,7 @@ PARTS = ("sync", "warehouse", "survey", "orchestration", "components", "defs", "
 # of Dagster's.
 WORDS = {"account", "data", "deleted", "description", "error", "failed", "fields", "hidden", "html"}
 WORDS |= {"address", "limit", "logs", "msg", "name", "notes", "parent", "rows", "segments", "type"}
-WORDS |= {"url", "value"}
+WORDS |= {"currency", "url", "value"}
 # Streams that are called by a word that sentences need as such.
 IN_SENTENCES = {"accounts", "addresses", "lists", "messages", "webhooks"}
 EXCEPTIONS = {

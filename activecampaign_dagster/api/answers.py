@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,10 +44,7 @@ def classify(
     if 200 <= status < 300:
         return None
     after = retry.retry_after(headers.get("Retry-After"))
-    try:
-        body = literals.loads(content) if status < 300 or status >= 400 else None
-    except ValueError:
-        body = None
+    body = _body_of_error(content) if status < 300 or status >= 400 else None
     said = one_line(hide(_message(body)))
     failure, detail = _kind(status, headers, content, is_json=body is not None), f"{status}"
     if failure in {Failure.REFUSED, Failure.FORBIDDEN, Failure.UNPAID, Failure.NO_PROXY}:
@@ -54,6 +52,18 @@ def classify(
     elif failure is Failure.BLOCKED:
         detail += f" by {front}" if (front := _front(headers)) else " without JSON"
     return UnusableError(failure, detail, status, retry_after=after, said=said)
+
+
+def _body_of_error(content: bytes | bytearray) -> Any:
+    """The JSON of an error, also with control characters in its texts; None if it is no JSON."""
+    try:
+        return literals.loads(content)
+    except ValueError:
+        pass
+    try:
+        return json.loads(content, strict=False, parse_int=str)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _kind(

@@ -36,12 +36,15 @@ PAGE_SIZE = 100  # the API's maximum; more is an error or capped, depending on t
 _MOST_IN_FLIGHT = 16
 _PAGES_PER_SECOND = 25  # what this process digests: its limit where the account sets none
 _SLACK = 1.5  # answers take longer now and then
-_CHUNK = 1 << 20  # bytes; between chunks other threads may take the interpreter
+# bytes; between chunks other threads may take the interpreter, and in a larger one the time that
+# urllib3 takes for many compressed parts grows by the square
+_CHUNK = 1 << 16
 _BEYOND_COUNTING = 10**18  # no collection has as many records
-# seconds; while a connection is being opened, nothing can end it
+# seconds
 _CONNECT_TIMEOUT, _READ_TIMEOUT, _ANSWER_TIMEOUT = 4.0, 120.0, 300.0
 # decoded bytes; a page of contacts has 0.3 to 1 MB
 _MOST_OF_A_PAGE, _MOST_OF_AN_ERROR = 64 << 20, 1 << 20
+_MOST_AROUND_A_PAGE = 1 << 20  # bytes of headers, and of the lengths of chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,10 @@ class Client:
             }
         )
         self._adapter = PacedAdapter(
-            self._budget, connections=_MOST_IN_FLIGHT, answer_timeout=answer_timeout
+            self._budget,
+            connections=_MOST_IN_FLIGHT,
+            answer_timeout=answer_timeout,
+            most_bytes=max_bytes + _MOST_AROUND_A_PAGE,
         )
         self._session.mount(self.base_url, self._adapter)
         # looked up once: requests would look for proxies and certificates with every page

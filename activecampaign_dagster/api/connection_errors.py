@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import requests
 
+from activecampaign_dagster.api.paced import OverlongError
 from activecampaign_dagster.api.retry import Failure
 
 # What resolvers say of a name that nobody has, or that belongs to no machine. That they cannot tell
@@ -40,6 +41,8 @@ def _deeper(error: requests.RequestException, *, known: bool) -> tuple[Failure, 
                     Failure.UNTRUSTED,
                     f"its certificate is refused: {cause.verify_message.rstrip('.')}",
                 )
+            case OverlongError():
+                return Failure.TOO_LARGE, "it went on beyond all that one answer may have"
             case socket.gaierror() if cause.errno in _NO_SUCH_NAME and not known:
                 return Failure.NO_HOST, "the host name is not known"
     return Failure.NO_ANSWER, _reason(error)

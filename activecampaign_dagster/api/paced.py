@@ -5,7 +5,8 @@ out of the pace: what the server sees is what the budget counted.
 
 Answers must have come whole after a while. The read time-out counts from one piece of an answer to
 the next, and urllib3's total time-out ends where the body begins: an answer that comes byte by
-byte would be read without end.
+byte would be read without end. So would one that goes on without becoming any data, as headers and
+empty compressed parts do: what comes over the wire is bounded, too.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ from activecampaign_dagster.api.sockets import Sockets
 _HANDSHAKE_TIMEOUT = 10.0  # seconds
 
 
-class _Deadline(io.RawIOBase):
-    """A stream that can be read until a moment, by the monotonic clock."""
+class OverlongError(OSError):
+    """More bytes have come than an answer may have, however they are encoded."""
 
-    def __init__(self, raw: io.RawIOBase, end: float) -> None:
+
+class _Bounded(io.RawIOBase):
+    """A stream that can be read until a moment, by the monotonic clock, and up to a length."""
+
+    def __init__(self, raw: io.RawIOBase, end: float, most: int) -> None:
         self._raw = raw
         self._end = end
+        self._left = most
 
     def readable(self) -> bool:
         return True
@@ -42,7 +48,11 @@ class _Deadline(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
         if time.monotonic() > self._end:
             raise TimeoutError
-        return self._raw.readinto(buffer)
+        if self._left < 0:
+            raise OverlongError
+        found = self._raw.readinto(buffer)
+        self._left -= found or 0
+        return found
 
     def close(self) -> None:
         self._raw.close()
@@ -52,12 +62,15 @@ class _Deadline(io.RawIOBase):
 class PacedAdapter(HTTPAdapter):
     """A requests adapter whose connections wait for `budget` before they send a request.
 
-    answer_timeout: seconds from there until the last byte of the answer.
+    answer_timeout: seconds from there until the last byte of the answer. most_bytes: how many bytes
+    it may have as it is sent; one that goes on raises OverlongError.
     """
 
-    def __init__(self, budget: Budget, *, connections: int, answer_timeout: float) -> None:
+    def __init__(
+        self, budget: Budget, *, connections: int, answer_timeout: float, most_bytes: int
+    ) -> None:
         self._budget = budget
-        self._answer_timeout = answer_timeout
+        self._bounds = (answer_timeout, most_bytes)
         self._sockets = Sockets()
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
@@ -68,12 +81,12 @@ class PacedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let the pools open paced connections."""
         super().init_poolmanager(*args, **kwargs)
-        budget, answer_timeout, sockets = self._budget, self._answer_timeout, self._sockets
+        budget, bounds, sockets = self._budget, self._bounds, self._sockets
 
         class Timed(HTTPResponse):
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 super().__init__(*args, **kwargs)
-                self.fp = _within(answer_timeout, self.fp)
+                self.fp = _within(*bounds, self.fp)
 
             def _read_status(self) -> tuple[str, int, str]:
                 # the standard library takes early hints (103) for the answer, and what follows
@@ -88,7 +101,7 @@ class PacedAdapter(HTTPAdapter):
             _shaking_hands: ExitStack | None = None
 
             def _new_conn(self) -> socket.socket:
-                opened = super()._new_conn()
+                opened = sockets.opened_by(super()._new_conn)
                 opened.settimeout(_HANDSHAKE_TIMEOUT)
                 if self._shaking_hands is not None:
                     self._shaking_hands.enter_context(sockets.handshake(opened))
@@ -142,6 +155,6 @@ class PacedAdapter(HTTPAdapter):
         return manager
 
 
-def _within(seconds: float, stream: io.BufferedReader) -> io.BufferedReader:
-    """`stream`, for so many seconds from now; reading on after that raises TimeoutError."""
-    return io.BufferedReader(_Deadline(stream.detach(), time.monotonic() + seconds))
+def _within(seconds: float, most: int, stream: io.BufferedReader) -> io.BufferedReader:
+    """`stream`, for so many seconds from now and so many bytes; reading on after that raises."""
+    return io.BufferedReader(_Bounded(stream.detach(), time.monotonic() + seconds, most))

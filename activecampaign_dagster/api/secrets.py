@@ -4,8 +4,8 @@ A server may echo the key it was sent: cut, in other case, as part of a URL, esc
 breaks in it. A secret is therefore looked for in what a text spells, not in its characters:
 
     text      a u t h : % 4 1 b c \\n D e f …
-    spells    a u t h :   A   b c     D e f …    escapes decoded, blanks and controls left out
-    compared  a u t h :   a   b c     d e f …    without case
+    spells    a u t h :   A   b c     D e f …    escapes decoded
+    compared  a u t h     a   b c     d e f …    without case, letters and digits alone
 
 A part of a secret is as much of one. Texts are hidden before they are cut, never after.
 """
@@ -74,14 +74,14 @@ def _decoded(escape: re.Match[str]) -> str:
 
 
 def _folded(units: Iterable[_Unit]) -> Iterator[_Unit]:
-    """The letters that are compared: without case, blanks, controls and invisible characters."""
+    """The letters that are compared: without case and all that is no letter or digit."""
     for character, start, end in units:
         for letter in _fold(character):
             yield letter, start, end
 
 
 def _fold(character: str) -> str:
-    if unicodedata.category(character)[0] in "CZ" and character != HIDDEN:
+    if unicodedata.category(character)[0] in "CPSZ" and character != HIDDEN:
         return ""
     return unicodedata.normalize("NFKC", character).casefold()
 

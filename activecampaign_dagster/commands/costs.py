@@ -89,13 +89,14 @@ def _columns(costs: Sequence[Cost]) -> tuple[list[Count], list[Count]]:
 
 def _row(cost: Cost, totals: Mapping[str, Total]) -> tuple[str, str, str, str, str]:
     name = f"  {cost.stream}"
-    if cost.comes_with and cost.comes_with in STREAMS and not cost.full.requests:
-        return name, "", "", "", f"with {cost.comes_with}"
     total = totals.get(cost.stream, Total())
     records = "" if total.rows is None else f"{total.rows:,}"
-    whole = f"{every(cost.reread.every)}: {_shown(cost.reread.count)}" if cost.reread else ""
-    if cost.reread and cost.stream not in cost.reread.of:
-        whole += f", for {_named(cost.reread.of)}"
+    whole = f"with {cost.comes_with}" if cost.comes_with else ""
+    if cost.reread:
+        whole += ", " if whole else ""
+        whole += f"{every(cost.reread.every)}: {_shown(cost.reread.count)}"
+        if others := [name for name in cost.reread.of if name != cost.stream]:
+            whole += f", for {_named(others)}"
     return name, records, _shown(cost.full), _shown(cost.incremental), whole
 
 

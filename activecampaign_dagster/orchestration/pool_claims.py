@@ -3,7 +3,8 @@
 Dagster gives a pool's slot to a run in its database. The slot of a run that was killed stays taken
 until a daemon notices, and where commands are run by cron there is none. So each run holds a lock
 in the instance's folder, which the kernel takes from a dead process: a run whose lock is free has
-died, whatever the database says.
+died, whatever the database says. One that could not write to the database any more leaves its lock
+there, and passes for dead.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from activecampaign_dagster.orchestration.dagster_internals import (
 )
 from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
+from activecampaign_dagster.orchestration.storage_errors import StorageError
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
     LockTimeoutError,
@@ -70,8 +72,10 @@ class LivingRunsClaims(PoolClaims):
         return self
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
-        self._open.close()
+        with self._open:
+            super().__exit__(*raised)
+            if self._runs and not isinstance(raised[1], StorageError):
+                remove(_lock(self._runs, self._run_id))
         with stops_in_a_sentence("while its steps ran"):
             if isinstance(raised[1], InterruptedRunError):
                 raise raised[1]
@@ -213,5 +217,4 @@ def _alive(runs: Path, run_id: str, log: logging.Logger) -> Iterator[None]:
             raise
         except WarehouseError as error:
             log.warning("%s Should this run be killed, others cannot tell.", error)
-        stack.callback(remove, path)
         yield

@@ -75,6 +75,7 @@ CONTACTS = Stream(
             "customFields",
             "The contact's custom field values, personalisation tag → value; not sent by "
             "the API as such but derived by the sync from `include=fieldValues`",
+            personal=True,
         ),
         bigint(
             "customerAccount",
@@ -85,18 +86,24 @@ CONTACTS = Stream(
         bigint("deleted", "1 if the contact is marked as deleted"),
         wall_clock("deleted_at", "When the contact was deleted; form not established"),
         instant("edate", "A stamp on the contact; meaning not documented by the API"),
-        text("email", "E-mail address of the contact"),
+        text("email", "E-mail address of the contact", personal=True),
         text("emailDomain", "Domain of the e-mail address as spelt by some 2021 responses"),
         text("email_domain", "Domain of the e-mail address; empty in older responses"),
         boolean("email_empty", "True if the contact has no e-mail address"),
-        text("email_local", "Part of the e-mail address before the at sign; only ever seen empty"),
+        text(
+            "email_local",
+            "Part of the e-mail address before the at sign; only ever seen empty",
+            personal=True,
+        ),
         nested("fieldValues", "Ids of the contact's field values (`custom_field_values.id`)"),
-        text("firstName", "First name of the contact"),
+        text("firstName", "First name of the contact", personal=True),
         nested("geoIps", "Ids of the contact's geolocation records"),
         bigint("gravatar", "Gravatar state; the codes are not documented by the API"),
         text("hash", "Opaque hash of the contact; its use is not documented by the API"),
-        text("ip", "IP address, 0 if unknown; may be dotted or packed into one number"),
-        text("lastName", "Last name of the contact"),
+        text(
+            "ip", "IP address, 0 if unknown; may be dotted or packed into one number", personal=True
+        ),
+        text("lastName", "Last name of the contact", personal=True),
         wall_clock("last_click_date", "Last click in a mail, reportedly naive Chicago wall clock"),
         wall_clock(
             "last_mpp_open_date", "Last open by Apple's privacy proxy; form not established"
@@ -107,22 +114,28 @@ CONTACTS = Stream(
         bigint("organization", "Id of the organization; NULL or empty if there is none"),
         bigint("orgid", "Id of the organization; 0 or empty if there is none"),
         text("orgname", "Name of the organization; empty if there is none"),
-        text("phone", "Telephone number as entered"),
+        text("phone", "Telephone number as entered", personal=True),
         wall_clock("rating_tstamp", "When the contact was last rated; reportedly a plain date"),
         nested("scoreValues", "Ids of the contact's score values"),
-        text("segmentio_id", "Id of the contact at Segment.io; only ever seen empty"),
+        text(
+            "segmentio_id", "Id of the contact at Segment.io; only ever seen empty", personal=True
+        ),
         bigint("sentcnt", "Number of mails sent to the contact"),
         text("sentiment", "Only ever seen NULL; meaning not documented by the API"),
         bigint("sms_consent", "Consent to text messages; the codes are not documented by the API"),
         wall_clock("sms_consent_updated_at", "Change of `sms_consent`; form not established"),
         wall_clock("socialdata_lastcheck", "Last check of social data; form not established"),
-        text("ua", "User agent of the contact; mostly NULL"),
+        text("ua", "User agent of the contact; mostly NULL", personal=True),
         instant("udate", "When the contact was last updated: the replication key"),
         bigint("updated_by", "Id of the user who last updated the contact; NULL or 0 if none"),
         wall_clock("updated_timestamp", "Last update, naive Chicago wall clock; see `udate`"),
         wall_clock("updated_utc_timestamp", "Last update: NOT UTC, the same Chicago wall clock"),
-        text("whatsapp_id", "WhatsApp id of the contact; only ever seen NULL"),
-        text("whatsapp_username", "WhatsApp user name of the contact; only ever seen NULL"),
+        text("whatsapp_id", "WhatsApp id of the contact; only ever seen NULL", personal=True),
+        text(
+            "whatsapp_username",
+            "WhatsApp user name of the contact; only ever seen NULL",
+            personal=True,
+        ),
     ),
 )
 
@@ -202,6 +215,10 @@ CUSTOM_FIELD_VALUES = Stream(
         bigint("owner", "Id of the contact again: the same as `contact`"),
         instant("udate", "When the value was last changed: the replication key"),
         bigint("updated_by", "Id of the user who last changed the value; NULL or 0 if none"),
-        text("value", "The value as text; several choices are reported as one text joined by ||"),
+        text(
+            "value",
+            "The value as text; several choices are reported as one text joined by ||",
+            personal=True,
+        ),
     ),
 )

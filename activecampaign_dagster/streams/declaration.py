@@ -217,8 +217,8 @@ class Kind(StrEnum):
     """What a value is that a child's row holds as text."""
 
     NUMBER = "number"
-    LIST = "list"  # of choices: ||red||blue||, or a JSON array
     MONEY = "money"  # cents, made an object of them and their currency
+    LIST = "list"  # of choices: ||red||blue||, or a JSON array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

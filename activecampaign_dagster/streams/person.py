@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activecampaign_dagster.streams.contacts import CONTACTS
-from activecampaign_dagster.streams.declaration import Stream
+from activecampaign_dagster.streams.declaration import Stream, Type
 from activecampaign_dagster.streams.registry import STREAMS
 
 PERSON = CONTACTS
@@ -11,13 +11,11 @@ ADDRESS = "email"
 # what models call the person's id, and how the tables begin whose rows are about a person
 ID_COLUMNS = frozenset({"contact", "contact_id", "contactid"})
 TABLE_PREFIX = "contact"
-_TEXTS = ("email", "firstName", "lastName", "phone")
 
 
 def personal_texts() -> tuple[str, ...]:
     """The fields of a person's record whose texts may turn up in rows about something else."""
-    declared = tuple(f.name for f in PERSON.fields if f.personal and f.type == "VARCHAR")
-    return declared or _TEXTS
+    return tuple(f.name for f in PERSON.fields if f.personal and f.type is Type.VARCHAR)
 
 
 def columns_of_person(stream: Stream) -> frozenset[str]:

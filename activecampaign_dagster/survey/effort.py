@@ -13,7 +13,8 @@ from activecampaign_dagster.streams.declaration import (
     NewestFirst,
     SyncType,
 )
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 
@@ -56,8 +57,8 @@ class Cost:
     """The requests that one stream takes.
 
     full: in a full sync. incremental: in an incremental one, when nothing changed. comes_with: the
-    stream whose pages bring it, so that it takes none of its own. reread: what is read whole for
-    this stream and for those that come with it.
+    stream whose pages bring it, so that it takes at most one, for its number of records. reread:
+    what is read whole for this stream and for those that come with it.
     """
 
     stream: str
@@ -69,8 +70,8 @@ class Cost:
 
 def costs(source: Source, totals: Totals) -> list[Cost]:
     """The cost of each enabled stream, in their order."""
-    full = _by_stream(_reads(source, source.enabled, Mode.FULL))
-    quiet = _by_stream(_reads(source, source.enabled - _resting(source), Mode.INCREMENTAL))
+    full = _by_stream(_reads(source, Mode.FULL))
+    quiet = _by_stream(_reads(source, Mode.INCREMENTAL))
     rereads = {reread.stream: reread for reread in _rereads(totals, full, quiet)}
     found = []
     for stream_table in source.stream_tables:
@@ -80,16 +81,25 @@ def costs(source: Source, totals: Totals) -> list[Cost]:
         is_first = read.stream_tables[0] is stream_table
         later = (quiet.get(t.name) for t in read.stream_tables if is_first)
         seldom = next(filter(None, later), None)
+        in_full, in_passing = _comparisons(stream_table, read)
         found.append(
             Cost(
                 stream=stream_table.name,
-                full=count(read, totals) if is_first else Count(),
-                incremental=count(seldom, totals) if seldom else Count(),
+                full=(count(read, totals) if is_first else Count()) + in_full,
+                incremental=(count(seldom, totals) if seldom else Count()) + in_passing,
                 comes_with=read.stream.name if read.main is not stream_table else None,
                 reread=rereads.get(read.stream.name) if is_first else None,
             )
         )
     return found
+
+
+def _comparisons(stream_table: StreamTable, read: Read) -> tuple[Count, Count]:
+    """The requests for a child's number of records: in a full sync, and in an incremental one."""
+    if read.main is stream_table or not stream_table.stream.has_own_pages:
+        return Count(), Count()
+    may_pass_early = stream_table.reread and stream_table.sync_type is SyncType.INCREMENTAL
+    return Count(1), Count(1 if may_pass_early else 0)
 
 
 def total(counts: Iterable[Count]) -> Count:
@@ -115,11 +125,13 @@ def count(read: Read, totals: Totals) -> Count:
     return Count(1 + max(number - overlap, 0) // (rows - overlap))
 
 
-def _reads(source: Source, streams: frozenset[str], mode: Mode) -> tuple[Read, ...]:
+def _reads(source: Source, mode: Mode) -> tuple[Read, ...]:
     """The reads of a sync in a mode, of an account that was read a moment ago."""
-    now = datetime.now(UTC)
-    marks = dict.fromkeys(streams, now) if mode is Mode.INCREMENTAL else {}
-    return plan(source, SyncRequest(streams=streams, mode=mode, sync_id=""), marks)
+    request = SyncRequest(streams=source.enabled, mode=mode, sync_id="")
+    if mode is Mode.FULL:
+        return plan(source, request, {})
+    marks = dict.fromkeys(source.enabled, datetime.now(UTC))
+    return plan(source, request, marks, resting=_resting(source), landed=STREAMS.keys())
 
 
 def _by_stream(reads: Iterable[Read]) -> dict[str, Read]:

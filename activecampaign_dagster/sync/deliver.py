@@ -134,14 +134,8 @@ class Deliveries:
         return self._arrival(complete, child) is Arrival.WHOLE
 
     def missing(self, complete: Complete) -> list[Child]:
-        """The children that are kept, did not come as they should, and can be read alone."""
-        return [
-            child
-            for child in (*complete.read.children, *complete.refused)
-            if child.is_kept
-            and not child.stream_table.stream.beside_only
-            and (child in complete.refused or not self._came_whole(complete, child))
-        ]
+        """The children that did not come as they should."""
+        return [child for child in complete.read.children if not self._came_whole(complete, child)]
 
     def _moves_on(self, complete: Complete, labels: Labels | None) -> bool:
         """Whether the watermark may pass over parents whose field could not be made.

@@ -77,9 +77,11 @@ class Extraction:
         self._is_again = is_again
         self._parent: tuple[str, str] | None = None  # the parameter of the path, and its value
         # the ids of children that records list are no fields that nobody knows
-        # parents list the ids of what was asked for: no fields of theirs
-        besides = [child.beside for child in read.children]
-        self._lists = {name for beside in besides for name in (beside.listed, beside.include)}
+        self._lists = {
+            name
+            for beside in (child.beside for child in read.children)
+            for name in (beside.listed, beside.array, beside.include.partition(".")[0])
+        }
         self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0

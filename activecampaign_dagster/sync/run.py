@@ -265,25 +265,27 @@ class _Run:
             refused = self._refused(read, error)
             if not refused:
                 raise
-        kept = tuple(child for child in read.children if child not in refused)
-        pivot = None if read.pivoted in refused else read.pivot
+        kept = tuple(child for child in read.children if child.name not in refused)
+        pivot = None if read.pivoted and read.pivoted.name in refused else read.pivot
         complete = self._extract_all(replace(read, children=kept, pivot=pivot), parents)
-        for child, why in refused.items():
+        left_out = tuple(child for child in read.children if child.name in refused)
+        for child in left_out:
             complete.extraction.note(
-                f"include={child.beside.include} makes /{read.stream.endpoint.path} fail: {why}"
+                f"include={child.beside.include} makes /{read.stream.endpoint.path} fail: "
+                f"{refused[child.name]}"
             )
-        return replace(complete, refused=tuple(refused))
+        return replace(complete, refused=left_out)
 
-    def _refused(self, read: Read, error: ApiError) -> dict[Child, ApiError]:
+    def _refused(self, read: Read, error: ApiError) -> dict[str, ApiError]:
         """The children that cannot be asked for beside the pages of a read, with what happens."""
-        refused: dict[Child, ApiError] = {}
+        refused: dict[str, ApiError] = {}
         if read.children and not isinstance(error, AddressError | CredentialsError):
             self._probe(read, "")
             for child in read.children:
                 try:
                     self._probe(read, child.beside.include)
                 except ApiError as caused:
-                    refused[child] = caused
+                    refused[child.name] = caused
         return refused
 
     def _probe(self, read: Read, include: str) -> None:
@@ -366,13 +368,15 @@ class _Run:
         self._note_uncounted(db, complete, landed)
         short = self._short(complete, landed)
         self._verified |= {child.name for child in short}
-        for child in [*self._deliveries.missing(complete), *short]:
+        for child in [*self._deliveries.missing(complete), *complete.refused, *short]:
+            if not child.is_kept or child.stream_table.stream.beside_only:
+                continue
             alone = Read(
                 stream=child.stream_table.stream, main=child.stream_table, parent=read.stream
             )
             if alone.stream.each:
                 self._waiting.append(alone)
-            elif child in short:
+            elif child.name in self._verified:
                 rows = landed[child.name].live_rows
                 self._again.append((alone, partial(self._extract_if_short, alone, rows)))
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from activecampaign_dagster.warehouse.repair import (
     read_metadata,
     was_left_open,
 )
+from activecampaign_dagster.warehouse.signals import heard_signals
 from activecampaign_dagster.warehouse.sql import literal
 from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
 
@@ -40,12 +41,15 @@ def connect(
     want of room. Metadata that a kill has torn are mended first (see `repair`). The file, its WAL
     and what is spilled are the owner's alone.
     """
-    with private_files():
-        yield from _connected(path, patience, read_only)
+    with private_files(), heard_signals() as before_a_signal:
+        yield from _connected(path, patience, read_only, before_a_signal)
 
 
-def _connected(path: Path, patience: float, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connected(
+    path: Path, patience: float, read_only: bool, before_a_signal: list[Callable[[], None]]
+) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _open(path, patience, read_only)
+    before_a_signal.append(connection.interrupt)
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
@@ -64,6 +68,7 @@ def _connected(path: Path, patience: float, read_only: bool) -> Iterator[duckdb.
             "ACTIVECAMPAIGN_DATABASE to another disk, then run again; what was committed stays."
         ) from error
     finally:
+        before_a_signal.clear()
         connection.close()
 
 

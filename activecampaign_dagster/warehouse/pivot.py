@@ -19,6 +19,7 @@ from activecampaign_dagster.warehouse.sql import literal, quoted
 from activecampaign_dagster.warehouse.tables import key_sql, relation
 
 Labels = Mapping[str, str]  # key of a definition → its label
+_NUMBER, _CENTS = r"-?(0|[1-9]\d{0,300})(\.\d+)?", r"-?\d{1,18}"  # as JSON and as BIGINT
 
 
 def unique_labels(definitions: Iterable[tuple[str, str | None]]) -> dict[str, str]:
@@ -81,16 +82,15 @@ def _value_sql(pivot: Pivot) -> str:
     value = f"v.{quoted(pivot.value)}"
     if pivot.kind is None:
         return value
-    money = f"json_object('value', {value}::bigint"
+    number, money, choices = (f"t.kind = {literal(kind)}" for kind in Kind)
+    cents = f"json_object('value', {value}::bigint"
     if pivot.currency:
-        money += f", 'currency', v.{quoted(pivot.currency)}"
-    return rf"""case
-        when t.kind = 'number' and regexp_full_match({value}, '-?(0|[1-9]\d{{0,300}})(\.\d+)?')
-            then {value}::json
-        when t.kind = 'money' and regexp_full_match({value}, '-?\d{{1,18}}') then {money})
-        when t.kind = 'list' and starts_with({value}, '[') and json_valid({value})
-            then {value}::json
-        when t.kind = 'list' and {value} <> ''
+        cents += f", 'currency', v.{quoted(pivot.currency)}"
+    return f"""case
+        when {number} and regexp_full_match({value}, '{_NUMBER}') then {value}::json
+        when {money} and regexp_full_match({value}, '{_CENTS}') then {cents})
+        when {choices} and starts_with({value}, '[') and json_valid({value}) then {value}::json
+        when {choices} and {value} <> ''
             then to_json(list_filter(string_split({value}, '||'), lambda each: each <> ''))
         else to_json({value})
     end"""

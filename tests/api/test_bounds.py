@@ -7,6 +7,7 @@ import itertools
 import resource
 import socket
 import sys
+import time
 import zlib
 from collections.abc import Callable
 
@@ -91,6 +92,38 @@ def test_an_answer_without_end_is_read_up_to_the_bound(
         answering(serve) as url,
         Client(url, "secret-key", per_second=None, max_bytes=8 * MB) as client,
         pytest.raises(TransientError, match=r"sent too much \(more than 8,388,608 bytes.*2 tries"),
+    ):
+        client.page("deals", "deals", {})
+
+
+@pytest.mark.parametrize("content", [b"", b" "], ids=["empty", "blank"])
+def test_many_compressed_parts_of_nothing_are_soon_found_to_be_nothing(content: bytes) -> None:
+    part = zlib.compress(content, wbits=zlib.MAX_WBITS | 16)
+    began = time.monotonic()
+    with (
+        always_answering(OK + b"Content-Encoding: gzip\r\n", part * 300_000) as url,
+        Client(url, "secret-key", per_second=None) as client,
+        pytest.raises(TransientError, match="an empty body"),
+    ):
+        client.get("deals")
+    assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (OK + b"Connection: close\r\nContent-Encoding: gzip\r\n", gzip.compress(b"") * 3000),
+        (b"HTTP/1.1 103 Early Hints\r\n", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 1000),
+    ],
+    ids=["empty parts", "hints"],
+)
+def test_what_goes_on_without_becoming_an_answer_is_read_up_to_the_bound(
+    head: bytes, piece: bytes
+) -> None:
+    with (
+        answering(endless(head, piece)) as url,
+        Client(url, "secret-key", per_second=None, max_bytes=2 * MB) as client,
+        pytest.raises(TransientError, match=r"sent too much \(it went on beyond.*2 tries"),
     ):
         client.page("deals", "deals", {})
 

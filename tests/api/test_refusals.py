@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -78,6 +79,21 @@ def test_the_api_itself_refuses_a_key_in_json(
     found = refused(client, sandbox, Fault(status=status, body=JSON, headers=signed))
     assert isinstance(found, CredentialsError)
     assert (found.status, found.said) == (status, "Forbidden")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("raw", ["\n", "\t", "\0", "\x1b[31m", "\x7f"])
+def test_control_characters_in_its_words_make_it_no_stranger(
+    client: Client, sandbox: Sandbox, status: int, raw: str
+) -> None:
+    body = f'{{"message":"Not{raw} you"}}'.encode()
+    found = refused(client, sandbox, Fault(status=status, body=body))
+    assert isinstance(found, CredentialsError)
+    assert re.fullmatch(r"Not\W*(\[31m)? you", found.said)
+    key = raw.join(sandbox.api_key)
+    body = f'{{"message":"Not {key}"}}'.encode()
+    found = refused(client, sandbox, Fault(status=status, body=body))
+    assert sandbox.api_key[:8] not in re.sub(r"\W|31m", "", f"{found} {found.said}")
 
 
 @pytest.mark.parametrize("status", [401, 403])

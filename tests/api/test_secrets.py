@@ -43,6 +43,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "as hexadecimal entities": lambda key: "".join(f"&#x{ord(c):X};" for c in key),
     "in wide letters": lambda key: "".join(chr(ord(c) + 0xFEE0) for c in key),
     "with escaped line breaks": "\\n".join,
+    "with hyphens": "-".join,
+    "with slashes and plus signs": "+/".join,
 }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -113,3 +113,35 @@ def test_a_stop_during_the_probe_after_a_refusal_is_told_as_a_stop() -> None:
         sandbox.faults.append(always(error(503, Retry_After="60")))
         with client, pytest.raises(TransientError, match="was stopped"):
             client.get("deals")
+
+
+def looked_up_slowly(*_: object) -> list[object]:
+    time.sleep(30)
+    return []
+
+
+@contextmanager
+def deaf() -> Iterator[str]:
+    """The URL of a port of three addresses, which answers no attempt to connect."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        address = listener.getsockname()
+        for _ in range(4):  # what the kernel takes in by itself
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        yield f"http://127.0.0.1:{address[1]}"
+
+
+def test_a_name_that_is_looked_up_for_long_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client("https://acme.api-us1.com", "secret-key", per_second=None)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up_slowly)
+    assert stopped(client) < 1
+
+
+def test_connecting_to_addresses_that_do_not_answer_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *about: look_up(*about) * 3)
+    with deaf() as url:
+        assert stopped(Client(url, "secret-key", per_second=None)) < 1

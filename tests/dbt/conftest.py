@@ -16,7 +16,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from activecampaign_dagster.sandbox.account import Account
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse, serving
 
@@ -128,7 +128,7 @@ class Observed:
         self.clock = clock
         self.warehouse = Warehouse(dbt.database)
 
-    def sync(self, at: datetime, streams: Sequence[str] = tuple(STREAMS)) -> None:
+    def sync(self, at: datetime, streams: Sequence[str] = CORE) -> None:
         """A full sync that writes its rows at a time."""
         with serving(self.account) as sandbox:
             self.warehouse.sync(sandbox, at=at, streams=streams)
@@ -136,7 +136,7 @@ class Observed:
     @cached_property
     def tables(self) -> dict[str, dict[int, dict[str, Any]]]:
         """The account's own records now, by the API's names of the collections."""
-        names = [stream.endpoint.collection for stream in STREAMS.values()]
+        names = [STREAMS[name].endpoint.collection for name in CORE]
         return {name: self.account.truth(name) for name in names}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.declaration import SyncType
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode
 from tests.dbt.conftest import NOW, Observed
@@ -41,7 +41,7 @@ class History:
         self.random = Random(seed)
         self.now = NOW
         vanishing = tuple(
-            StreamTable(s, f"two_{s.name}", SyncType.FULL_TABLE) for s in STREAMS.values()
+            StreamTable(STREAMS[name], f"two_{name}", SyncType.FULL_TABLE) for name in CORE
         )
         second = Account.generate(
             seed=seed + 100, now=NOW, clock=observed.clock, contacts=30, deals=40, field_values=90

@@ -11,6 +11,7 @@ import pytest
 
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.sandbox.server import Sandbox
+from tests.orchestration.machine import Machine, machine_in
 from tests.orchestration.setup import QUICK, Ran, Setup, environment, small
 
 
@@ -65,3 +66,10 @@ def make(
 def setup(make: Callable[..., Setup]) -> Setup:
     """The account with its default settings."""
     return make()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A machine where commands of Dagster run, with DAGSTER_HOME and without a daemon."""
+    with machine_in(tmp_path) as made:
+        yield made

@@ -19,11 +19,10 @@ from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.sandbox.account import Account as SandboxAccount
 from activecampaign_dagster.sandbox.server import Sandbox
 
-# few partitions, as Dagster writes an event for each
+# few partitions, as Dagster writes an event for each, and few streams
 _NOW = datetime.now(UTC)
 _START = (_NOW - timedelta(days=180)).date().replace(day=1)
-# the streams that the models are built on, as most tests are about any stream
-QUICK = {"requests_per_second": 0, "start_date": _START.isoformat(), "streams": ["core"]}
+QUICK = {"requests_per_second": 0, "start_date": _START.isoformat(), "streams": "core"}
 
 
 def small(**options: Any) -> SandboxAccount:

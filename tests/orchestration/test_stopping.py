@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.executor import in_process, multiprocess
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation
+from packaging.version import Version
 
 from activecampaign_dagster.orchestration.dagster_internals import InterruptedRunError
+from activecampaign_dagster.orchestration.dbt import command
 from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.pool_claims import (
     LivingRunsClaims,
@@ -22,6 +30,7 @@ from activecampaign_dagster.orchestration.pool_claims import (
 )
 from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
 from activecampaign_dagster.sync.locks import held
+from tests.orchestration.machine import Machine, lines_with
 
 POOL = "activecampaign_activecampaign"
 STARTED = dg.DagsterRunStatus.STARTED
@@ -131,3 +140,45 @@ def test_a_signal_that_ends_any_step_ends_the_run_in_a_sentence(
     ):
         raise InterruptedRunError
     assert list(lock_of(instance, run).parent.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_models_are_built_ends_the_run_in_a_sentence(
+    machine: Machine, number: signal.Signals
+) -> None:
+    building = machine.start()
+    lines_with(building, " START sql ")
+    began = time.monotonic()
+    building.send_signal(number)
+    said = lines_with(building, "stopped by a signal while it built the models")
+    assert time.monotonic() - began < 5, said
+    rest, _ = building.communicate(timeout=30)
+    said += rest
+    assert building.returncode != 0
+    assert "Stack Trace" not in said
+    assert "Traceback" not in said
+    assert not [
+        each
+        for each in psutil.process_iter(["cmdline", "status"])
+        if str(machine.folder) in " ".join(each.info["cmdline"] or [])
+        and each.info["status"] != psutil.STATUS_ZOMBIE
+    ], "dbt has ended, too"
+    assert machine.statuses() == ["FAILURE"]
+
+
+def test_a_dbt_that_does_not_stop_when_it_is_asked_is_killed() -> None:
+    deaf = (
+        "import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)"
+    )
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        run = DbtCliInvocation(
+            process, {}, DagsterDbtTranslator(), Path(), Path(), False, Version("1.0")
+        )
+        began = time.monotonic()
+        command.end(run)
+        assert process.returncode == -signal.SIGKILL
+        assert time.monotonic() - began < 4
+        command.end(run)

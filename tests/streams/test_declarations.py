@@ -1,5 +1,6 @@
 """The declared streams: what every table promises, and guards against fields that get lost."""
 
+import re
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -139,3 +140,23 @@ def test_stamps_that_claim_to_be_utc_are_declared_not_to_be(field: str):
 @pytest.mark.parametrize("name", ["deal_groups", "deal_stages"])
 def test_stamps_that_can_lie_in_the_future_say_so(name: str):
     assert "5 h in the future" in stream(name).field("udate").description
+
+
+def test_what_tells_of_a_person_is_declared_to_be_personal() -> None:
+    tells = re.compile(
+        "e-?mail(_local)?|(first|last|user)Name|username|phone|ip|ua|whatsapp_.*", re.I
+    )
+    found = {
+        f"{name}.{field.name}"
+        for name in ("contacts", "users")
+        for field in STREAMS[name].fields
+        if tells.fullmatch(field.name)
+    }
+    personal = {
+        f"{name}.{field.name}"
+        for name in ("contacts", "custom_field_values", "users")
+        for field in STREAMS[name].fields
+        if field.personal
+    }
+    made_of = {"contacts.customFields", "custom_field_values.value"}
+    assert personal == found | made_of | {"contacts.segmentio_id", "users.signature"}

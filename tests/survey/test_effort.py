@@ -54,11 +54,11 @@ def test_what_changed_takes_a_request_and_everything_one_for_each_page() -> None
     assert deals.reread is None
 
 
-def test_a_child_takes_no_request_but_a_pass_over_its_parents() -> None:
+def test_a_child_takes_a_request_for_its_number_and_a_pass_over_its_parents() -> None:
     found = cost("contacts", "custom_field_values")
     child, contacts = found["custom_field_values"], found["contacts"]
     assert child.comes_with == "contacts"
-    assert child.full.requests == child.incremental.requests == 0
+    assert child.full.requests == child.incremental.requests == 1
     assert contacts.reread
     assert contacts.reread.of == ("custom_field_values",)
     assert contacts.reread.per_day.requests == contacts.full.requests == 201
@@ -66,8 +66,13 @@ def test_a_child_takes_no_request_but_a_pass_over_its_parents() -> None:
 
 def test_a_child_whose_parent_is_not_read_takes_its_parents_pages() -> None:
     child = cost("custom_field_values")["custom_field_values"]
-    assert (child.full.requests, child.incremental.requests) == (201, 1)
+    assert (child.full.requests, child.incremental.requests) == (202, 2)
     assert child.comes_with == "contacts"
+
+
+def test_a_child_that_no_path_lists_takes_nothing() -> None:
+    scores = cost("contacts", "score_values")["score_values"]
+    assert scores.full.requests == scores.incremental.requests == 0
 
 
 def test_the_most_frequent_pass_serves_all_children() -> None:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import pytest
 
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
@@ -40,7 +40,7 @@ def test_two_processes_on_one_account_never_exceed_its_limit_together(tmp_path: 
         assert stats["max_requests_in_a_second"] <= 6
         assert stats["rate_limited"] <= 1
         for warehouse in warehouses:
-            for name in STREAMS:
+            for name in CORE:
                 assert differences(sandbox.account, warehouse.live(name), name) == []
 
 
@@ -104,7 +104,7 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
         assert other.wait(60) == 0
         assert "Waiting for process" in caplog.text
         assert "the same database" in caplog.text
-        for name in STREAMS:
+        for name in CORE:
             assert differences(sandbox.account, warehouse.live(name), name) == []
 
 

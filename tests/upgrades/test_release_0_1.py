@@ -16,7 +16,7 @@ from backports import zstd
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.faults import always, changed
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.sync.request import Mode
 from tests.components.projects import load
 from tests.helpers import Warehouse, serving
@@ -61,7 +61,7 @@ def test_an_incremental_sync_goes_on_where_the_release_ended(
     assert outcomes["contacts"].read.since is not None
     after = warehouse.tables()
     assert after["contacts"][contact]["phone"] == "0123"
-    for name in STREAMS:
+    for name in CORE:
         assert after[name].keys() == before[name].keys(), name
     for row, record in before["contacts"].items():
         assert after["contacts"][row]["customFields"] == record["customFields"]
@@ -69,7 +69,7 @@ def test_an_incremental_sync_goes_on_where_the_release_ended(
 
 def test_a_full_sync_ends_in_the_account_as_it_is(sandbox: Sandbox, warehouse: Warehouse) -> None:
     warehouse.sync(sandbox, Mode.FULL)
-    for name in STREAMS:
+    for name in CORE:
         assert differences(sandbox.account, warehouse.live(name), name) == [], name
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from activecampaign_dagster.cli import main
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse
 
@@ -22,6 +22,8 @@ TEXTS = {
     "firstName": "Qzanary",
     "lastName": "Vbirdington",
     "phone": "0049 7777 1",
+    "ip": "203.0.113.77",
+    "ua": "Qzbrowser/7.1",
 }
 NEIGHBOUR = f"the.{ADDRESS}"
 
@@ -48,7 +50,8 @@ def person(synced: Warehouse, sandbox: Sandbox) -> int:
     with duckdb.connect(synced.path) as db:
         db.execute(f"use {synced.path.stem}.activecampaign")
         db.execute(f"""
-            update activecampaign.deals set title = 'For Qzanary Vbirdington' where id = {deal[0]};
+            update activecampaign.deals set title = 'For Qzanary Vbirdington',
+                description = 'Came from 203.0.113.77' where id = {deal[0]};
             create schema marts; create schema snapshots; create schema staging;
             create table marts.contacts as select 'activecampaign' as account, id as contact_id,
                 email, "firstName" || ' ' || "lastName" as full_name from activecampaign.contacts;
@@ -99,7 +102,7 @@ def test_a_forgotten_contact_is_in_no_table_and_in_no_byte(
         for text in TEXTS.values():
             left = [r for (r,) in rows if text.casefold() in r.casefold() and NEIGHBOUR not in r]
             assert left == [], (table, text)
-    for name in STREAMS:
+    for name in CORE:
         columns = [f.name for f in STREAMS[name].fields if f.references == "contacts"]
         for column in columns:
             assert not synced.query(f'from activecampaign.{name} where "{column}" = {person}')

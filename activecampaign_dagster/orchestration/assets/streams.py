@@ -22,6 +22,7 @@ from activecampaign_dagster.orchestration.resources import (
     WarehouseResource,
 )
 from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
+from activecampaign_dagster.orchestration.storage_errors import tell_in_a_sentence
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
@@ -47,6 +48,7 @@ class SyncConfig(dg.Config):
 def stream_assets(account: Account) -> dg.AssetsDefinition:
     """The multi-asset that reads an account."""
     wait_for_living_runs_only()
+    tell_in_a_sentence()
 
     @dg.multi_asset(
         name=account.op,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtCliRuntimeError, DbtProject
+from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliInvocation, DbtProject
 
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt import command
@@ -26,6 +27,7 @@ from activecampaign_dagster.orchestration.failures import (
     failure,
 )
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
+from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
@@ -43,8 +45,21 @@ def build(
 ) -> Iterator[Any]:
     """Run dbt on the database that the streams land in; yields its events with their metadata.
 
-    args: of dbt's command. key_of: a model's name → its asset. Raises StepError.
+    args: of dbt's command. key_of: a model's name → its asset. Raises StepError, or StoppedRun on
+    SIGTERM and Ctrl-C.
     """
+    with stops_in_a_sentence("while it built the models"):
+        yield from _build(project, args, context, accounts=accounts, key_of=key_of)
+
+
+def _build(
+    project: DbtProject,
+    args: Sequence[str],
+    context: dg.AssetExecutionContext,
+    *,
+    accounts: Sequence[Account],
+    key_of: Callable[[str], dg.AssetKey],
+) -> Iterator[Any]:
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
     try:
@@ -63,22 +78,33 @@ def build(
     except ProjectError as error:
         raise StepError(str(error), is_permanent=True) from None
     events: list[Any] = []
+    failed = _run(run, events, artefacts)
+    if any(isinstance(event, dg.Output) for event in events):
+        results = run.get_artifact("run_results.json")["results"]
+        with connect(database_path(), read_only=True) as db:
+            yield from Described(
+                nodes=run.manifest["nodes"],
+                compiled={each["unique_id"]: each["compiled_code"] for each in results},
+                keys=_relations(run.manifest["nodes"], accounts, key_of),
+                db=db,
+                log=context.log,
+            ).events(events)
+    if failed:
+        raise failed
+
+
+def _run(run: DbtCliInvocation, events: list[Any], artefacts: Path) -> StepError | None:
+    """Take in the events of a run until it ends; returns how it failed."""
     try:
         events.extend(run.stream())
     except DagsterDbtCliRuntimeError as error:
         command.mark_failed(artefacts)
-        raise dbt_failure(error, artefacts / "dbt.log") from None
+        return dbt_failure(error, artefacts / "dbt.log")
+    except subprocess.TimeoutExpired as error:  # it was asked to stop, and has not done so
+        raise KeyboardInterrupt from error
     finally:
-        if any(isinstance(event, dg.Output) for event in events):
-            results = run.get_artifact("run_results.json")["results"]
-            with connect(database_path(), read_only=True) as db:
-                yield from Described(
-                    nodes=run.manifest["nodes"],
-                    compiled={each["unique_id"]: each["compiled_code"] for each in results},
-                    keys=_relations(run.manifest["nodes"], accounts, key_of),
-                    db=db,
-                    log=context.log,
-                ).events(events)
+        command.end(run)
+    return None
 
 
 def _relations(

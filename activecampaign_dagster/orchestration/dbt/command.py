@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -26,6 +28,7 @@ from activecampaign_dagster.warehouse.private import SharingError, make_folder
 
 # Of runs: 3 MB each. The last one that failed is kept as well.
 _KEPT_RUNS = 5
+_GRACE = 2.0  # seconds in which a dbt that is to stop may do so by itself
 _FAILED = "failed"  # a file that marks a run's artefacts
 _PARSED = ("partial_parse.msgpack", "manifest.json")
 _changing_environment = threading.Lock()
@@ -111,7 +114,18 @@ def start(
     dbt = LeanDbt(project_dir=project, dbt_executable=_program())  # type: ignore[arg-type]
     # dagster-dbt takes from there what dbt has read of the project
     with _dbt_variables(DBT_TARGET_PATH=str(project.target_path)):
-        return dbt.cli(args, context=context, target_path=artefacts)
+        run = dbt.cli(args, context=context, target_path=artefacts)
+    run.termination_timeout_seconds = _GRACE
+    return run
+
+
+def end(run: DbtCliInvocation) -> None:
+    """End a dbt that is still at work: it is asked to, then killed."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if run.process.poll() is None:
+            run.process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                run.process.wait(_GRACE)
 
 
 def _program() -> str:

@@ -270,10 +270,10 @@ def test_another_accounts_url_is_two_lines_and_stops_every_retry(
     assert tags["activecampaign/failure"] == "permanent"
 
 
-def test_a_missing_permission_fails_a_stream_listed_by_name_and_lands_its_neighbours(
+def test_a_missing_permission_fails_a_stream_that_is_listed_and_lands_its_neighbours(
     make: Callable[..., Setup], sandbox: Sandbox
 ) -> None:
-    setup = make(streams=["contacts", "campaigns"])
+    setup = make(streams=["core", "campaigns"])
     sandbox.faults = [faults.always(faults.error(403), "campaigns")]
     result = setup.run(streams=["campaigns", "contacts"], fails=True)
     assert "campaigns: " in failure(result)
@@ -281,6 +281,38 @@ def test_a_missing_permission_fails_a_stream_listed_by_name_and_lands_its_neighb
     assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
     assert setup.partitions("contacts")
     assert not setup.partitions("campaigns")
+
+
+def test_a_missing_permission_for_a_stream_that_a_group_brings_is_told_and_fails_nothing(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    sandbox.faults = [faults.always(faults.error(403), "campaigns")]
+    setup.run(streams=["campaigns", "contacts"])
+    [(says,)] = setup.query(
+        "select unavailable from activecampaign._streams where stream = 'campaigns'"
+    )
+    assert "may not read campaigns" in says
+    assert not setup.partitions("campaigns")
+
+
+def test_a_child_that_lands_twice_in_a_run_is_materialized_twice_and_checked_once(
+    make: Callable[..., Setup], sandbox: Sandbox
+) -> None:
+    setup = make(streams=["campaigns", "campaign_messages"])
+    truth = sandbox.account.truth("campaignMessages")
+    assert truth
+    # campaigns list no ids of these, so that only the total tells that some did not come
+    array = "campaignMessages"
+    cut = faults.changed(lambda body: body | {array: body.get(array, [])[1:]})
+    sandbox.faults = [faults.always(cut, "campaigns")]
+    result = setup.run()
+    key = setup.account.key("campaign_messages")
+    landed = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
+    assert len([event for event in landed if "read" in event.materialization.metadata]) == 2
+    [(rows,)] = setup.query("select count(*) from activecampaign.campaign_messages")
+    assert rows == len(truth)
+    evaluated = [e for e in result.get_asset_check_evaluations() if e.asset_key == key]
+    assert len({e.check_name for e in evaluated}) == len(evaluated)
 
 
 def test_a_long_read_tells_how_far_it_is_while_it_runs(

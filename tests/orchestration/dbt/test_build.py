@@ -20,7 +20,7 @@ from tests.components.projects import DBT, load
 from tests.orchestration.setup import QUICK, environment, failure, small
 
 ROOT = Path(__file__).parents[3]
-QUICKLY = "\n".join(f"{name}: '{value}'" for name, value in QUICK.items())
+QUICKLY = "\n".join(f"{name}: '{value}'" for name, value in QUICK.items() if name != "streams")
 HOURLY = f"""
 streams: [deals, contacts, deal_groups, deal_stages, custom_fields, custom_field_values, users]
 trigger: {{every: 1 hour}}
