@@ -18,6 +18,7 @@ from dotenv import load_dotenv
 from activecampaign_dagster.api.errors import ApiError
 from activecampaign_dagster.api.printable import printable
 from activecampaign_dagster.commands import catalogue, costs
+from activecampaign_dagster.commands.beginning import about_start
 from activecampaign_dagster.commands.forget import forget
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
@@ -93,6 +94,8 @@ def check(account: str | None, *, as_json: bool) -> None:
         results.append(_as_dict(surveyed))
         if not as_json:
             _say(_as_text(surveyed))
+            for line in about_start(surveyed.began, one.partitions):
+                _say(line)
     if as_json:
         click.echo(json.dumps(results, indent=2))
     sys.exit(1 if failed else 0)
@@ -170,6 +173,7 @@ def _as_dict(surveyed: Survey) -> dict[str, Any]:
     """The survey for machines: of hidden records the numbers and names, by stream and by hider."""
     shown = asdict(replace(surveyed, rereads=()))
     shown["rereads"] = [costs.as_dict(reread) for reread in surveyed.rereads]
+    shown["began"] = surveyed.began and surveyed.began.isoformat()
     del shown["hidden"]
     for hidden in surveyed.hidden:
         shown[f"{hidden.stream}_seen"] = hidden.seen

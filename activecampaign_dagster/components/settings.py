@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Discriminator, Field, Tag, create_model
 
-from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.orchestration.checks import CHECKS
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
@@ -243,8 +243,9 @@ class Settings(dg.Model):
     )
     partition: Literal["month", "week", "day"] = Field(
         default="month",
-        description="The span of a partition. Dagster writes an event for each asset and "
-        "partition that a full sync covers for the first time, so days are slow over years.",
+        description="The span of a partition. Dagster writes an event for each that a full sync of "
+        f"{enumerated(TELL_OF_CHANGES, 'or')} covers for the first time, so days are slow over "
+        "years.",
     )
     owners: list[str] = Field(
         default_factory=lambda: ["team:data"],

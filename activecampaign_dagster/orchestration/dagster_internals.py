@@ -20,6 +20,7 @@ from dagster._core.definitions.assets.job.asset_job import (
     build_asset_job,
     get_asset_graph_for_job,
 )
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -98,6 +99,29 @@ def silent_output(name: str) -> dg.Output[None]:
     Without an output Dagster skips all that depends on the asset.
     """
     return dg.Output(None, name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+
+
+def data_version_tags(version: str) -> dict[str, str]:
+    """The tags of a logged materialization by which the UI tells that what is made of it is old.
+
+    Dagster gives them to the materializations of outputs only.
+    """
+    return {DATA_VERSION_TAG: version}
+
+
+def feeds_another_step(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+    """Whether a step other than the running one reads an asset that it makes, or checks it."""
+    node = context.job_def.asset_layer.get(key)
+    return bool(node.child_keys or node.check_keys - set(context.assets_def.check_keys))
+
+
+def log_evaluation(context: dg.AssetExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
+    """Log the result of an asset check, planned or not, without an output of the step.
+
+    A yielded result makes an output too, which is an event that tells nothing, and a warning if the
+    check is not selected. Dagster takes evaluations here, but does not say so.
+    """
+    context.log_event(evaluation)
 
 
 def job_page_tags(run: dg.DagsterRun) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from activecampaign_dagster.orchestration import checks
 from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
 from activecampaign_dagster.orchestration.dagster_internals import (
     AssetJob,
@@ -17,6 +18,8 @@ _DESCRIPTIONS = {
     "incremental": "Reads what changed in {} since the last sync, then builds the dbt models.",
     "full": "Reads all of {}, which also finds deletions, then builds the dbt models.",
 }
+# a process per step would load Dagster and dbt anew for each: 4 s a step
+_ALONE = dg.in_process_executor
 # as Dagster skips what depends on a failed step
 _IF_ONE_FAILS = (
     " If one account cannot be read, the others are still loaded, and the models are built by the "
@@ -29,9 +32,8 @@ def account_job(account: Account, mode: str) -> AssetJob:
 
     A run with a partition reads that partition's window instead.
     """
-    # a process per step would load Dagster and dbt anew for each: 4 s a step
     covers = f"the account {account.name!r}"
-    return _job(account.job(mode), mode, account.selection, covers, dg.in_process_executor)
+    return _job(account.job(mode), mode, [account], account.selection, covers, _ALONE)
 
 
 def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
@@ -39,10 +41,12 @@ def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
 
     It takes partitions if all accounts have the same.
     """
-    executor = dg.multiprocess_executor if len(accounts) > 1 else dg.in_process_executor
+    executor = dg.multiprocess_executor if len(accounts) > 1 else _ALONE
     names = ", ".join(account.name for account in accounts)
     more = _IF_ONE_FAILS if len(accounts) > 1 else ""
-    job = _job(JOBS[mode], mode, all_streams(), f"every account ({names})", executor, more)
+    job = _job(
+        JOBS[mode], mode, accounts, all_streams(), f"every account ({names})", executor, more
+    )
     if len({account.partitions for account in accounts}) > 1:
         return with_mixed_partitions(job)
     return job
@@ -51,16 +55,21 @@ def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
 def _job(
     name: str,
     mode: str,
-    selection: dg.AssetSelection,
+    accounts: Sequence[Account],
+    streams: dg.AssetSelection,
     covers: str,
     executor: dg.ExecutorDefinition,
     more: str = "",
 ) -> AssetJob:
-    models = selection.downstream()
+    models = streams.downstream()
     seeds = models.upstream() - all_streams()
+    selection: dg.AssetSelection = streams | models | seeds
+    # each stream that lands is checked all the same; to plan that is an event per check and run
+    if found := [key for account in accounts for key in checks.keys(account)]:
+        selection = selection - dg.AssetSelection.checks(*found)
     return dg.define_asset_job(
         name,
-        selection=selection | models | seeds,
+        selection=selection,
         executor_def=executor,
         tags={MODE_TAG: mode},
         description=_DESCRIPTIONS[mode].format(covers) + more,

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.stamps import CHICAGO, first_stamp, parse_stamp, write_stamp
-from activecampaign_dagster.streams.declaration import ById, HiddenBy, Stream
+from activecampaign_dagster.streams.declaration import ByCreation, ById, HiddenBy, Stream
 
 _FAR_EAST = timezone(timedelta(hours=14))  # 19 to 20 hours ahead of Chicago
+_FIRST_RECORDS = 20  # stubs among them
 _AROUND = timedelta(minutes=1)
 _MOST_PAGES = 5  # of changed records looked at; stubs come with every answer
 _MOST_STUBS = 50  # ids that fit into one URL
@@ -49,6 +50,22 @@ def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
         if len(found.records) < PAGE_SIZE:
             break
     return stamps
+
+
+def first_created(client: Client, stream: Stream) -> datetime | None:
+    """When the oldest record of a stream was made; None if that cannot be told. One request.
+
+    Ids are given in the order of creation, and a stub does not show its stamp.
+    """
+    walk, created = stream.walk, stream.changes and stream.changes.created
+    if not created or not isinstance(walk, ById | ByCreation):
+        return None
+    endpoint = stream.endpoint
+    params: dict[str, str | int] = {**endpoint.params, walk.order: "ASC", "limit": _FIRST_RECORDS}
+    records = client.page(endpoint.path, endpoint.collection, params).records
+    stamps = [stamp for record in records if (stamp := first_stamp(record, (created,)))]
+    # where the order is ignored, the oldest may be anywhere
+    return min(stamps) if stamps and stamps == sorted(stamps) else None
 
 
 def hidden_by(client: Client, hiding: HiddenBy, stubs: Sequence[str], user: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page
@@ -82,6 +83,7 @@ class Survey:
     facts: what `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`;
     `include_works:<child>` is there to be read by people, since a sync sees for itself whether a
     child comes beside its parent (older databases may have `include_field_values` for one child).
+    began: when the first record was made, of the streams whose path can be asked for spans of time.
     """
 
     account: str
@@ -93,6 +95,7 @@ class Survey:
     rereads: tuple[Reread, ...] = ()
     hidden: tuple[Hidden, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    began: datetime | None = None
     requests: int = 0
 
     @property
@@ -126,6 +129,7 @@ def survey(client: Client, source: Source) -> Survey:
             if stream_table.stream.stub
         ),
         facts=_facts(client, source, pages),
+        began=_began(client, source, pages),
     )
     return replace(found, requests=client.requests)
 
@@ -211,6 +215,18 @@ def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[st
         except PermanentError:
             facts[f"{OFFSETS_HONOURED}:{name}"] = "unknown"
     return facts
+
+
+def _began(client: Client, source: Source, pages: Mapping[str, Page]) -> datetime | None:
+    found = []
+    for stream in (t.stream for t in source.stream_tables if t.name in source.enabled):
+        if stream.can_filter and stream.name in pages:
+            try:
+                found.append(probes.first_created(client, stream))
+            except ApiError:
+                return None
+    stamps = [stamp for stamp in found if stamp]
+    return min(stamps) if stamps and len(stamps) == len(found) else None
 
 
 def _effort(client: Client, counts: Iterable[Count]) -> Effort:

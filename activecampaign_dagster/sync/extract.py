@@ -114,7 +114,9 @@ class Extraction:
         else:
             self._walk_all(resumed=resumed)
         self._note_arrivals()
-        self._report()
+        # a short read says enough by what it landed
+        if self._reported > self._began:
+            self._report()
 
     def _walk_all(self, *, resumed: bool) -> None:
         path = self.read.stream.endpoint.path
@@ -198,12 +200,13 @@ class Extraction:
         spooled = state()  # the walk counts a page before it is spooled, which may fail
         try:
             for page in pages:
+                # before the next page, which may not come: one that was alone is no progress
+                if self.progress.pages and time.monotonic() - self._reported > _REPORT_SECONDS:
+                    self._report()
                 self._take(page)
                 spooled = state()
                 if self._spool.segment_is_full:
                     self._spool.close_segment(spooled)
-                if time.monotonic() - self._reported > _REPORT_SECONDS:
-                    self._report()
             spooled = state()
         finally:
             self._spool.close_segment(spooled)
@@ -350,9 +353,11 @@ class Extraction:
             share = f" of {total} ({rows / total:.0%})"
         if rows < total and read_now:
             left = f", about {(total - rows) * seconds / read_now:.0f} s left"
+        children = len(self.read.children)
         self._log.info(
-            "%s: %s rows%s, %s pages, %.1f requests/s, %.0f s%s",
-            self.read.name,
+            "%s%s: %s rows%s, %s pages, %.1f requests/s, %.0f s%s",
+            self.read.stream.name,
+            f" with {children} children" if children > 1 else "",
             rows,
             share,
             self.progress.pages,

@@ -11,7 +11,7 @@ from activecampaign_dagster import components
 from activecampaign_dagster.components.reference import PAGE, PAGES, streams, updated
 from activecampaign_dagster.components.settings import CheckSettings
 from activecampaign_dagster.components.source import ActiveCampaignSource
-from activecampaign_dagster.orchestration.assets.checks import CHECKS
+from activecampaign_dagster.orchestration.checks import CHECKS
 from activecampaign_dagster.streams.registry import STREAMS
 from tests.components.projects import load
 

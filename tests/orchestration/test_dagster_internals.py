@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import logging
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +81,81 @@ def test_a_job_over_assets_with_different_partitions_runs_without_any() -> None:
     made = dg.Definitions([monthly, daily], jobs=[mixed]).resolve_job_def("both")
     assert made.partitions_def is None
     assert made.tags["kept"] == "yes"
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec(name, skippable=True) for name in ("read", "resting", "alone")],
+    check_specs=[
+        dg.AssetCheckSpec("sound", asset="read"),
+        dg.AssetCheckSpec("full", asset="alone"),
+    ],
+    can_subset=True,
+)
+def streams(context):  # type: ignore[no-untyped-def]
+    """Assets that land in one step, on two of which `model` is built."""
+    passed = {"asset_key": dg.AssetKey("read"), "check_name": "sound", "passed": True}
+    context.log_event(dg.AssetMaterialization("read", tags=internals.data_version_tags("7")))
+    internals.log_evaluation(context, dg.AssetCheckEvaluation(**passed, metadata={}))
+    for key in sorted(context.selected_asset_keys):
+        if internals.feeds_another_step(context, key):
+            yield internals.silent_output(context.assets_def.get_output_name_for_asset_key(key))
+
+
+@dg.asset(deps=["read", "resting"])
+def model() -> None:
+    """An asset that is built on two others."""
+
+
+def test_a_silent_output_lets_others_be_built_on_what_is_not_materialized() -> None:
+    """Streams that rest have no output otherwise, and Dagster skips all models."""
+    result = dg.materialize([streams, model])
+    keys = [event.asset_key.path for event in result.get_asset_materialization_events()]
+    assert keys == [["read"], ["model"]]  # once, as it was logged, and neither by an output
+    outputs = [e.step_output_data.output_name for e in result.all_events if e.is_successful_output]
+    assert outputs == ["read", "resting", "result"]  # nothing is built on the third
+    kinds = {event.event_type for event in result.all_events}
+    assert dg.DagsterEventType.ASSET_OBSERVATION not in kinds
+    assert dg.DagsterEventType.STEP_SKIPPED not in kinds
+
+
+def test_what_no_output_tells_of_skips_what_is_built_on_it() -> None:
+    """Once Dagster does not, silent outputs can go."""
+
+    @dg.multi_asset(specs=[dg.AssetSpec("read", skippable=True)], can_subset=True)
+    def nothing() -> Iterator[dg.Output[None]]:
+        yield from ()
+
+    @dg.asset(deps=["read"])
+    def built() -> None:
+        """An asset that is built on the other."""
+
+    result = dg.materialize([nothing, built])
+    assert [e.step_key for e in result.all_events if e.is_step_skipped] == ["built"]
+
+
+def test_an_evaluation_is_logged_whether_it_was_planned_or_not() -> None:
+    """A yielded result makes an output as well, or a warning where the check is not selected."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        for selection in (None, dg.AssetSelection.assets("read").without_checks()):
+            result = dg.materialize([streams], selection=selection, instance=instance)
+            [found] = result.get_asset_check_evaluations()
+            assert found.passed
+            log = instance.all_logs(result.run_id)
+            assert all(entry.level < logging.WARNING for entry in log)
+            [record] = instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(dg.AssetKey("read"), "sound"), limit=1
+            )
+            assert (record.run_id, record.status.value) == (result.run_id, "SUCCEEDED")
+
+
+def test_a_logged_materialization_has_the_version_that_dagster_reads() -> None:
+    """By it the UI shows that a model is older than a stream that was read since."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([streams, model], instance=instance)
+        event = instance.get_latest_materialization_event(dg.AssetKey("model"))
+        assert event
+        assert event.asset_materialization
+        assert event.asset_materialization.tags["dagster/input_data_version/read"] == "7"
 
 
 def test_a_run_of_a_command_gets_the_label_that_the_page_of_its_job_asks_for() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ import duckdb
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import ApiError
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.assets.checks import (
+from activecampaign_dagster.orchestration.checks import (
     HIDDEN_DEALS,
     ROW_COUNT_DRIFT,
     Evidence,
@@ -22,16 +22,24 @@ from activecampaign_dagster.orchestration.assets.checks import (
     evaluate,
     newest_hidden,
 )
-from activecampaign_dagster.orchestration.dagster_internals import silent_output
+from activecampaign_dagster.orchestration.dagster_internals import (
+    data_version_tags,
+    feeds_another_step,
+    log_evaluation,
+    silent_output,
+)
 from activecampaign_dagster.orchestration.partitions import keys_between
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse import ledger, tables
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect
+
+_ROWS = "dagster/partition_row_count"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,104 +55,115 @@ class RunEvents:
     request: SyncRequest
     client: Client
     since: Mapping[str, datetime]
-    landed: list[Outcome] = field(default_factory=list)
+    landed: dict[str, Outcome] = field(default_factory=dict)
 
     def of(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
         """The materialization of one stream, and the partitions that it covered.
 
-        A child that came with its parent and is then read alone lands twice: the op's output can
-        be yielded once only, so the second landing is an event of its own.
+        A child that its parent's pages do not bring whole lands once more.
         """
-        is_first = all(outcome.stream_table.name != each.stream_table.name for each in self.landed)
-        self.landed.append(outcome)
-        landed, key = outcome.landed, self.account.key(outcome.stream_table.name)
+        stream_table, landed = outcome.stream_table, outcome.landed
+        key = self.account.key(stream_table.name)
+        is_again = stream_table.name in self.landed
+        self.landed[stream_table.name] = outcome
         self.context.log.info(
             "%s: %s inserted, %s updated, %s unchanged, %s deleted; %s live rows",
-            outcome.stream_table.name,
+            stream_table.name,
             *(landed.inserted, landed.updated, landed.unchanged, landed.deleted),
             landed.live_rows,
         )
         with self.connect() as db:
-            counts = _rows_per_partition(db, self.account.partitions, outcome.stream_table)
-        if self.request.window:
-            for partition in self.context.partition_keys:
-                self.context.add_asset_metadata(
-                    {"dagster/partition_row_count": counts.get(partition, 0)},
-                    asset_key=key,
-                    partition_key=partition,
-                )
-        else:
-            for partition in self._covered(outcome):
+            counts = _rows_per_partition(db, self.account.partitions, stream_table)
+        if not self.request.window:
+            self._mark(key, outcome, counts)
+            return
+        for partition in self.context.partition_keys:
+            rows = {_ROWS: counts.get(partition, 0)}
+            if is_again:
+                metadata = {**_metadata(outcome), **rows}
                 self.context.log_event(
-                    dg.AssetMaterialization(
-                        key,
-                        partition=partition,
-                        metadata={"dagster/partition_row_count": counts.get(partition, 0)},
-                    )
+                    dg.AssetMaterialization(key, partition=partition, metadata=metadata)
                 )
-        if is_first:
+            else:
+                self.context.add_asset_metadata(rows, asset_key=key, partition_key=partition)
+        if not is_again:
             yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
-        else:
-            self.context.log_event(dg.AssetMaterialization(key, metadata=_metadata(outcome)))
 
-    def of_the_rest(self, before: Mapping[str, StreamState]) -> Iterator[Any]:
-        """What lets models be built on streams that were not read, and why they were not.
+    def _mark(self, key: dg.AssetKey, outcome: Outcome, counts: Mapping[str, int]) -> None:
+        """Mark the running partition, and earlier ones that were covered and are not marked yet.
+
+        Dagster has one event per partition, and no more than that for a run without partitions: the
+        earlier ones stand beside the run, whose page would hold little else after a first sync.
+        """
+        run = self.context.run.run_id
+        *earlier, running = keys_between(self.account.partitions, outcome.read.since, outcome.at)
+        # paths that cannot be asked for a span of time do not tell one partition from another
+        if earlier and outcome.stream_table.stream.can_filter:
+            marked = self.context.instance.get_materialized_partitions(key)
+            for partition in earlier:
+                if partition not in marked:
+                    metadata: dict[str, Any] = {
+                        _ROWS: counts.get(partition, 0),
+                        "run": dg.MetadataValue.dagster_run(run),
+                    }
+                    self.context.instance.report_runless_asset_event(
+                        dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+                    )
+        self.context.log_event(
+            dg.AssetMaterialization(
+                key,
+                partition=running,
+                metadata={**_metadata(outcome), _ROWS: counts.get(running, 0)},
+                tags=data_version_tags(run),
+            )
+        )
+
+    def of_the_rest(self, before: Mapping[str, StreamState]) -> None:
+        """Say why streams were not read.
 
         before: stream → its state before this run.
         """
-        landed = {outcome.stream_table.name for outcome in self.landed}
         with self.connect() as db:
             states = ledger.states(db, self.account.name)
-        definition = self.context.assets_def
-        left = [t for t in self.account.enabled if t.name in self.request.streams - landed]
         resting = []
-        for stream_table in left:
-            name, key = stream_table.name, self.account.key(stream_table.name)
+        for name in sorted(self.request.streams - self.landed.keys()):
             why = states[name].unavailable if name in states else None
             if why is None:
                 resting.append(name)
             elif name not in before or before[name].unavailable != why:
-                observed = {"unavailable": why}
-                self.context.log_event(dg.AssetObservation(key, metadata=observed))
-            yield silent_output(definition.get_output_name_for_asset_key(key))
+                key = self.account.key(name)
+                self.context.log_event(dg.AssetObservation(key, metadata={"unavailable": why}))
         if resting:
             self.context.log.info("Not read again yet, as they were lately: %s", ", ".join(resting))
 
-    def _covered(self, outcome: Outcome) -> Sequence[str]:
-        """The partitions to mark: those not marked yet that were covered, and the running one.
+    def outputs(self) -> Iterator[dg.Output[None]]:
+        """What lets models be built on streams, read in this run or not."""
+        done = self.landed.keys() if self.request.window else set[str]()
+        for name in sorted(self.request.streams - done):
+            key = self.account.key(name)
+            if feeds_another_step(self.context, key):
+                yield silent_output(self.context.assets_def.get_output_name_for_asset_key(key))
 
-        Of streams whose path cannot be asked for a span of time only the running one, as each mark
-        is an event.
-        """
-        covered = keys_between(self.account.partitions, outcome.read.since, outcome.at)
-        if not outcome.stream_table.stream.can_filter:
-            return covered[-1:]
-        key = self.account.key(outcome.stream_table.name)
-        marked = self.context.instance.get_materialized_partitions(key)
-        return [key for key in covered if key not in marked or key == covered[-1]]
+    def checks(self) -> None:
+        """Check all streams that landed, once no more will."""
+        for outcome in self.landed.values():
+            self._check(outcome.stream_table, is_full=outcome.read.is_full)
 
-    def checks(self) -> Iterator[dg.AssetCheckResult]:
-        """The results of the checks on all streams that landed, once no more will."""
-        last = {outcome.stream_table.name: outcome for outcome in self.landed}
-        for outcome in last.values():
-            yield from self._checked(outcome.stream_table, is_full=outcome.read.is_full)
-
-    def checks_alone(self) -> Iterator[dg.AssetCheckResult]:
-        """The results of the checks that a run is asked for without their streams."""
+    def checks_alone(self) -> None:
+        """Make the checks that a run is asked for without their streams."""
         for stream_table in self.account.enabled:
             key, asked = self.account.key(stream_table.name), self.context.selected_asset_check_keys
             names = {check.name for check in asked if check.asset_key == key}
             if names:
-                found = self._checked(stream_table, is_full=False)
-                yield from (result for result in found if result.check_name in names)
+                self._check(stream_table, is_full=False, only=names)
 
-    def _checked(
-        self, stream_table: StreamTable, *, is_full: bool
-    ) -> Iterator[dg.AssetCheckResult]:
+    def _check(
+        self, stream_table: StreamTable, *, is_full: bool, only: Collection[str] | None = None
+    ) -> None:
         wanted = applicable(self.account, stream_table)
         # the account is asked before the database is opened, which others may wait for
-        known = {outcome.stream_table.name: outcome.total for outcome in self.landed}
-        total = known.get(stream_table.name)
+        outcome = self.landed.get(stream_table.name)
+        total = outcome.total if outcome else None
         if total is None and ROW_COUNT_DRIFT in wanted:
             total = self._total(stream_table)
         # after full reads only, as these names seldom change
@@ -160,7 +179,10 @@ class RunEvents:
                 since=self.since.get(stream_table.name),
                 is_full=is_full,
             )
-            yield from evaluate(evidence)
+            found = list(evaluate(evidence))
+        for evaluation in found:
+            if only is None or evaluation.check_name in only:
+                log_evaluation(self.context, evaluation)
 
     def _total(self, stream_table: StreamTable) -> int | None:
         """The account's own count, None if it cannot be had."""
@@ -168,9 +190,11 @@ class RunEvents:
             has_total = stream_table.stream.has_own_pages
             return probes.total(self.client, stream_table.stream) if has_total else None
         except ApiError as error:
-            self.context.log.warning(
-                "%s: its total could not be read: %s", stream_table.name, error
-            )
+            # what comes beside its parents comes without a feature, too
+            if lacking(stream_table.stream, error) is None:
+                self.context.log.warning(
+                    "%s: its total could not be read: %s", stream_table.name, error
+                )
             return None
 
     def _hidden_by(self, stream_table: StreamTable) -> Sequence[str] | None:

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import KIND, MODE_TAG, Account
-from activecampaign_dagster.orchestration.assets.checks import applicable
 from activecampaign_dagster.orchestration.assets.events import RunEvents
+from activecampaign_dagster.orchestration.checks import specs
 from activecampaign_dagster.orchestration.failures import failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
@@ -53,13 +53,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=account.op,
         specs=[_spec(account, stream_table) for stream_table in account.enabled],
-        check_specs=[
-            dg.AssetCheckSpec(
-                check.name, asset=account.key(stream_table.name), description=check.description
-            )
-            for stream_table in account.enabled
-            for check in applicable(account, stream_table)
-        ],
+        check_specs=[spec for table in account.enabled for spec in specs(account, table)],
         partitions_def=account.partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
@@ -150,7 +144,7 @@ def _sync(
             since=since,
         )
         if not request.streams:
-            yield from run_events.checks_alone()
+            run_events.checks_alone()
             return
         outcomes = sync(
             source,
@@ -166,10 +160,11 @@ def _sync(
                 for outcome in outcomes:
                     yield from run_events.of(outcome)
         except SyncError:
-            yield from run_events.checks()
+            run_events.checks()
             raise
-        yield from run_events.of_the_rest(before)
-        yield from run_events.checks()
+        run_events.of_the_rest(before)
+        run_events.checks()
+        yield from run_events.outputs()
 
 
 def _as_established(

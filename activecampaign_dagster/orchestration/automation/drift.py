@@ -9,8 +9,8 @@ import dagster as dg
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account, Drift
-from activecampaign_dagster.orchestration.assets.checks import drifted
 from activecampaign_dagster.orchestration.automation.conditions import not_now
+from activecampaign_dagster.orchestration.checks import drifted
 from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.streams.declaration import SyncType
 from activecampaign_dagster.streams.source import StreamTable

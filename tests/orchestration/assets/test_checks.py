@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -50,14 +51,36 @@ def test_deals_that_were_seen_in_full_and_are_hidden_now_are_counted_too(
 
 def test_values_that_do_not_fit_are_counted_by_column(setup: Setup, sandbox: Sandbox) -> None:
     sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), bounced_hard="many")
-    check = checks(setup.run(streams=["contacts"]))["contacts", "rejected_values"]
+    check = checks(setup.run(streams=["contacts"]))["contacts", "as_declared"]
     assert not check.passed
     assert check.description == "1 values are NULL in the table: bounced_hard (1)."
+    assert check.metadata["rejected_values"].value == check.metadata["found"].value == 1
+
+
+def test_what_is_not_as_declared_is_told_together_with_a_count_for_each(
+    make: Callable[..., Setup], sandbox: Sandbox
+) -> None:
+    first = next(iter(sandbox.account.contacts.live))
+    sandbox.account.update_contact(first, bounced_hard="many", shoe_size="43", hat="blue")
+    setup = make(checks={"rejected_values": "error", "undeclared_fields": "warn"})
+    check = checks(setup.run(streams=["contacts"]))["contacts", "as_declared"]
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert "bounced_hard (1). New columns: " in str(check.description)
+    counts = {name: check.metadata[name].value for name in check.metadata}
+    assert counts == {
+        "found": 3,
+        "rejected_values": 1,
+        "undeclared_fields": 2,
+        "duplicate_ids": 0,
+    }
+    sandbox.account.update_contact(first, bounced_hard="0")
+    check = checks(setup.run(streams=["contacts"]))["contacts", "as_declared"]
+    assert check.severity is dg.AssetCheckSeverity.WARN  # as only new fields are left
 
 
 def test_new_fields_are_named(setup: Setup, sandbox: Sandbox) -> None:
     sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), shoe_size="43")
-    check = checks(setup.run(streams=["contacts"]))["contacts", "undeclared_fields"]
+    check = checks(setup.run(streams=["contacts"]))["contacts", "as_declared"]
     assert check.description == "New columns: shoe_size."
 
 
@@ -93,19 +116,25 @@ def test_a_value_that_changed_behind_its_contacts_back_is_found_by_a_full_sync(
     )[0]
     account.set_field_value(oldest[1], oldest[2], "changed in secret")
     streams = ["contacts", "custom_field_values"]
-    found = checks(setup.run("incremental_sync", streams=streams))
-    assert found["custom_field_values", "missed_changes"].passed
-    check = checks(setup.run(streams=streams))["custom_field_values", "missed_changes"]
+    key = ("custom_field_values", "missed_changes")
+    assert key not in checks(setup.run("incremental_sync", streams=streams))
+    check = checks(setup.run(streams=streams))[key]
     assert not check.passed
     assert check.metadata["found"].value == 1
+    # what cannot tell leaves the result of what could
+    assert key not in checks(setup.run("incremental_sync", streams=streams))
 
 
 def test_severity_is_the_users_choice(make: Callable[..., Setup]) -> None:
     setup = make(checks={"hidden_deals": "error", "undeclared_fields": "ignore"})
     found = checks(setup.run(streams=["deals"]))
     assert found["deals", "hidden_deals"].severity is dg.AssetCheckSeverity.ERROR
-    assert found["deals", "duplicate_ids"].severity is dg.AssetCheckSeverity.WARN
-    assert ("deals", "undeclared_fields") not in found
+    assert found["deals", "as_declared"].severity is dg.AssetCheckSeverity.WARN
+    assert "undeclared_fields" not in found["deals", "as_declared"].metadata
+    setup = make(
+        checks=dict.fromkeys(("rejected_values", "undeclared_fields", "duplicate_ids"), "ignore")
+    )
+    assert ("deals", "as_declared") not in checks(setup.run(streams=["deals"]))
 
 
 @pytest.mark.usefixtures("synced")
@@ -114,7 +143,8 @@ def test_a_total_that_cannot_be_had_fails_nothing(setup: Setup, sandbox: Sandbox
         lambda request, _: faults.error(404) if ("limit", "1") in request.params else None
     ]
     found = checks(setup.run("incremental_sync", streams=["deals"]))
-    assert found["deals", "row_count_drift"].passed
+    assert ("deals", "row_count_drift") not in found
+    assert ("deals", "as_declared") in found
 
 
 @pytest.mark.usefixtures("synced")
@@ -137,6 +167,31 @@ def test_checks_that_are_run_alone_look_at_the_tables_as_they_are(
     assert not found["deals", "hidden_deals"].passed
     assert not found["contacts", "row_count_drift"].passed
     assert not result.get_asset_materialization_events()
+
+
+def test_a_check_is_one_event_in_a_job_and_is_planned_by_a_button(
+    make: Callable[..., Setup],
+) -> None:
+    setup = make(streams=["users"])
+    by_job = setup.run()
+    by_button = dg.materialize(
+        setup.definitions.resolve_asset_graph().assets_defs,
+        selection=[setup.account.key("users")],
+        instance=setup.instance,
+    )
+    for result, planned in ((by_job, 0), (by_button, 1)):
+        assert set(checks(result)) == {("users", "as_declared")}
+        events = [e.dagster_event for e in setup.instance.all_logs(result.run_id)]
+        kinds = [event.event_type_value for event in events if event]
+        assert kinds.count("ASSET_CHECK_EVALUATION_PLANNED") == planned
+        assert kinds.count("ASSET_CHECK_EVALUATION") == 1
+        assert "STEP_OUTPUT" not in kinds
+        assert not [e for e in setup.instance.all_logs(result.run_id) if e.level >= logging.WARNING]
+    [record] = setup.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(setup.account.key("users"), "as_declared"), limit=1
+    )
+    assert record.run_id == by_button.run_id
+    assert record.status.value == "SUCCEEDED"
 
 
 def test_partial_access_stores_stubs_and_reads_everything(make: Callable[..., Setup]) -> None:

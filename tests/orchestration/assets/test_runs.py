@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -20,6 +21,8 @@ from activecampaign_dagster.orchestration.resources import (
 )
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.sync.outcomes import Outcome
+from activecampaign_dagster.sync.run import sync
 from tests.helpers import encrypted, unresolved
 from tests.orchestration.setup import QUICK, Ran, Setup, failure
 
@@ -305,7 +308,7 @@ def test_a_child_that_lands_twice_in_a_run_is_materialized_twice_and_checked_onc
     result = setup.run()
     key = setup.account.key("campaign_messages")
     landed = [e for e in result.get_asset_materialization_events() if e.asset_key == key]
-    assert len([event for event in landed if event.partition is None]) == 2
+    assert len([event for event in landed if "read" in event.materialization.metadata]) == 2
     [(rows,)] = setup.query("select count(*) from activecampaign.campaign_messages")
     assert rows == len(truth)
     evaluated = [e for e in result.get_asset_check_evaluations() if e.asset_key == key]
@@ -402,3 +405,21 @@ def test_a_key_in_place_of_its_variable_is_refused_without_being_shown() -> None
     with pytest.raises(CredentialsError, match="name of an environment variable") as caught:
         ActiveCampaignResource(api_key_variable=key).client()
     assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("partition", [None, month(datetime.now(UTC))])
+def test_a_stream_that_lands_twice_is_materialized_twice_and_checked_once(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, partition: str | None
+) -> None:
+    """A child does if its parents' pages do not bring all of it."""
+
+    def twice(*arguments: Any, **options: Any) -> Generator[Outcome]:
+        for outcome in sync(*arguments, **options):
+            yield from (outcome, outcome)
+
+    monkeypatch.setattr("activecampaign_dagster.orchestration.assets.streams.sync", twice)
+    result = setup.run(partition=partition, streams=["users"])
+    events = result.get_asset_materialization_events()
+    assert [event.partition for event in events] == [month(datetime.now(UTC))] * 2
+    found = result.get_asset_check_evaluations()
+    assert [evaluation.check_name for evaluation in found] == ["as_declared"]

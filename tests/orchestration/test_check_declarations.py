@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
+from activecampaign_dagster.orchestration import checks
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.assets import checks
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.streams.columns import bigint, boolean, instant, text

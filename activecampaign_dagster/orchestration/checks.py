@@ -19,12 +19,15 @@ from activecampaign_dagster.warehouse.rejected import count_by_column
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.tables import relation
 
+# What every stream is checked for is one asset check, not three: Dagster writes an event for each
+# check of each stream in every run, and the UI shows each in a line.
+AS_DECLARED = "as_declared"
 _HIDDEN = "_hidden_at is not null and _deleted_at is null"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check: how many, in words, and details; count None: it could not tell."""
+    """What was found: how many, in words, and details; count None: nothing can be told."""
 
     count: int | None
     text: str = ""
@@ -61,16 +64,18 @@ def _always(_account: Account, _stream_table: StreamTable) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One asset check.
+    """One kind of finding, with a severity of its own.
 
     description: what it finds, for the UI, the settings and the docs. applies: whether a stream of
-    an account has it.
+    an account has it. within: the asset check that shows it together with others; None: one of its
+    own, since it may find something for good, which must not hide what is new.
     """
 
     name: str
     description: str
     find: Callable[[Evidence], Finding]
     applies: Callable[[Account, StreamTable], bool] = _always
+    within: str | None = None
 
 
 def _rejected(evidence: Evidence) -> Finding:
@@ -146,7 +151,7 @@ def _can_drift(account: Account, stream_table: StreamTable) -> bool:
 def _drift(evidence: Evidence) -> Finding:
     total, drift = evidence.total, evidence.account.drift
     if total is None or drift is None:
-        return Finding(None, "The account was not asked or did not say how many records it has.")
+        return Finding(None)
     live = evidence.count(
         f"select count(*) from {relation(evidence.stream_table.table)} where _deleted_at is null"
     )
@@ -207,7 +212,7 @@ def _missed(evidence: Evidence) -> Finding:
     stream_table = evidence.stream_table
     parent, beside = _parent(evidence.account, stream_table), stream_table.stream.beside
     if not evidence.since or not evidence.is_full or parent is None or beside is None:
-        return Finding(None, "Only a full sync after an earlier sync can tell.")
+        return Finding(None)  # only a full sync after an earlier sync can tell
     [key] = parent.stream.key
     stamps = ", ".join(f"parent.{quoted(name)}" for name in parent.stream.stamps)
     count = evidence.count(
@@ -231,16 +236,19 @@ REJECTED_VALUES = Check(
     description="Values that did not fit their column's type. They are NULL in the table and kept "
     f"verbatim in {SCHEMA}._rejected_values.",
     find=_rejected,
+    within=AS_DECLARED,
 )
 UNDECLARED_FIELDS = Check(
     name="undeclared_fields",
     description="Fields that the API sent and nobody declared. Each became a column.",
     find=_undeclared,
+    within=AS_DECLARED,
 )
 DUPLICATE_IDS = Check(
     name="duplicate_ids",
     description="Rows that share their id, or the key that takes its place.",
     find=_duplicates,
+    within=AS_DECLARED,
 )
 ORPHANED_REFERENCES = Check(
     name="orphaned_references",
@@ -289,17 +297,47 @@ def applicable(account: Account, stream_table: StreamTable) -> list[Check]:
     ]
 
 
-def evaluate(evidence: Evidence) -> Iterator[dg.AssetCheckResult]:
-    """The results of a stream's checks."""
-    account, stream_table = evidence.account, evidence.stream_table
+def asset_checks(account: Account, stream_table: StreamTable) -> dict[str, list[Check]]:
+    """The asset checks of a stream by name, with what each looks for."""
+    found: dict[str, list[Check]] = {}
     for check in applicable(account, stream_table):
-        finding = check.find(evidence)
-        is_error = account.severities.get(check.name) == "error"
-        yield dg.AssetCheckResult(
-            check_name=check.name,
+        found.setdefault(check.within or check.name, []).append(check)
+    return found
+
+
+def specs(account: Account, stream_table: StreamTable) -> Iterator[dg.AssetCheckSpec]:
+    """The declarations of a stream's asset checks."""
+    for name, parts in asset_checks(account, stream_table).items():
+        text = " ".join(part.description for part in parts)
+        yield dg.AssetCheckSpec(name, asset=account.key(stream_table.name), description=text)
+
+
+def keys(account: Account) -> list[dg.AssetCheckKey]:
+    """All asset checks of an account's streams."""
+    return [spec.key for table in account.enabled for spec in specs(account, table)]
+
+
+def evaluate(evidence: Evidence) -> Iterator[dg.AssetCheckEvaluation]:
+    """The results of a stream's asset checks; what cannot tell leaves its last result standing."""
+    account, stream_table = evidence.account, evidence.stream_table
+    for name, parts in asset_checks(account, stream_table).items():
+        findings = {part.name: part.find(evidence) for part in parts}
+        counts = {part: f.count for part, f in findings.items() if f.count is not None}
+        if not counts:
+            continue
+        # of a check that passed, the severity is that of what it looks for
+        telling = [part for part, count in counts.items() if count] or list(counts)
+        is_error = any(account.severities.get(part) == "error" for part in telling)
+        details = {key: value for f in findings.values() for key, value in f.details.items()}
+        yield dg.AssetCheckEvaluation(
             asset_key=account.key(stream_table.name),
-            passed=not finding.count,
+            check_name=name,
+            passed=not any(counts.values()),
             severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-            description=finding.text or None,
-            metadata={"found": finding.count or 0, **finding.details},
+            description=" ".join(f.text for f in findings.values() if f.text) or None,
+            metadata={
+                "found": sum(counts.values()),
+                **(counts if len(counts) > 1 else {}),
+                **details,
+            },
         )
