@@ -156,7 +156,8 @@ class Deliveries:
         came = complete.spool.progress.children.get(child.name, 0)
         if stream.beside_only and not came:
             scope = Scope.NOTHING  # as an API that ignores the include may answer the same
-        if complete.read.is_full and (self._totals.beyond(stream, came) or 0) > 0:
+        has_stubs = complete.spool.progress.stubs > 0
+        if complete.read.is_full and not has_stubs and (self._totals.beyond(stream, came) or 0) > 0:
             scope = Scope.NOTHING  # some are left out; they are read from the child's own path
         return self._batch(
             complete,

@@ -43,6 +43,7 @@ from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
 _GATHER_SECONDS = 0.3
+_AS_MANY = 3  # children that a stub may have for each that another parent has
 
 
 def sync(
@@ -366,7 +367,7 @@ class _Run:
         spool.remove()
         self._landed_streams |= set(landed)
         self._note_uncounted(db, complete, landed)
-        short = self._short(complete, landed)
+        short = self._short(db, complete, landed)
         self._verified |= {child.name for child in short}
         for child in [*self._deliveries.missing(complete), *complete.refused, *short]:
             if not child.is_kept or child.stream_table.stream.beside_only:
@@ -412,14 +413,28 @@ class _Run:
             files = complete.spool.files(read.stream.name)
             self._parents_spooled[read.stream.name] = tables.spooled_values(db, files, column)
 
-    def _short(self, complete: Complete, landed: Mapping[str, Landed]) -> list[Child]:
-        """The children of which a full read brought fewer than the account counted before it."""
+    def _short(
+        self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
+    ) -> list[Child]:
+        """The children of which a full read brought fewer than the account counted before it.
+
+        Those of stubs do not come, and are not to be seen; the account counts them all the same.
+        """
         found = []
+        progress = complete.spool.progress
         for child in complete.read.children if complete.read.is_full else ():
             outcome, stream = landed.get(child.name), child.stream_table.stream
             if outcome is None or outcome.doubt or not stream.has_own_pages:
                 continue
-            if (self._totals.beyond(stream, outcome.live_rows) or 0) > 0:
+            lacking, total = (
+                self._totals.beyond(stream, outcome.live_rows),
+                self._totals.of(stream.name),
+            )
+            if not lacking or lacking < 0 or not total:
+                continue
+            if lacking * progress.rows <= _AS_MANY * progress.stubs * total:
+                self._note_total(db, stream.name, total - outcome.live_rows)
+            else:
                 found.append(child)
         return found
 
@@ -446,11 +461,13 @@ class _Run:
         read, total = complete.read, complete.spool.progress.total
         outcome = landed.get(read.stream.name)
         if outcome and read.is_full and total and read.stream.beside:
-            uncounted = total - outcome.live_rows
-            if uncounted != self._totals.uncounted(read.stream.name):
-                with transaction(db):
-                    name = fact(read.stream.name)
-                    ledger.note_fact(db, self._source.name, name, str(uncounted))
+            self._note_total(db, read.stream.name, total - outcome.live_rows)
+
+    def _note_total(self, db: duckdb.DuckDBPyConnection, stream: str, beyond: int) -> None:
+        """Note how many more records of a stream are counted than there are to be read."""
+        if beyond != self._totals.uncounted(stream):
+            with transaction(db):
+                ledger.note_fact(db, self._source.name, fact(stream), str(beyond))
 
     def _asked_again(self, complete: Complete) -> Complete:
         """The same read with what the account holds now, where rows would be deleted in doubt."""

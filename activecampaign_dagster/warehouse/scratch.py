@@ -16,7 +16,7 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 SCRATCH = "_landing"
 # What does not fit goes to disk; records of unheard-of size may need the next step.
 _MEGABYTES = (150, 1_000, 8_000)  # per thread
-_SMALL_BYTES = 150_000_000
+_SMALL_BYTES = 60_000_000
 # Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
 _THREADS_IF_SMALL, _THREADS = 2, 1
 T = TypeVar("T")
