@@ -286,10 +286,10 @@ def test_custom_fields_of_deals_and_companies_are_typed_by_their_definitions(
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    bursts=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=4),
+    bursts=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=3),
 )
 def test_after_any_history_a_full_sync_equals_the_account_and_an_incremental_one_nearly(
     seed: int, bursts: list[tuple[int, bool]]
