@@ -13,7 +13,7 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import AddressError, ApiError, CredentialsError
 from activecampaign_dagster.sync.deliver import Complete
 from activecampaign_dagster.sync.extract import Extraction
-from activecampaign_dagster.sync.plan import Read
+from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.spool import Spool
 from activecampaign_dagster.sync.totals import Totals
 
@@ -72,20 +72,25 @@ class Reading:
         refused: dict[str, ApiError] = {}
         is_answer = error.status is not None  # one that never came says nothing about an include
         if read.children and is_answer and not isinstance(error, AddressError | CredentialsError):
-            self._probe(read, "")
-            for child in read.children:
+            self._probe(read, ())
+            borne: list[Child] = []  # together, as they may be too many
+            # what has no path of its own goes first
+            for child in sorted(
+                read.children, key=lambda each: not each.stream_table.stream.beside_only
+            ):
                 try:
-                    self._probe(read, child.beside.include)
+                    self._probe(read, (*borne, child))
                 except ApiError as caused:
                     refused[child.name] = caused
+                else:
+                    borne.append(child)
         return refused
 
-    def _probe(self, read: Read, include: str) -> None:
+    def _probe(self, read: Read, children: Sequence[Child]) -> None:
+        """Ask for one record with what comes beside it."""
+        asked = replace(read, children=tuple(children), since=None, until=None)
         endpoint = read.stream.endpoint
-        params: dict[str, str | int] = {**endpoint.params, "limit": 1}
-        if include:
-            params["include"] = include
-        self._client.page(endpoint.path, endpoint.collection, params)
+        self._client.page(endpoint.path, endpoint.collection, {**asked.filters, "limit": 1})
 
     def _extract(self, read: Read, parents: Sequence[str]) -> Complete:
         began = time.monotonic()

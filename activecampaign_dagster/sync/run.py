@@ -20,14 +20,14 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
     PermissionDeniedError,
 )
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync import rhythm
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.deliver import Complete, Deliveries
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
 from activecampaign_dagster.sync.plan import Child, Read, plan
 from activecampaign_dagster.sync.reading import Reading
-from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.spool import forget
 from activecampaign_dagster.sync.totals import Totals, fact
 from activecampaign_dagster.sync.unavailable import why_unavailable
@@ -173,11 +173,17 @@ class _Run:
             each.name: self._totals.beyond(each.stream, known.states[each.name].live_rows)
             for each in early
         }
+        # asked for once more with every full sync
+        is_incremental = request.mode is Mode.INCREMENTAL
+        names = {t.name for t in source.stream_tables if is_incremental and t.stream.beside}
+        apart = {name for name in names if _refused(name) in known.facts}
         return plan(
             source,
             request,
             known.watermarks,
-            resting=rhythm.resting(source, request, known.states, self._began),
+            resting=rhythm.resting(source, request, known.states, self._began)
+            | {name for name in apart if self._pauses(source.table_of(name))},
+            apart=apart,
             due=rhythm.due(source, request, known.states, beyond, self._began),
             landed={name for name, state in known.states.items() if state.last_synced_at},
         )
@@ -315,8 +321,11 @@ class _Run:
         self._note_uncounted(db, complete, landed)
         short = self._short(db, complete, landed)
         self._verified |= {child.name for child in short}
+        self._note_refused(db, complete)
         for child in [*self._deliveries.missing(complete), *complete.refused, *short]:
             if not child.is_kept or child.stream_table.stream.beside_only:
+                continue
+            if self._pauses(child.stream_table):
                 continue
             alone = Read(
                 stream=child.stream_table.stream, main=child.stream_table, parent=read.stream
@@ -346,6 +355,22 @@ class _Run:
             for stream_table in read.stream_tables
             if stream_table.name in landed
         ]
+
+    def _pauses(self, stream_table: StreamTable) -> bool:
+        return rhythm.pauses(stream_table, self._request, self._known.states, self._began)
+
+    def _note_refused(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
+        """Note which children make their parents' pages fail, and which no longer do."""
+        account, facts = self._source.name, self._known.facts
+        came = [_refused(child.name) for child in complete.read.children]
+        new = {_refused(child.name) for child in complete.refused} - facts.keys()
+        old = [fact_ for fact_ in came if fact_ in facts and complete.read.is_full]
+        if new or old:
+            with transaction(db):
+                for fact_ in new:
+                    ledger.note_fact(db, account, fact_, "yes")
+                for fact_ in old:
+                    ledger.forget_fact(db, account, fact_)
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""
@@ -396,6 +421,11 @@ class _Run:
         if beyond != self._totals.uncounted(stream):
             with transaction(db):
                 ledger.note_fact(db, self._source.name, fact(stream), str(beyond))
+
+
+def _refused(child: str) -> str:
+    """The fact that a child cannot be asked for beside its parents."""
+    return f"include_refused:{child}"
 
 
 def _feeds(read: Read) -> list[str]:
