@@ -133,6 +133,7 @@ class Client:
             self._environment["proxies"] = {}  # whatever NO_PROXY says or does not say
         self._session.trust_env = False
         self._lock = threading.Lock()
+        self._key_works = False  # as far as anybody has asked
         self.executor = ThreadPoolExecutor(_MOST_IN_FLIGHT, thread_name_prefix="activecampaign")
         self.statuses: Counter[int | None] = Counter()  # by HTTP status; None: no answer
 
@@ -270,4 +271,10 @@ class Client:
         host = self.base_url.split("/")[2]
         what = f"GET {path} on {host} {unusable.failure.value} ({self._hide(unusable.detail)}"
         what += f", {tries} tries)." if tries > 1 else ")."
-        return typed_error(what, path, unusable, lambda: self.get(PROBE))
+        return typed_error(what, path, unusable, self._try_key)
+
+    def _try_key(self) -> None:
+        """Read what whoever has a key may read, once; raises ApiError if that fails."""
+        if not self._key_works:
+            self.get(PROBE)
+            self._key_works = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from activecampaign_dagster.orchestration.dagster_internals import (
@@ -27,9 +28,25 @@ class StoppedRun(MessageOnlyError, InterruptedRunError):  # noqa: N818
 @contextmanager
 def stops_in_a_sentence(while_: str) -> Iterator[None]:
     """Let a signal that ends the block end the run in a sentence; while_: "while it …"."""
+    before = sys.unraisablehook
+    sys.unraisablehook = _without_signals(before)
     try:
         yield
     except StoppedRun:
         raise
     except (InterruptedRunError, KeyboardInterrupt):
         raise StoppedRun(while_) from None
+    finally:
+        sys.unraisablehook = before
+
+
+def _without_signals(
+    hook: Callable[[sys.UnraisableHookArgs], object],
+) -> Callable[[sys.UnraisableHookArgs], None]:
+    """A hook that shows no trace of a signal that comes while a generator is being closed."""
+
+    def show(unraisable: sys.UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, InterruptedRunError | KeyboardInterrupt):
+            hook(unraisable)
+
+    return show

@@ -128,11 +128,13 @@ def plan(
     *,
     resting: Set[str] = frozenset(),
     due: Set[str] = frozenset(),
+    apart: Set[str] = frozenset(),
     landed: Set[str] = frozenset(),
 ) -> tuple[Read, ...]:
     """The reads that bring the requested streams up to date, with as few requests as possible.
 
-    resting: the streams that are left for later. due: those that are read whole in any mode.
+    resting: the streams that are left for later. due: those that are read whole in any mode. apart:
+    the children that cannot be asked for beside their parents' pages.
     landed: those that have been read before, so that their tables tell what there is.
     """
     names = (request.streams & source.enabled) - resting
@@ -141,9 +143,11 @@ def plan(
     own = [_read(stream_table, source, request, marks) for stream_table in wanted]
     reads = [read for read in own if read.stream.parent is None]
     for read in own:
-        if read.stream.parent is not None:
+        if read.stream.name in apart and not read.stream.beside_only:
+            reads.append(replace(read, since=None, until=None, margin=timedelta(0)))
+        elif read.stream.parent is not None:
             reads = _beside_parent(read, reads, source)
-    reads = [_with_pivot(read, source) for read in reads]
+    reads = [_with_pivot(read, source, apart) for read in reads]
     read_by_name = {read.stream.name for read in reads}
     for labels in dict.fromkeys(read.pivot.labels for read in reads if read.pivot):
         if labels not in read_by_name | resting:
@@ -202,10 +206,10 @@ def _is_pivoted(own: Read, source: Source) -> bool:
     return any(pivot and pivot.child == own.stream.name for pivot in pivots)
 
 
-def _with_pivot(read: Read, source: Source) -> Read:
+def _with_pivot(read: Read, source: Source, apart: Set[str]) -> Read:
     """Let what a field of the main table is made of come beside its pages."""
     pivot = source.pivot_of(read.main) if read.main else None
-    if pivot is None:
+    if pivot is None or pivot.child in apart:
         return read
     children = read.children
     if all(child.name != pivot.child for child in children):

@@ -88,6 +88,15 @@ def by_total(
     ]
 
 
+def pauses(stream_table: StreamTable, request: SyncRequest, states: States, now: datetime) -> bool:
+    """Whether a child that must be read by its own path, all of it, was read so lately."""
+    if not request.rests or request.mode is not Mode.INCREMENTAL:
+        return False
+    state = states.get(stream_table.name)
+    last = state.last_pass_at if state else None
+    return last is not None and now - last < _EARLY
+
+
 def due(
     source: Source,
     request: SyncRequest,

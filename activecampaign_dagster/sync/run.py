@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,19 +17,18 @@ from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import (
     ActiveCampaignError,
     AddressError,
-    ApiError,
     CredentialsError,
     PermissionDeniedError,
 )
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync import rhythm
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
 from activecampaign_dagster.sync.deliver import Complete, Deliveries
-from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
 from activecampaign_dagster.sync.plan import Child, Read, plan
-from activecampaign_dagster.sync.request import SyncRequest
-from activecampaign_dagster.sync.spool import Spool, forget
+from activecampaign_dagster.sync.reading import Reading
+from activecampaign_dagster.sync.request import Mode, SyncRequest
+from activecampaign_dagster.sync.spool import forget
 from activecampaign_dagster.sync.totals import Totals, fact
 from activecampaign_dagster.sync.unavailable import why_unavailable
 from activecampaign_dagster.warehouse import ledger, migrate, tables
@@ -133,12 +131,22 @@ class _Run:
         self._verified: set[str] = set()  # children that came, and are read alone to be sure
         self._parents_spooled: dict[str, list[Any]] = {}
         self._began = request.at or datetime.now(UTC)
+        self._reading = Reading(
+            client,
+            staging,
+            log,
+            self._totals,
+            compares=request.compares,
+            undeclared=known.undeclared,
+            in_full=known.in_full,
+            began=self._began,
+        )
 
     def outcomes(self) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
         reads = self._plan()
         self._waiting = [read for read in reads if read.stream.each]
-        self._again = [(r, partial(self._extract, r)) for r in reads if not r.stream.each]
+        self._again = [(r, partial(self._reading.whole, r)) for r in reads if not r.stream.each]
         with ThreadPoolExecutor(len(reads) + 1, thread_name_prefix="read") as threads:
             try:
                 while self._again or self._pending or self._waiting:
@@ -165,11 +173,17 @@ class _Run:
             each.name: self._totals.beyond(each.stream, known.states[each.name].live_rows)
             for each in early
         }
+        # asked for once more with every full sync
+        is_incremental = request.mode is Mode.INCREMENTAL
+        names = {t.name for t in source.stream_tables if is_incremental and t.stream.beside}
+        apart = {name for name in names if _refused(name) in known.facts}
         return plan(
             source,
             request,
             known.watermarks,
-            resting=rhythm.resting(source, request, known.states, self._began),
+            resting=rhythm.resting(source, request, known.states, self._began)
+            | {name for name in apart if self._pauses(source.table_of(name))},
+            apart=apart,
             due=rhythm.due(source, request, known.states, beyond, self._began),
             landed={name for name, state in known.states.items() if state.last_synced_at},
         )
@@ -190,7 +204,7 @@ class _Run:
             elif parent in self._failures:
                 self._failures |= dict.fromkeys(_feeds(read), self._failures[parent])
             else:
-                self._pending[threads.submit(self._extract, read, self._parents(read))] = read
+                self._pending[threads.submit(self._reading.whole, read, self._parents(read))] = read
 
     def _parents(self, read: Read) -> Sequence[str]:
         """The keys of the landed records for each of which a path is read."""
@@ -258,68 +272,6 @@ class _Run:
             with self._connect() as db:
                 ledger.note_unavailable(db, self._source.name, changed)
 
-    def _extract(self, read: Read, parents: Sequence[str] = ()) -> Complete:
-        """Read to the end, without what makes the pages of the read fail."""
-        try:
-            return self._extract_all(read, parents)
-        except ApiError as error:
-            refused = self._refused(read, error)
-            if not refused:
-                raise
-        kept = tuple(child for child in read.children if child.name not in refused)
-        pivot = None if read.pivoted and read.pivoted.name in refused else read.pivot
-        complete = self._extract_all(replace(read, children=kept, pivot=pivot), parents)
-        left_out = tuple(child for child in read.children if child.name in refused)
-        for child in left_out:
-            complete.extraction.note(
-                f"include={child.beside.include} makes /{read.stream.endpoint.path} fail: "
-                f"{refused[child.name]}"
-            )
-        return replace(complete, refused=left_out)
-
-    def _refused(self, read: Read, error: ApiError) -> dict[str, ApiError]:
-        """The children that cannot be asked for beside the pages of a read, with what happens."""
-        refused: dict[str, ApiError] = {}
-        if read.children and not isinstance(error, AddressError | CredentialsError):
-            self._probe(read, "")
-            for child in read.children:
-                try:
-                    self._probe(read, child.beside.include)
-                except ApiError as caused:
-                    refused[child.name] = caused
-        return refused
-
-    def _probe(self, read: Read, include: str) -> None:
-        endpoint = read.stream.endpoint
-        params: dict[str, str | int] = {**endpoint.params, "limit": 1}
-        if include:
-            params["include"] = include
-        self._client.page(endpoint.path, endpoint.collection, params)
-
-    def _extract_all(self, read: Read, parents: Sequence[str]) -> Complete:
-        began = time.monotonic()
-        spool = Spool(
-            self._staging / read.name / read.mode,
-            f"{self._client.base_url} {read.fingerprint}",
-            self._began,
-            resumable=read.stream.replication_key is not None,
-        )
-        extraction = Extraction(
-            read,
-            self._client,
-            spool,
-            self._log,
-            parents,
-            undeclared=self._known.undeclared,
-            landed=self._known.in_full,
-        )
-        if read.is_full and self._request.compares:
-            children = (child.stream_table.stream for child in read.children if child.is_kept)
-            self._totals.ask(stream for stream in children if stream.has_own_pages)
-        extraction.run()
-        expected = self._expected(read) if read.is_full and spool.resumed else {}
-        return Complete(read, spool, extraction, expected, time.monotonic() - began)
-
     def _land(self, complete: list[Complete]) -> Iterator[Outcome]:
         """Land what was read through one connection; yields outcomes once it is closed."""
         outcomes: list[Outcome] = []
@@ -348,10 +300,10 @@ class _Run:
             return self._landed(db, complete)
         except ShiftedError:
             complete.spool.remove()
-            self._again.append((complete.read, partial(self._extract, complete.read)))
+            self._again.append((complete.read, partial(self._reading.whole, complete.read)))
         except UnsureError as doubt:
             self._log.info("%s: asking again, for %s", complete.read.name, doubt)
-            self._again.append((complete.read, partial(self._asked_again, complete)))
+            self._again.append((complete.read, partial(self._reading.asked_again, complete)))
         return []
 
     def _landed(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> list[Outcome]:
@@ -369,8 +321,11 @@ class _Run:
         self._note_uncounted(db, complete, landed)
         short = self._short(db, complete, landed)
         self._verified |= {child.name for child in short}
+        self._note_refused(db, complete)
         for child in [*self._deliveries.missing(complete), *complete.refused, *short]:
             if not child.is_kept or child.stream_table.stream.beside_only:
+                continue
+            if self._pauses(child.stream_table):
                 continue
             alone = Read(
                 stream=child.stream_table.stream, main=child.stream_table, parent=read.stream
@@ -379,9 +334,9 @@ class _Run:
                 self._waiting.append(alone)
             elif child.name in self._verified:
                 rows = landed[child.name].live_rows
-                self._again.append((alone, partial(self._extract_if_short, alone, rows)))
+                self._again.append((alone, partial(self._reading.if_short, alone, rows)))
             else:
-                self._again.append((alone, partial(self._extract, alone)))
+                self._again.append((alone, partial(self._reading.whole, alone)))
         return [
             Outcome(
                 stream_table=stream_table,
@@ -400,6 +355,22 @@ class _Run:
             for stream_table in read.stream_tables
             if stream_table.name in landed
         ]
+
+    def _pauses(self, stream_table: StreamTable) -> bool:
+        return rhythm.pauses(stream_table, self._request, self._known.states, self._began)
+
+    def _note_refused(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
+        """Note which children make their parents' pages fail, and which no longer do."""
+        account, facts = self._source.name, self._known.facts
+        came = [_refused(child.name) for child in complete.read.children]
+        new = {_refused(child.name) for child in complete.refused} - facts.keys()
+        old = [fact_ for fact_ in came if fact_ in facts and complete.read.is_full]
+        if new or old:
+            with transaction(db):
+                for fact_ in new:
+                    ledger.note_fact(db, account, fact_, "yes")
+                for fact_ in old:
+                    ledger.forget_fact(db, account, fact_)
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""
@@ -426,10 +397,8 @@ class _Run:
             outcome, stream = landed.get(child.name), child.stream_table.stream
             if outcome is None or outcome.doubt or not stream.has_own_pages:
                 continue
-            lacking, total = (
-                self._totals.beyond(stream, outcome.live_rows),
-                self._totals.of(stream.name),
-            )
+            lacking = self._totals.beyond(stream, outcome.live_rows)
+            total = self._totals.of(stream.name)
             if not lacking or lacking < 0 or not total:
                 continue
             if lacking * progress.rows <= _AS_MANY * progress.stubs * total:
@@ -437,22 +406,6 @@ class _Run:
             else:
                 found.append(child)
         return found
-
-    def _extract_if_short(self, alone: Read, rows: int) -> Complete | None:
-        """Read a child by its own path, if the account still counts more than `rows` that came."""
-        stream = alone.stream
-        self._totals.forget(stream.name)
-        self._totals.ask([stream])
-        lacking = self._totals.beyond(stream, rows) or 0
-        if lacking <= 0:
-            return None
-        complete = self._extract(alone)
-        parent = alone.parent.endpoint.path if alone.parent else ""
-        complete.extraction.note(
-            f"{lacking} records of {stream.name} did not come beside /{parent}, by the total of "
-            f"/{stream.endpoint.path}: they are taken from there."
-        )
-        return complete
 
     def _note_uncounted(
         self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
@@ -469,23 +422,10 @@ class _Run:
             with transaction(db):
                 ledger.note_fact(db, self._source.name, fact(stream), str(beyond))
 
-    def _asked_again(self, complete: Complete) -> Complete:
-        """The same read with what the account holds now, where rows would be deleted in doubt."""
-        return replace(complete, newest=complete.extraction.newest())
 
-    def _expected(self, read: Read) -> dict[str, int]:
-        """After a kill, what was deleted since must not be landed as live: ask for the totals."""
-        totals = {}
-        for stream_table in read.stream_tables:
-            if not stream_table.stream.has_own_pages:
-                continue
-            endpoint = stream_table.stream.endpoint
-            page = self._client.page(
-                endpoint.path, endpoint.collection, {**endpoint.params, "limit": 1}
-            )
-            # without a total nothing can be told: no count is right
-            totals[stream_table.name] = -1 if page.total is None else page.total
-        return totals
+def _refused(child: str) -> str:
+    """The fact that a child cannot be asked for beside its parents."""
+    return f"include_refused:{child}"
 
 
 def _feeds(read: Read) -> list[str]:

@@ -9,6 +9,7 @@ from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.sync.plan import Read
 
 # the words with which the API offers a larger plan
+_NOT_THERE = frozenset({402, 404, 410})  # not paid for, not there, there no more
 _OFFER = re.compile("upgrade|plan|enable|feature|subscri|add-?on|not available", re.IGNORECASE)
 
 
@@ -18,7 +19,9 @@ def lacking(stream: Stream, error: BaseException) -> str | None:
     A 403 without the words of an offer is a missing permission.
     """
     missing = stream.missing
-    if missing is None or not isinstance(error, ApiError) or error.status not in missing.statuses:
+    if missing is None or not isinstance(error, ApiError):
+        return None
+    if error.status not in missing.statuses | _NOT_THERE:
         return None
     is_offer = isinstance(error, PermissionDeniedError) and _OFFER.search(error.said)
     return missing.says if is_offer or isinstance(error, RequestError) else None

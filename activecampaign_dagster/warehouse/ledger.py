@@ -257,6 +257,11 @@ def note_fact(db: duckdb.DuckDBPyConnection, account: str, fact: str, value: str
     )
 
 
+def forget_fact(db: duckdb.DuckDBPyConnection, account: str, fact: str) -> None:
+    """Remove a fact about an account, in the transaction that is open."""
+    db.execute(f"delete from {_FACTS} where account = ? and fact = ?", [account, fact])
+
+
 def store_facts(open_database: Connect, account: str, found: Mapping[str, str]) -> None:
     """Replace facts about an account; raises WarehouseError."""
     with open_database() as db:

@@ -183,6 +183,45 @@ def test_an_include_that_makes_pages_fail_takes_only_its_own_child_along(
     assert differences(sandbox, everything) == {}
 
 
+def test_more_includes_than_the_account_bears_are_asked_for_as_far_as_it_bears_them(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    def refuse(request: object, _: int) -> object:
+        params = dict(request.params)  # type: ignore[attr-defined]
+        return error(400) if params.get("include", "").count(",") > 3 else None
+
+    sandbox.faults.append(refuse)  # type: ignore[arg-type]
+    outcomes = everything.sync(sandbox, streams=CHOSEN)
+    assert len(outcomes["contacts"].read.children) == 4
+    assert differences(sandbox, everything) == {}
+
+
+def test_an_include_that_failed_is_not_asked_for_again_until_the_next_full_sync(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    def refuse(request: object, _: int) -> object:
+        params = dict(request.params)  # type: ignore[attr-defined]
+        return error(500) if "contactLists" in params.get("include", "") else None
+
+    now = datetime.now(UTC)
+    sandbox.faults.append(refuse)  # type: ignore[arg-type]
+    everything.sync(sandbox, streams=CHOSEN, at=now)
+    paths(sandbox)
+    soon = now + timedelta(minutes=5)
+    everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, at=soon, rests=True)
+    assert paths(sandbox).total() <= 5, "nor is its own path read every five minutes"
+    later = now + 2 * HOUR
+    everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, at=later, rests=True)
+    assert paths(sandbox)["contactLists"] >= 4, "but after an hour"
+    sandbox.faults.clear()
+    outcomes = everything.sync(sandbox, streams=CHOSEN, at=later)
+    assert outcomes["contact_lists"].read.stream.name == "contacts"
+    paths(sandbox)
+    everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, at=later, rests=True)
+    [include] = [dict(r.params)["include"] for r in sandbox.requests if r.path == "contacts"]
+    assert "contactLists" in include
+
+
 def test_a_score_that_comes_nowhere_else_is_not_deleted_where_its_include_is_ignored(
     sandbox: Sandbox, everything: Warehouse
 ) -> None:
@@ -286,10 +325,10 @@ def test_custom_fields_of_deals_and_companies_are_typed_by_their_definitions(
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    bursts=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=4),
+    bursts=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=3),
 )
 def test_after_any_history_a_full_sync_equals_the_account_and_an_incremental_one_nearly(
     seed: int, bursts: list[tuple[int, bool]]
