@@ -35,7 +35,8 @@ from dagster._utils.interrupts import pop_captured_interrupt
 from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
 from dagster.components.core.defs_module import ComponentFileModel
 from dagster.components.resolved.errors import ResolutionException
-from dagster_dbt import DbtCliResource
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 from dagster_shared.check import CheckError
 from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
 from dagster_shared.record import as_dict
@@ -191,6 +192,14 @@ class LeanDbt(DbtCliResource):
 
     def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
         return None
+
+
+def dbt_manifest(
+    context: dg.AssetExecutionContext,
+) -> tuple[Mapping[str, Any], DagsterDbtTranslator]:
+    """The manifest that a step's models were made of, and how it is read."""
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    return manifest, translator
 
 
 def log_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterLogManager:

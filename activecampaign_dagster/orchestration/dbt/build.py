@@ -21,10 +21,10 @@ from dagster_dbt import (
     DbtCliInvocation,
     DbtProject,
 )
-from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 
 from activecampaign_dagster.orchestration.account import MODE_TAG, Account
 from activecampaign_dagster.orchestration.dagster_internals import (
+    dbt_manifest,
     feeds_another_step,
     log_evaluation,
     silent_output,
@@ -81,7 +81,7 @@ def _build(
 ) -> Iterator[Any]:
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
-    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    manifest, translator = dbt_manifest(context)
     keys = _assets(manifest["nodes"], key_of)
     try:
         plan = _plan(project, args, context, accounts, manifest, keys)

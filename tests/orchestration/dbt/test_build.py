@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from activecampaign_dagster.components.errors import ConfigurationError
@@ -185,6 +186,11 @@ def test_where_one_account_of_several_fails_the_other_ones_job_builds_the_models
     """Dagster skips what comes after a failed step, in the jobs over all accounts that is dbt."""
     definitions = ran[0]
     monkeypatch.setenv("SHOP_API_KEY", "wrong")
+    with duckdb.connect(os.environ["ACTIVECAMPAIGN_DATABASE"]) as db:  # as a sync that lands a deal
+        db.execute(
+            "update activecampaign.deals set _sync_id = 'another' "
+            "where id = (select min(id) from activecampaign.deals)"
+        )
     with dg.DagsterInstance.ephemeral() as instance:
 
         def built(job: str) -> set[str]:
