@@ -42,7 +42,12 @@ DEALS = Stream(
         "deal is no longer seen in full. "
         "Deleted deals vanish from the API: a full sync sets `_deleted_at` on them."
     ),
-    walk=ByCreation(stamp="cdate", order="orders[cdate]", after="filters[created_after]"),
+    walk=ByCreation(
+        stamp="cdate",
+        order="orders[cdate]",
+        after="filters[created_after]",
+        before="filters[created_before]",
+    ),
     changes=Changes(
         stamp="mdate",
         created="cdate",
