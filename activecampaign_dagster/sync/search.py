@@ -32,7 +32,6 @@ from activecampaign_dagster.api.walks import Request, State
 
 _MOST_PARTS = 4
 _NEIGHBOURS = 3  # rows on either side of a range that its page shall show, some may be gone
-_FARTHER = 16  # times, where all of them are gone
 _MOST_LOOKS = 5
 _FEW_PAGES = 4  # not worth a count where most of them lack a row
 
@@ -124,12 +123,13 @@ class _Cut:
 class _Look:
     """A range whose records are looked at; several pages of it overlap by a record.
 
-    reach: how many neighbours its page shall show. tries: how often it was looked at. before: what
-    an earlier look did not find.
+    low, high: the rows that its pages shall show, neighbours among them. tries: how often it was
+    looked at. before: what an earlier look did not find.
     """
 
     part: _Part
-    reach: int = _NEIGHBOURS
+    low: int
+    high: int
     tries: int = 1
     before: set[int] | None = None
     total: int | None = None
@@ -137,12 +137,12 @@ class _Look:
     last: int | None = None
     seen: dict[int, int | None] = field(default_factory=dict)
 
-    def again(self, *, before: set[int] | None = None, reach: int | None = None) -> _Look:
+    def again(self, *, before: set[int] | None = None) -> _Look:
         """The same range from the start."""
         if self.tries >= _MOST_LOOKS:
             raise DoubtError("a range of records shows another picture each time")
         found = self.before if before is None else before
-        return _Look(self.part, reach or self.reach, self.tries + 1, found)
+        return _Look(self.part, self.low, self.high, self.tries + 1, found)
 
 
 class Search:
@@ -176,7 +176,9 @@ class Search:
         self._todo: deque[tuple[_Cut, _Part | None] | _Look] = deque()
         self._open: list[_Part] = []
         self._looks: list[_Part] = []
-        self._counting = 0
+        self._unproven: list[tuple[set[int], int]] = []  # rows, and how often they were looked for
+        self._gone: set[int] = set()  # rows that no page showed, proven or not
+        self._counting = self._looking = 0
         self._settle(_Part(0, len(rows), total))
 
     def state(self) -> State:
@@ -191,6 +193,7 @@ class Search:
                 self.asked += 1
                 lane = self._todo.popleft()
                 self._counting += not isinstance(lane, _Look)
+                self._looking += isinstance(lane, _Look)
                 out.append(self._request(lane))
             elif self._todo or self.asked + sum(map(self._least, self._open)) > self._budget:
                 self.is_cut_short = True
@@ -201,7 +204,12 @@ class Search:
                 self._open.remove(part)
                 self._cut(part, 1 + (room - len(out)) // (2 + 2 * len(self._open)))
             elif self._looks and not self._counting:
-                self._todo.extend(map(_Look, self._joined()))
+                self._todo.extend(self._look(part) for part in self._joined())
+            elif self._unproven and not self._counting and not self._looking:
+                for rows, tries in self._unproven:
+                    part = _Part(min(rows), max(rows) + 1)
+                    self._todo.append(self._look(part, tries + 1, rows))
+                self._unproven.clear()
             else:
                 break
         return out
@@ -231,7 +239,7 @@ class Search:
 
     def _request(self, lane: tuple[_Cut, _Part | None] | _Look) -> Request:
         if isinstance(lane, _Look):
-            params = self._axis.between(*self._span(lane))
+            params = self._axis.between(*self._ends(lane.low, lane.high))
             params |= {"limit": self._limit}
             if lane.offset:
                 params["offset"] = lane.offset
@@ -246,19 +254,18 @@ class Search:
         positions, count = self._rows.positions, len(self._rows)
         return (positions[low] if low > 0 else None, positions[high] if high < count else None)
 
-    def _neighbours(self, look: _Look) -> tuple[int, int]:
-        """The rows [low, high) that the page of a look shall show."""
-        positions, part = self._rows.positions, look.part
+    def _look(self, part: _Part, tries: int = 1, before: set[int] | None = None) -> _Look:
+        """A look at a range with some neighbours that are still there, as far as is known."""
+        positions, gone = self._rows.positions, self._gone
         beyond = max(self._axis.margin, self._axis.slack)
-        low = bisect_left(positions, positions[part.low] - beyond) - look.reach
-        high = bisect_right(positions, positions[part.high - 1] + beyond) + look.reach
-        return max(low, 0), min(high, len(self._rows))
-
-    def _span(self, look: _Look) -> tuple[int | None, int | None]:
-        low, high = self._neighbours(look)
-        begins, ends = self._ends(low, high)
-        # where a position is shared, what lies at the end belongs to the page
-        return begins, ends
+        low = bisect_left(positions, positions[part.low] - beyond)
+        high = bisect_right(positions, positions[part.high - 1] + beyond)
+        for _ in range(_NEIGHBOURS * tries * tries):
+            low = next((i for i in range(low - 1, -1, -1) if i not in gone), 0)
+            high = 1 + next(
+                (i for i in range(high, len(positions)) if i not in gone), len(positions) - 1
+            )
+        return _Look(part, low, high, tries, before)
 
     def _at(self, row: int, low: int, high: int) -> int | None:
         """The row nearest to `row` within (low, high) at which a range may begin."""
@@ -308,6 +315,7 @@ class Search:
     def take(self, request: Request, page: Page) -> Page | None:
         """Digest a count or a page. Raises DoubtError."""
         if isinstance(request.lane, _Look):
+            self._looking -= 1
             self._take_page(request.lane, page)
         else:
             self._counting -= 1
@@ -363,7 +371,7 @@ class Search:
         total, records = page.total, page.records
         if total is None:
             raise DoubtError("the account does not say how many records a range has")
-        low, high = self._neighbours(look)
+        low, high = look.low, look.high
         is_bounded = low > 0 or high < len(self._rows)
         if is_bounded and total > high - low + self._guessed + self._limit:
             raise DoubtError(f"{self._axis.after} or {self._axis.before} is ignored")
@@ -399,14 +407,14 @@ class Search:
         proper = {i for i in lacking if rows.is_known[i]}
         enclosed = {i for i in proper if self._is_enclosed(look, i)}
         self.missing |= {rows.keys[i] for i in enclosed}
+        self._gone |= lacking
         if proper - enclosed and look.tries < _MOST_LOOKS:
-            self._todo.append(look.again(before=lacking, reach=look.reach * _FARTHER))
+            self._unproven.append((proper - enclosed, look.tries))
 
     def _is_enclosed(self, look: _Look, row: int) -> bool:
         """Whether a page that does not show a row shows where it would be."""
-        low, high = self._neighbours(look)
         shown = [position for position in look.seen.values() if position is not None]
         position, slack = self._rows.positions[row], self._axis.slack
-        begins = low == 0 or (bool(shown) and min(shown) < position - slack)
-        ends = high == len(self._rows) or (bool(shown) and max(shown) > position + slack)
+        begins = look.low == 0 or (bool(shown) and min(shown) < position - slack)
+        ends = look.high == len(self._rows) or (bool(shown) and max(shown) > position + slack)
         return begins and ends
