@@ -29,7 +29,7 @@ from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.deletions import axis_of
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.search import DoubtError, Rows, Search
+from activecampaign_dagster.sync.search import Rows, Search
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import TOTALS_FOLLOW_FILTERS, store_facts
 from tests.helpers import Warehouse, serving
@@ -110,13 +110,16 @@ def test_deletions_are_found_by_about_log2_requests_each(name: str, number: int)
         assert left(account, warehouse, name) == set()
         assert wrong(account, warehouse) == set()
         per_deletion = math.log2(6000 / 100) + 2
-        assert outcome.searched <= 4 + number * per_deletion
+        assert outcome.searched <= 6 + number * per_deletion
 
 
 @pytest.mark.parametrize("name", ["contacts", "deals"])
 def test_a_block_of_deletions_is_found_by_few_requests(name: str) -> None:
     with synced(3000, 3000, stub_share=0) as (account, sandbox, warehouse):
-        delete(account, name, *deletable(account, name)[700:1700])
+        order = getattr(account, name).by_created.ids(700, 1700)
+        delete(
+            account, name, *(list(order) if name == "deals" else account.contacts.live[700:1700])
+        )
         outcome = incremental(warehouse, sandbox)[name]
         assert outcome.landed.deleted == 1000
         assert left(account, warehouse, name) == wrong(account, warehouse) == set()
@@ -349,9 +352,3 @@ def test_a_million_records_are_searched_within_a_few_requests() -> None:
         search = search_of(1_000_000, live)
         assert asked(search, live) <= most
         assert search.missing == gone
-
-
-def test_ranges_that_do_not_add_up_end_a_search() -> None:
-    search = search_of(1000, list(range(1, 1000)))
-    with pytest.raises(DoubtError):
-        asked(search, list(range(1, 500)))
