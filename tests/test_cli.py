@@ -49,7 +49,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 70)])
+@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 74)])
 def test_check_tells_what_a_sync_will_need(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: str, requests: int
 ) -> None:
@@ -245,7 +245,7 @@ def test_cost_tells_what_streams_take_from_a_request_for_each(
         "contacts",
         "60",
         "1",
-        "1",
+        "2",
         "every",
         "day:",
         "1,",
