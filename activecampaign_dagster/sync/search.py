@@ -24,7 +24,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
@@ -189,22 +189,20 @@ class Search:
         """Up to `room` requests, cutting ranges into as many parts as there is room for."""
         out: list[Request] = []
         while len(out) < room:
-            if self._todo and self.asked < self._budget:
+            self._mind_the_budget()
+            if self._todo:
                 self.asked += 1
                 lane = self._todo.popleft()
                 self._counting += not isinstance(lane, _Look)
                 self._looking += isinstance(lane, _Look)
                 out.append(self._request(lane))
-            elif self._todo or self.asked + sum(map(self._least, self._open)) > self._budget:
-                self.is_cut_short = True
-                self._todo.clear()
-                self._open.clear()
             elif self._open:
                 part = max(self._open, key=lambda each: each.surplus)
                 self._open.remove(part)
                 self._cut(part, 1 + (room - len(out)) // (2 + 2 * len(self._open)))
             elif self._looks and not self._counting:
                 self._todo.extend(self._look(part) for part in self._joined())
+                self._looks.clear()
             elif self._unproven and not self._counting and not self._looking:
                 for rows, tries in self._unproven:
                     part = _Part(min(rows), max(rows) + 1)
@@ -213,6 +211,20 @@ class Search:
             else:
                 break
         return out
+
+    def _mind_the_budget(self) -> None:
+        """Count no further if that leads beyond the budget; what is left is for pages."""
+        if not self.is_cut_short:
+            needed = len(self._todo) + sum(map(self._least, self._open)) + len(self._joined())
+            self.is_cut_short = self.asked + needed > self._budget
+        if self.is_cut_short:
+            self._open.clear()
+            self._todo = deque(lane for lane in self._todo if isinstance(lane, _Look))
+        if self.asked >= self._budget and (self._todo or self._looks or self._unproven):
+            self.is_cut_short = True
+            self._todo.clear()
+            self._looks.clear()
+            self._unproven.clear()
 
     def _joined(self) -> list[_Part]:
         """The ranges to look at, neighbours in one where a page shows both: a block that is gone.
@@ -227,8 +239,7 @@ class Search:
                 if count <= self._fit:
                     last.high, last.count = part.high, count
                     continue
-            joined.append(part)
-        self._looks.clear()
+            joined.append(replace(part))
         return joined
 
     def _least(self, part: _Part) -> int:
