@@ -126,11 +126,16 @@ class ById:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCreation:
-    """A walk by creation stamp: its field, and the parameters that order by it and begin at it."""
+    """A walk by creation stamp: its field, and the parameters that order by it and begin at it.
+
+    before: the parameter that ends before a stamp, where there is one; it serves the search for
+    deletions.
+    """
 
     stamp: str
     order: str
     after: str
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

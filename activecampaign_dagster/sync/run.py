@@ -23,6 +23,7 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync import rhythm
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
+from activecampaign_dagster.sync.deletions import Deletions
 from activecampaign_dagster.sync.deliver import Complete, Deliveries
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
 from activecampaign_dagster.sync.plan import Child, Read, plan
@@ -121,6 +122,7 @@ class _Run:
         self._known = known
         self._totals = Totals(client, known.facts)
         self._deliveries = Deliveries(source, request, known.in_full, self._totals)
+        self._deletions = Deletions(source, request, client, log, known.facts, known.states)
         self._pending: dict[Future[Any], Read] = {}
         self._waiting: list[Read] = []  # for the records of their parents
         self._held: list[Complete] = []  # for the definitions that name what they are made of
@@ -151,21 +153,28 @@ class _Run:
         self._again = [(r, partial(self._reading.whole, r)) for r in reads if not r.stream.each]
         with ThreadPoolExecutor(len(reads) + 1, thread_name_prefix="read") as threads:
             try:
-                while self._again or self._pending or self._waiting:
+                while self._again or self._pending or self._waiting or self._deletions.pending:
                     self._begin(threads)
-                    yield from self._land(self._finished())
-                    for error in self._failures.values():
-                        # without the right address and key nothing can be read
-                        if isinstance(error, AddressError | CredentialsError):
-                            raise error
+                    yield from self._land(self._finished(), threads)
+                    self._raise_if_hopeless()
+            except Exception:
+                self._client.stop()
+                yield from self._deletions.release()
+                raise
             finally:
-                if self._pending:
+                if self._pending or self._deletions.pending:
                     self._client.stop()
         self._note_unavailable()
         if not self._landed_streams and not self._failures:
             self._failures = self._denied  # a key that may read nothing at all
         if self._failures:
             raise SyncError(self._failures)
+
+    def _raise_if_hopeless(self) -> None:
+        """Raise what keeps everything from being read: a wrong address or key."""
+        for error in self._failures.values():
+            if isinstance(error, AddressError | CredentialsError):
+                raise error
 
     def _plan(self) -> tuple[Read, ...]:
         source, request, known = self._source, self._request, self._known
@@ -223,8 +232,8 @@ class _Run:
 
     def _finished(self) -> list[Complete]:
         """The reads that are complete by now and can land; failed ones are noted."""
-        wait(self._pending, return_when=FIRST_COMPLETED)
-        finished, _ = wait(self._pending, timeout=_GATHER_SECONDS)
+        wait([*self._pending, *self._deletions.pending], return_when=FIRST_COMPLETED)
+        finished, _ = wait(self._pending, timeout=_GATHER_SECONDS if self._pending else 0)
         complete, self._held = self._held, []
         for future in finished:
             read = self._pending.pop(future)
@@ -285,22 +294,34 @@ class _Run:
             with self._connect() as db:
                 ledger.note_unavailable(db, self._source.name, changed)
 
-    def _land(self, complete: list[Complete]) -> Iterator[Outcome]:
-        """Land what was read through one connection; yields outcomes once it is closed."""
-        outcomes: list[Outcome] = []
+    def _land(self, complete: list[Complete], threads: ThreadPoolExecutor) -> Iterator[Outcome]:
+        """Land what was read through one connection; yields outcomes once it is closed.
+
+        What is to be searched for deletions waits for that, which begins once it has landed.
+        """
+        outcomes = self._deletions.settled()
         left = list(complete)
+        searched = [future for future in self._deletions.pending if future.done()]
         try:
-            while left:
+            while left or searched:
                 try:
                     with self._connect() as db:
                         # while this was read, another first sync may have landed another account
                         bind(db, self._source, self._client.base_url)
+                        while searched:
+                            future = searched.pop()
+                            outcomes += self._deletions.go_on(threads, db, future)
                         while left:
-                            outcomes += self._landed_or_again(db, left[0])
+                            landed = self._landed_or_again(db, left[0])
+                            outcomes += self._deletions.begin(
+                                threads, left[0].read, landed, left[0].extraction.began
+                            )
                             del left[0]
                 except WarehouseError:
                     raise
                 except Exception as error:
+                    if not left:
+                        raise
                     failed = left.pop(0)
                     failed.spool.remove()
                     self._fail(failed.read, error)
