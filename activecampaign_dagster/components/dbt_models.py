@@ -19,7 +19,6 @@ from activecampaign_dagster.orchestration.dbt.build import (
     put_dbt_on_path,
 )
 from activecampaign_dagster.orchestration.dbt.command import ProjectError
-from activecampaign_dagster.orchestration.freshness import freshness_policy
 
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
@@ -49,21 +48,19 @@ class DbtModels(DbtProjectComponent):
     ) -> dg.AssetSpec:
         """A model's asset. What reads a source depends on the stream of every account.
 
-        A model is as fresh as the syncs of the accounts it is made of.
+        Only streams have a freshness policy: Dagster would call a model late that has been left as
+        it is because nothing below it has changed.
         """
         spec = super().get_asset_spec(manifest, unique_id, project)
         if unique_id.startswith("source."):
             keys = self._keys(spec.key)
             return spec.replace_attributes(key=keys[0]) if keys else spec
-        streams = _streams_read(manifest, unique_id)
-        read = [account for account in self._streams if streams & account.source.enabled]
         deps = {key: dep for dep in spec.deps for key in self._keys(dep.asset_key)}
         return spec.replace_attributes(
             deps=[
                 dg.AssetDep(key, partition_mapping=dep.partition_mapping)
                 for key, dep in deps.items()
             ],
-            freshness_policy=freshness_policy(*read),
         )
 
     def get_asset_check_spec(
@@ -94,18 +91,6 @@ class DbtModels(DbtProjectComponent):
             accounts=self._streams,
             key_of=self.asset_key_for_model,
         )
-
-
-def _streams_read(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
-    """The streams that a node is made of, directly or through others."""
-    seen = {unique_id}
-    waiting = [unique_id]
-    while waiting:
-        new = set(manifest["parent_map"].get(waiting.pop(), [])) - seen
-        seen |= new
-        waiting += new
-    prefix = f"source.{manifest['metadata']['project_name']}.{SOURCE}."
-    return {node.removeprefix(prefix) for node in seen if node.startswith(prefix)}
 
 
 def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:

@@ -312,11 +312,6 @@ def specs(account: Account, stream_table: StreamTable) -> Iterator[dg.AssetCheck
         yield dg.AssetCheckSpec(name, asset=account.key(stream_table.name), description=text)
 
 
-def keys(account: Account) -> list[dg.AssetCheckKey]:
-    """All asset checks of an account's streams."""
-    return [spec.key for table in account.enabled for spec in specs(account, table)]
-
-
 def evaluate(evidence: Evidence) -> Iterator[dg.AssetCheckEvaluation]:
     """The results of a stream's asset checks; what cannot tell leaves its last result standing."""
     account, stream_table = evidence.account, evidence.stream_table

@@ -112,7 +112,8 @@ def data_version_tags(version: str) -> dict[str, str]:
 def feeds_another_step(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
     """Whether a step other than the running one reads an asset that it makes, or checks it."""
     node = context.job_def.asset_layer.get(key)
-    return bool(node.child_keys or node.check_keys - set(context.assets_def.check_keys))
+    own = context.assets_def
+    return bool(node.child_keys - own.keys or node.check_keys - set(own.check_keys))
 
 
 def log_evaluation(context: dg.AssetExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:

@@ -1,4 +1,4 @@
-"""The age that an account's tables, and the models on them, may reach, given its triggers."""
+"""The age that an account's tables may reach, given its triggers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from activecampaign_dagster.orchestration.triggers import Trigger
 _RUN = timedelta(hours=1)  # a sync may take so long before its table counts as late
 
 
-def freshness_policy(*accounts: Account) -> dg.FreshnessPolicy | None:
+def freshness_policy(account: Account) -> dg.FreshnessPolicy | None:
     """Warn after one sync that did not come, fail after two; none if nobody promised a sync.
 
-    Of several accounts the one that is synced most often counts: what is made of all of them is
-    made again after each of its syncs. On change, a quiet account has no syncs; the full syncs are
-    what can be counted on.
+    On change, a quiet account has no syncs; the full syncs are what can be counted on.
     """
-    triggers = [t for account in accounts for t in (account.trigger, account.full_sync)]
+    triggers = (account.trigger, account.full_sync)
     gaps = [_longest_gap(trigger) for trigger in triggers if trigger.crons]
     gap = min((g for g in gaps if g is not None), default=None)
     if gap is None:
@@ -28,6 +26,6 @@ def freshness_policy(*accounts: Account) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(warn_window=gap + _RUN, fail_window=2 * gap + _RUN)
 
 
-@cache  # every model asks, and the answer is a year of runs
+@cache  # every stream asks, and the answer is a year of runs
 def _longest_gap(trigger: Trigger) -> timedelta | None:
     return trigger.longest_gap()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from activecampaign_dagster.orchestration import checks
 from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
 from activecampaign_dagster.orchestration.dagster_internals import (
     AssetJob,
@@ -33,7 +32,7 @@ def account_job(account: Account, mode: str) -> AssetJob:
     A run with a partition reads that partition's window instead.
     """
     covers = f"the account {account.name!r}"
-    return _job(account.job(mode), mode, [account], account.selection, covers, _ALONE)
+    return _job(account.job(mode), mode, account.selection, covers, _ALONE)
 
 
 def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
@@ -44,9 +43,8 @@ def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
     executor = dg.multiprocess_executor if len(accounts) > 1 else _ALONE
     names = ", ".join(account.name for account in accounts)
     more = _IF_ONE_FAILS if len(accounts) > 1 else ""
-    job = _job(
-        JOBS[mode], mode, accounts, all_streams(), f"every account ({names})", executor, more
-    )
+    covers = f"every account ({names})"
+    job = _job(JOBS[mode], mode, all_streams(), covers, executor, more)
     if len({account.partitions for account in accounts}) > 1:
         return with_mixed_partitions(job)
     return job
@@ -55,7 +53,6 @@ def common_job(mode: str, accounts: Sequence[Account]) -> AssetJob:
 def _job(
     name: str,
     mode: str,
-    accounts: Sequence[Account],
     streams: dg.AssetSelection,
     covers: str,
     executor: dg.ExecutorDefinition,
@@ -64,12 +61,10 @@ def _job(
     models = streams.downstream()
     seeds = models.upstream() - all_streams()
     selection: dg.AssetSelection = streams | models | seeds
-    # each stream that lands is checked all the same; to plan that is an event per check and run
-    if found := [key for account in accounts for key in checks.keys(account)]:
-        selection = selection - dg.AssetSelection.checks(*found)
     return dg.define_asset_job(
         name,
-        selection=selection,
+        # what lands or is built is checked all the same; to plan that is an event per check and run
+        selection=selection.without_checks(),
         executor_def=executor,
         tags={MODE_TAG: mode},
         description=_DESCRIPTIONS[mode].format(covers) + more,

@@ -26,7 +26,7 @@ from activecampaign_dagster.streams.person import (
     tells_of_persons,
 )
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.warehouse import ledger, rejected
+from activecampaign_dagster.warehouse import builds, ledger, rejected
 from activecampaign_dagster.warehouse.hashing import has_key, hash_of
 from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
 from activecampaign_dagster.warehouse.tables import key_sql
@@ -157,6 +157,8 @@ def forget(db: duckdb.DuckDBPyConnection, persons: Sequence[Person]) -> list[Rem
                 ledger.recount(db, table.account, table.stream.name, table.name)
         if gone := _forget_rejected(db, tables, persons):
             removed.append(Removed(f"{SCHEMA}.{rejected.NAME}", gone, 0))
+        if removed:
+            builds.forget(db)
     return removed
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import duckdb
 
 from activecampaign_dagster.streams.source import Source, StreamTable
-from activecampaign_dagster.warehouse import ledger, rejected
+from activecampaign_dagster.warehouse import builds, ledger, rejected
 from activecampaign_dagster.warehouse.hashing import (
     all_hashed_sql,
     is_hashed_sql,
@@ -43,7 +43,7 @@ def _clear_what_is_left_out(
     for column in columns(db, stream_table):
         if not stream_table.stores(column.key):
             name = quoted(column.name)
-            db.execute(f"update {table} set {name} = null where {name} is not null")
+            _rewrite(db, f"update {table} set {name} = null where {name} is not null")
             rejected.forget_column(db, source, stream_table, column.name)
 
 
@@ -54,9 +54,17 @@ def _hash_what_is_stored(db: duckdb.DuckDBPyConnection, stream_table: StreamTabl
             name = quoted(column.name)
             is_json = column.type == "JSON"
             done = all_hashed_sql(name) if is_json else is_hashed_sql(name)
-            db.execute(
-                f"update {table} set {name} = {landing_sql(column.type, name)} where not {done}"
+            _rewrite(
+                db,
+                f"update {table} set {name} = {landing_sql(column.type, name)} where not {done}",
             )
+
+
+def _rewrite(db: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Rewrite rows; the models are built anew, as the rows' stamps do not tell."""
+    changed = db.execute(sql).fetchone()
+    if changed and changed[0]:
+        builds.forget(db)
 
 
 def _purge(

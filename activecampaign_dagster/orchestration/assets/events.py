@@ -35,6 +35,7 @@ from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse import ledger, tables
+from activecampaign_dagster.warehouse.builds import content_of
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect
@@ -74,8 +75,10 @@ class RunEvents:
         )
         with self.connect() as db:
             counts = _rows_per_partition(db, self.account.partitions, stream_table)
+            # the UI calls what is made of another version of it out of date
+            version = content_of(db, stream_table.table)
         if not self.request.window:
-            self._mark(key, outcome, counts)
+            self._mark(key, outcome, counts, version)
             return
         for partition in self.context.partition_keys:
             rows = {_ROWS: counts.get(partition, 0)}
@@ -87,9 +90,13 @@ class RunEvents:
             else:
                 self.context.add_asset_metadata(rows, asset_key=key, partition_key=partition)
         if not is_again:
-            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(outcome))
+            yield dg.MaterializeResult(
+                asset_key=key, metadata=_metadata(outcome), data_version=dg.DataVersion(version)
+            )
 
-    def _mark(self, key: dg.AssetKey, outcome: Outcome, counts: Mapping[str, int]) -> None:
+    def _mark(
+        self, key: dg.AssetKey, outcome: Outcome, counts: Mapping[str, int], version: str
+    ) -> None:
         """Mark the running partition, and earlier ones that were covered and are not marked yet.
 
         Dagster has one event per partition, and no more than that for a run without partitions: the
@@ -114,7 +121,7 @@ class RunEvents:
                 key,
                 partition=running,
                 metadata={**_metadata(outcome), _ROWS: counts.get(running, 0)},
-                tags=data_version_tags(run),
+                tags=data_version_tags(version),
             )
         )
 

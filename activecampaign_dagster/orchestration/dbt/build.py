@@ -8,17 +8,31 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import DagsterDbtCliRuntimeError, DbtCliInvocation, DbtProject
+from dagster_dbt import (
+    DagsterDbtCliRuntimeError,
+    DagsterDbtTranslator,
+    DbtCliInvocation,
+    DbtProject,
+)
+from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
 
-from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.account import MODE_TAG, Account
+from activecampaign_dagster.orchestration.dagster_internals import (
+    feeds_another_step,
+    log_evaluation,
+    silent_output,
+)
 from activecampaign_dagster.orchestration.dbt import command
 from activecampaign_dagster.orchestration.dbt.command import ProjectError
+from activecampaign_dagster.orchestration.dbt.due import Project, parents
+from activecampaign_dagster.orchestration.dbt.ground import ground, own_files
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.failures import (
     StepError,
@@ -28,11 +42,15 @@ from activecampaign_dagster.orchestration.failures import (
 )
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
+from activecampaign_dagster.warehouse import builds
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
+_BUILT_TAG = "activecampaign/models_built"
+_SUCCEEDED = {"success", "pass", "warn"}  # what dbt calls the end of a node
+_SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
 
 
 def build(
@@ -45,6 +63,7 @@ def build(
 ) -> Iterator[Any]:
     """Run dbt on the database that the streams land in; yields its events with their metadata.
 
+    A run of a job builds what is due (see `due`), any other one all that it was asked for.
     args: of dbt's command. key_of: a model's name → its asset. Raises StepError, or StoppedRun on
     SIGTERM and Ctrl-C.
     """
@@ -62,14 +81,103 @@ def _build(
 ) -> Iterator[Any]:
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
+    manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
+    keys = _assets(manifest["nodes"], key_of)
     try:
-        with connect(database_path()):  # which repairs what a killed process may have left
-            pass
+        plan = _plan(project, args, context, accounts, manifest, keys)
+        if plan.is_partial:
+            # first, as Dagster wants an asset after those that it is made of
+            due = {keys[node] for node in plan.due & keys.keys()}
+            yield from _outputs_of_the_rest(context, due)
+        if plan.due:
+            yield from _built(project, args, context, accounts, plan, keys, translator)
     except WarehouseError as error:
         raise failure(error, context) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to build. due: nodes. is_partial: whether that is for us to say, and not for the run."""
+
+    nodes: Project
+    signatures: Mapping[str, str]
+    due: set[str]
+    is_partial: bool
+
+
+def _plan(
+    project: DbtProject,
+    args: Sequence[str],
+    context: dg.AssetExecutionContext,
+    accounts: Sequence[Account],
+    manifest: Mapping[str, Any],
+    keys: Mapping[str, dg.AssetKey],
+) -> _Plan:
+    """Decide what to build, and let it count as not built until it is."""
+    nodes = Project(manifest)
+    selected = {node for node, key in keys.items() if key in context.selected_asset_keys}
+    selected |= {
+        node
+        for node, about in nodes.nodes.items()
+        if about["resource_type"] == "test" and parents(about) & selected
+    }
+    with connect(database_path()) as db:  # which repairs what a killed process may have left
+        signatures = nodes.signatures(ground(db, project, args, accounts))
+        due = selected
+        is_partial = _decides(context, args)
+        if is_partial:
+            due = nodes.due(signatures, builds.recorded(db), builds.relations(db)) & selected
+            if due and context.run.tags[MODE_TAG] == "full":
+                due = selected & nodes.runnable
+        builds.forget(db, due)
+    models, all_models = len(due & keys.keys()), len(selected & keys.keys())
+    if is_partial:
+        _tell(context, models, all_models)
+    return _Plan(nodes, signatures, due, is_partial)
+
+
+def _decides(context: dg.AssetExecutionContext, args: Sequence[str]) -> bool:
+    """Whether neither who started the run nor the project has said which models to build."""
+    run = context.run
+    return (
+        MODE_TAG in run.tags
+        and not run.asset_selection
+        and not any(arg.split("=")[0] in _SELECTING for arg in args)
+    )
+
+
+def _tell(context: dg.AssetExecutionContext, models: int, of: int) -> None:
+    """Say in the log, and on the run's page and in the list of runs, how much is built."""
+    if models:
+        context.log.info("%s of %s models are built: the others are up to date.", models, of)
+    else:
+        context.log.info("No model is built: nothing has changed since the last build.")
+    context.instance.add_run_tags(context.run.run_id, {_BUILT_TAG: f"{models} of {of}"})
+
+
+def _built(
+    project: DbtProject,
+    args: Sequence[str],
+    context: dg.AssetExecutionContext,
+    accounts: Sequence[Account],
+    plan: _Plan,
+    keys: Mapping[str, dg.AssetKey],
+    translator: DagsterDbtTranslator,
+) -> Iterator[Any]:
+    """Run dbt on what is planned, and note what was built."""
+    manifest = plan.nodes.manifest
+    nodes = manifest["nodes"]
     try:
         artefacts = command.run_folder(project, context.run.run_id)
-        run = command.start(project, args, artefacts, context)
+        if plan.is_partial:
+            chosen = [".".join(nodes[node]["fqn"]) for node in sorted(plan.due)]
+            if plan.due >= plan.nodes.runnable:
+                chosen = ["fqn:*"]
+            options = ["--indirect-selection", "empty", "--select", " ".join(chosen)]
+            about = (manifest, translator)
+            run = command.start(project, [*args, *options], artefacts, about=about)
+        else:
+            run = command.start(project, args, artefacts, context)
     except OSError as error:
         raise StepError(
             f"dbt's artefacts cannot be written to {project.target_path} ({error.strerror}).",
@@ -79,18 +187,53 @@ def _build(
         raise StepError(str(error), is_permanent=True) from None
     events: list[Any] = []
     failed = _run(run, events, artefacts)
-    if any(isinstance(event, dg.Output) for event in events):
-        results = run.get_artifact("run_results.json")["results"]
-        with connect(database_path(), read_only=True) as db:
-            yield from Described(
-                nodes=run.manifest["nodes"],
+    results = _results(artefacts)
+    if results:
+        with connect(database_path()) as db:
+            succeeded = {each["unique_id"] for each in results if each["status"] in _SUCCEEDED}
+            known = builds.recorded(db)
+            builds.record(db, plan.nodes.built(succeeded, plan.signatures, known))
+            described = Described(
+                nodes=nodes,
                 compiled={each["unique_id"]: each["compiled_code"] for each in results},
-                keys=_relations(run.manifest["nodes"], accounts, key_of),
+                keys=_relations(nodes, accounts, keys),
                 db=db,
                 log=context.log,
-            ).events(events)
+            )
+            yield from described.events(_as_outputs(events, context))
     if failed:
         raise failed
+
+
+def _results(artefacts: Path) -> list[dict[str, Any]]:
+    """What became of each node that dbt ran; none if it did not come so far."""
+    try:
+        found = json.loads((artefacts / "run_results.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    results: list[dict[str, Any]] = found["results"]
+    return results
+
+
+def _as_outputs(events: Iterable[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """The events of a dbt that knows of no step, as those of this step."""
+    for event in events:
+        if isinstance(event, dg.AssetMaterialization):
+            name = context.assets_def.get_output_name_for_asset_key(event.asset_key)
+            yield dg.Output(None, name, metadata=event.metadata)
+        elif isinstance(event, dg.AssetCheckEvaluation):
+            log_evaluation(context, event)
+        else:
+            yield event
+
+
+def _outputs_of_the_rest(
+    context: dg.AssetExecutionContext, due: Collection[dg.AssetKey]
+) -> Iterator[dg.Output[None]]:
+    """What lets other steps use models that are up to date."""
+    for key in sorted(context.selected_asset_keys - set(due)):
+        if feeds_another_step(context, key):
+            yield silent_output(context.assets_def.get_output_name_for_asset_key(key))
 
 
 def _run(run: DbtCliInvocation, events: list[Any], artefacts: Path) -> StepError | None:
@@ -107,18 +250,25 @@ def _run(run: DbtCliInvocation, events: list[Any], artefacts: Path) -> StepError
     return None
 
 
-def _relations(
-    nodes: Mapping[str, Any], accounts: Sequence[Account], key_of: Callable[[str], dg.AssetKey]
-) -> dict[Relation, dg.AssetKey]:
-    """The tables that are assets: dbt's and the streams'."""
+def _assets(
+    nodes: Mapping[str, Any], key_of: Callable[[str], dg.AssetKey]
+) -> dict[str, dg.AssetKey]:
+    """Model, seed or snapshot → its asset."""
     with warnings.catch_warnings():
         # dagster-dbt gives two for each model: that it uses what is in beta
         warnings.simplefilter("ignore", dg.BetaWarning)
-        made = {
-            (node["schema"], node["alias"]): key_of(node["name"])
-            for node in nodes.values()
+        return {
+            unique_id: key_of(node["name"])
+            for unique_id, node in nodes.items()
             if node["resource_type"] in {"model", "seed", "snapshot"}
         }
+
+
+def _relations(
+    nodes: Mapping[str, Any], accounts: Sequence[Account], keys: Mapping[str, dg.AssetKey]
+) -> dict[Relation, dg.AssetKey]:
+    """The tables that are assets: dbt's and the streams'."""
+    made = {(nodes[node]["schema"], nodes[node]["alias"]): key for node, key in keys.items()}
     landed = {
         (SCHEMA, stream_table.table): account.key(stream_table.name)
         for account in accounts
@@ -185,11 +335,4 @@ def _seed_folder(project: DbtProject) -> str:
 
 def _newest(folder: Path) -> float:
     """The time of the last change to the project's own files, in seconds since 1970."""
-    generated = {"target", "logs"}
-    return max(
-        path.stat().st_mtime
-        for child in folder.iterdir()
-        if child.name not in generated
-        for path in ([child] if child.is_file() else child.rglob("*"))
-        if path.is_file()
-    )
+    return max(path.stat().st_mtime for path in own_files(folder))

@@ -13,14 +13,14 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from dagster_dbt import DbtCliInvocation, DbtProject
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtProject
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.dagster_internals import LeanDbt
@@ -109,12 +109,24 @@ def start(
     args: Sequence[str],
     artefacts: Path,
     context: dg.AssetExecutionContext | None = None,
+    about: tuple[Mapping[str, Any], DagsterDbtTranslator] | None = None,
 ) -> DbtCliInvocation:
-    """A command of dbt in a process of its own. Raises ProjectError if there is no dbt."""
+    """A command of dbt in a process of its own. Raises ProjectError if there is no dbt.
+
+    context: of a step that chooses what is run. about: else the manifest, and how it is read.
+    """
+    manifest, translator = about or (None, None)
     dbt = LeanDbt(project_dir=project, dbt_executable=_program())  # type: ignore[arg-type]
     # dagster-dbt takes from there what dbt has read of the project
     with _dbt_variables(DBT_TARGET_PATH=str(project.target_path)):
-        run = dbt.cli(args, context=context, target_path=artefacts)
+        run = dbt.cli(
+            args,
+            manifest=manifest,
+            dagster_dbt_translator=translator,
+            context=context,
+            target_path=artefacts,
+        )
+    run.project = project
     run.termination_timeout_seconds = _GRACE
     return run
 

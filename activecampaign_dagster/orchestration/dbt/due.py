@@ -1,0 +1,154 @@
+"""Which models and tests a run has to build: those whose ground has changed since they last were.
+
+A node's signature is a digest of all that it is made of: the project's code, the settings of the
+accounts, the rows of the streams below it and, where its SQL asks for it, the day. A build records
+the signatures of what succeeded. So whatever went wrong before, a build that failed, was killed or
+never took place, leaves nothing behind that could count as built.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from activecampaign_dagster.warehouse.builds import digest
+
+Nodes = Mapping[str, Any]
+_BUILT = {"model", "seed", "snapshot"}
+_OF_THE_DAY = re.compile(
+    r"\b(current_date|current_timestamp|now\(|today\(|get_current_timestamp|run_started_at)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What models are made of, apart from each other.
+
+    common: what concerns all of them, code and settings. streams: source's table → a digest of its
+    rows in all accounts. day: the date up to which ages are measured.
+    """
+
+    common: str
+    streams: Mapping[str, str]
+    day: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """The nodes of a dbt project's manifest that a build runs: models, seeds, snapshots, tests."""
+
+    manifest: Mapping[str, Any]
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """Unique id → node, parents first."""
+        found: dict[str, Any] = {}
+        all_nodes = self.manifest["nodes"]
+
+        def add(unique_id: str) -> None:
+            if unique_id in found or unique_id not in all_nodes:
+                return
+            for parent in parents(all_nodes[unique_id]):
+                add(parent)
+            found[unique_id] = all_nodes[unique_id]
+
+        for unique_id, node in all_nodes.items():
+            if node["resource_type"] in {*_BUILT, "test"}:
+                add(unique_id)
+        return found
+
+    @cached_property
+    def runnable(self) -> set[str]:
+        """The nodes that dbt runs; an ephemeral model is part of others' SQL."""
+        return {
+            unique_id
+            for unique_id, node in self.nodes.items()
+            if node["config"]["materialized"] != "ephemeral"
+        }
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[str, str]]:
+        """Model, seed or snapshot → its schema and name in the database."""
+        return {
+            unique_id: (node["schema"], node["alias"])
+            for unique_id, node in self.nodes.items()
+            if node["resource_type"] in _BUILT and unique_id in self.runnable
+        }
+
+    def signatures(self, ground: Ground) -> dict[str, str]:
+        """Node → the signature that a build on this ground gives it."""
+        found: dict[str, str] = {}
+        for unique_id, node in self.nodes.items():
+            made_of = [
+                found.get(parent) or ground.streams.get(parent.rpartition(".")[2], "")
+                for parent in sorted(parents(node))
+            ]
+            day = ground.day if self._asks_for_the_day(node) else ""
+            found[unique_id] = digest(unique_id, ground.common, day, *made_of)
+        return found
+
+    def due(
+        self,
+        signatures: Mapping[str, str],
+        recorded: Mapping[str, str],
+        present: Collection[tuple[str, str]],
+    ) -> set[str]:
+        """The nodes to run. recorded: see `warehouse.builds`. present: the database's relations."""
+        found: set[str] = set()
+        for unique_id, node in self.nodes.items():
+            is_there = unique_id not in self.tables or self.tables[unique_id] in present
+            is_current = unique_id not in self.runnable or (
+                is_there and recorded.get(unique_id) == signatures[unique_id]
+            )
+            if not is_current or not found.isdisjoint(parents(node)):
+                found.add(unique_id)
+        return found & self.runnable
+
+    def built(
+        self,
+        succeeded: Collection[str],
+        signatures: Mapping[str, str],
+        recorded: Mapping[str, str],
+    ) -> dict[str, str]:
+        """The signatures to record after a run: of what succeeded and is made of what is current.
+
+        A model that was built by itself on others that are out of date is so, too.
+        """
+        known = {name for name, signature in recorded.items() if signatures.get(name) == signature}
+        found: dict[str, str] = {}
+        for unique_id, node in self.nodes.items():
+            if unique_id in succeeded or unique_id not in self.runnable:
+                of = parents(node) & self.nodes.keys()
+                if of <= known:
+                    known.add(unique_id)
+                    found[unique_id] = signatures[unique_id]
+                else:
+                    known.discard(unique_id)
+        return {name: found[name] for name in found.keys() & set(succeeded)}
+
+    def _asks_for_the_day(self, node: Mapping[str, Any]) -> bool:
+        if _OF_THE_DAY.search(node.get("raw_code") or ""):
+            return True
+        return any(_OF_THE_DAY.search(macro["macro_sql"]) for macro in self._macros(node))
+
+    def _macros(self, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The project's own macros that a node calls, directly or through others."""
+        package = self.manifest["metadata"]["project_name"]
+        waiting, seen = list(node["depends_on"]["macros"]), set[str]()
+        while waiting:
+            name = waiting.pop()
+            macro = self.manifest["macros"].get(name)
+            if name in seen or macro is None or macro["package_name"] != package:
+                continue
+            seen.add(name)
+            waiting += macro["depends_on"]["macros"]
+            yield macro
+
+
+def parents(node: Mapping[str, Any]) -> set[str]:
+    """The nodes and sources that a node is made of."""
+    return set(node["depends_on"].get("nodes", ()))

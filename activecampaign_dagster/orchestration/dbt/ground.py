@@ -1,0 +1,82 @@
+"""What the models of a project are made of, as it stands now (see `due`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import yaml  # type: ignore[import-untyped]
+from dagster_dbt import DbtProject
+
+from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.dbt.due import Ground
+from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.warehouse import builds
+
+_GENERATED = {"target", "logs"}
+_TOOLS = ("activecampaign-dagster", "dbt-core", "dbt-duckdb", "duckdb")
+
+
+def ground(
+    db: duckdb.DuckDBPyConnection,
+    project: DbtProject,
+    args: Sequence[str],
+    accounts: Sequence[Account],
+) -> Ground:
+    """What models are made of now. args: of dbt's command."""
+    settings = sorted(_settings(account.source) for account in accounts)
+    tools = [f"{tool} {version(tool)}" for tool in _TOOLS]
+    return Ground(
+        common=builds.digest(_code(project.project_dir), *args, *tools, *settings),
+        streams=builds.contents(db),
+        day=_day(builds.last_sync(db), project.project_dir).isoformat(),
+    )
+
+
+def own_files(project_dir: Path) -> Iterator[Path]:
+    """The project's files, without those that dbt makes."""
+    for child in project_dir.iterdir():
+        if child.name not in _GENERATED:
+            paths = [child] if child.is_file() else child.rglob("*")
+            yield from (path for path in paths if path.is_file())
+
+
+def _code(project_dir: Path) -> str:
+    """A digest of the project's files: 150 of them take 5 ms."""
+    found = hashlib.sha256()
+    for path in sorted(own_files(project_dir)):
+        found.update(f"{path.relative_to(project_dir)}\0{path.stat().st_size}\0".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def _settings(source: Source) -> str:
+    """What the settings of an account say about what its tables hold."""
+    held = (
+        (
+            table.name,
+            table.table,
+            str(table.sync_type),
+            sorted(table.keep) if table.keep is not None else None,
+            sorted(table.left_out),
+            sorted(table.hashed),
+        )
+        for table in source.stream_tables
+    )
+    return repr((source.name, sorted(source.enabled), source.pivots, sorted(held, key=str)))
+
+
+def _day(last_sync: datetime | None, project_dir: Path) -> date:
+    """The day that the models would call today: that of the last sync, where reports are read."""
+    zone = ZoneInfo("UTC")
+    with suppress(OSError, KeyError, ValueError, TypeError, yaml.YAMLError):
+        configured = yaml.safe_load((project_dir / "dbt_project.yml").read_text("utf-8"))
+        variables: Mapping[str, object] = configured["vars"]
+        zone = ZoneInfo(str(variables["reporting_timezone"]))
+    return (last_sync or datetime.now(UTC)).astimezone(zone).date()

@@ -1,0 +1,127 @@
+"""What the models were last built of.
+
+`_builds` has a line per node of the dbt project that was built, or tested, with success: a
+signature of all that it was made of. Nothing else reads or writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import duckdb
+
+from activecampaign_dagster.warehouse import ledger
+from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
+from activecampaign_dagster.warehouse.warehouse import transaction
+
+_BUILDS = f"{SCHEMA}._builds"
+
+
+def recorded(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Node → the signature of its last build that succeeded."""
+    if not _exists(db):
+        return {}
+    return dict(db.execute(f"select node, signature from {_BUILDS}").fetchall())
+
+
+def forget(db: duckdb.DuckDBPyConnection, nodes: Collection[str] | None = None) -> None:
+    """Let nodes count as not built; None: all of them."""
+    if not _exists(db):
+        return
+    if nodes is None:
+        db.execute(f"delete from {_BUILDS}")
+    else:
+        db.execute(f"delete from {_BUILDS} where list_contains(?, node)", [list(nodes)])
+
+
+def record(db: duckdb.DuckDBPyConnection, built: Mapping[str, str]) -> None:
+    """Replace the signatures of nodes."""
+    with transaction(db):
+        db.execute(f"create schema if not exists {SCHEMA}")
+        db.execute(
+            f"create table if not exists {_BUILDS} "
+            "(node varchar, signature varchar, built_at timestamptz)"
+        )
+        forget(db, built)
+        if built:
+            db.execute(
+                f"insert into {_BUILDS} select unnest(?), unnest(?), ?",
+                [list(built), list(built.values()), datetime.now(UTC)],
+            )
+
+
+def last_built(db: duckdb.DuckDBPyConnection, models: Collection[str]) -> datetime | None:
+    """When the last of some models was built; None if one of them is not built."""
+    if not _exists(db):
+        return None
+    found = db.execute(
+        "select string_split(node, '.')[-1] as model, max(built_at) "
+        f"from {_BUILDS} where starts_with(node, 'model.') group by model"
+    ).fetchall()
+    times = [at for model, at in found if model in models]
+    return max(times) if len(times) == len(models) else None
+
+
+def contents(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Stream → a digest of its tables in all accounts, which changes if their rows or columns do.
+
+    Every row that a sync writes or marks is stamped with that sync, so that stamps tell it. They
+    take 30 ms per million rows.
+    """
+    found: dict[str, list[str]] = {}
+    for account, stream, table in sorted(ledger.entries(db)):
+        content = content_of(db, table)
+        found.setdefault(stream, []).append(f"{account} {table} {content}")
+    return {stream: digest(*parts) for stream, parts in found.items()}
+
+
+def content_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    """A digest of a stream's table; empty if there is no such table."""
+    columns = db.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = ? "
+        "and table_name = ? and database_name = current_database() order by column_index",
+        [SCHEMA, table],
+    ).fetchall()
+    if not columns:
+        return ""
+    rows = db.execute(
+        "select count(*), sum(hash(_sync_id, _synced_at, _deleted_at)) "
+        f"from {SCHEMA}.{quoted(table)}"
+    ).fetchall()
+    return digest(str(columns), str(rows))
+
+
+def relations(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Schema and name of every table and view."""
+    return set(
+        db.execute(
+            "select schema_name, table_name from duckdb_tables() "
+            "where database_name = current_database() union all "
+            "select schema_name, view_name from duckdb_views() "
+            "where database_name = current_database()"
+        ).fetchall()
+    )
+
+
+def digest(*parts: str) -> str:
+    """A short digest of texts."""
+    return sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def last_sync(db: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When the last sync began, which models measure ages to; None if there was none."""
+    if not ledger.entries(db):
+        return None
+    found = db.execute(f"select max(last_synced_at) from {SCHEMA}._streams").fetchone()
+    return found[0] if found else None
+
+
+def _exists(db: duckdb.DuckDBPyConnection) -> bool:
+    found = db.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = '_builds' "
+        "and database_name = current_database()",
+        [SCHEMA],
+    ).fetchone()
+    return found is not None

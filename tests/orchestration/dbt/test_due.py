@@ -1,0 +1,112 @@
+"""What a build has to run: all whose ground has changed since it last succeeded, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from activecampaign_dagster.orchestration.dbt.due import Ground, Project
+
+GROUND = Ground(common="code", streams={"deals": "1", "users": "1"}, day="2026-01-01")
+
+
+def node(name: str, *parents: str, kind: str = "model", **more: Any) -> dict[str, Any]:
+    return {
+        "resource_type": kind,
+        "schema": "marts",
+        "alias": name,
+        "raw_code": more.get("sql", "select 1"),
+        "config": {"materialized": more.get("materialized", "table")},
+        "depends_on": {"nodes": list(parents), "macros": more.get("macros", [])},
+    }
+
+
+MACROS = {
+    "macro.shop.age": {
+        "package_name": "shop",
+        "macro_sql": "{{ as_of() }}",
+        "depends_on": {"macros": ["macro.shop.as_of"]},
+    },
+    "macro.shop.as_of": {
+        "package_name": "shop",
+        "macro_sql": "{{ run_started_at }}",
+        "depends_on": {"macros": []},
+    },
+}
+SOURCES = [f"source.shop.activecampaign.{stream}" for stream in ("deals", "users")]
+PROJECT = Project(
+    {
+        "metadata": {"project_name": "shop"},
+        "macros": MACROS,
+        "nodes": {
+            # a child before its parents
+            "model.shop.both": node("both", "model.shop.deals", "model.shop.users"),
+            "model.shop.deals": node("deals", SOURCES[0]),
+            "model.shop.users": node("users", "model.shop.part"),
+            "model.shop.part": node("part", SOURCES[1], materialized="ephemeral"),
+            "model.shop.ages": node("ages", "model.shop.users", macros=["macro.shop.age"]),
+            "seed.shop.units": node("units", kind="seed"),
+            "test.shop.unique": node("unique", "model.shop.deals", kind="test"),
+            "test.shop.related": node(
+                "related", "model.shop.deals", "model.shop.users", kind="test"
+            ),
+        },
+    }
+)
+ALL = PROJECT.runnable
+PRESENT = set(PROJECT.tables.values())
+BUILT = PROJECT.signatures(GROUND)
+
+
+def due(ground: Ground = GROUND, **changed: Any) -> set[str]:
+    found = PROJECT.due(
+        PROJECT.signatures(ground), changed.get("recorded", BUILT), changed.get("present", PRESENT)
+    )
+    return {name.rpartition(".")[2] for name in found}
+
+
+def names(nodes: set[str]) -> set[str]:
+    return {name.rpartition(".")[2] for name in nodes}
+
+
+def test_nothing_is_due_where_nothing_has_changed() -> None:
+    assert due() == set()
+
+
+def test_what_is_downstream_of_a_stream_that_changed_is_due_with_the_tests_that_read_it() -> None:
+    changed = replace(GROUND, streams={"deals": "2", "users": "1"})
+    assert due(changed) == {"deals", "both", "unique", "related"}
+    # through an ephemeral model as well
+    changed = replace(GROUND, streams={"deals": "1", "users": "2"})
+    assert due(changed) == {"users", "both", "ages", "related"}
+
+
+def test_all_is_due_after_a_change_of_code_or_settings_and_where_nothing_was_built() -> None:
+    assert due(replace(GROUND, common="other")) == names(ALL)
+    assert due(recorded={}) == names(ALL)
+
+
+def test_on_a_new_day_what_asks_for_the_day_is_due_also_if_a_macro_does() -> None:
+    assert due(replace(GROUND, day="2026-01-02")) == {"ages"}
+
+
+def test_a_model_that_failed_and_what_was_skipped_after_it_are_due_again() -> None:
+    succeeded = ALL - {"model.shop.deals", "model.shop.both", "test.shop.unique"}
+    recorded = PROJECT.built(succeeded - {"test.shop.related"}, BUILT, {})
+    assert due(recorded=recorded) == {"deals", "both", "unique", "related"}
+
+
+def test_a_test_that_failed_is_due_again_without_its_model() -> None:
+    recorded = PROJECT.built(ALL - {"test.shop.unique"}, BUILT, {})
+    assert due(recorded=recorded) == {"unique"}
+
+
+def test_a_table_that_is_gone_is_built_with_what_is_made_of_it() -> None:
+    assert due(present=PRESENT - {("marts", "deals")}) == {"deals", "both", "unique", "related"}
+
+
+def test_a_model_that_was_built_alone_on_old_ones_stays_due() -> None:
+    changed = PROJECT.signatures(replace(GROUND, streams={"deals": "2", "users": "1"}))
+    assert PROJECT.built({"model.shop.both"}, changed, BUILT) == {}
+    both = {"model.shop.deals", "model.shop.both"}
+    assert PROJECT.built(both, changed, BUILT).keys() == both

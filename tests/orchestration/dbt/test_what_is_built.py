@@ -1,0 +1,136 @@
+"""A run of a job builds what has changed, and says so; whoever asks for a model gets it built."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.server import Sandbox
+from tests.components.projects import DBT, load
+from tests.orchestration.setup import QUICK, environment, small
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = "\n".join(f"{name}: '{value}'" for name, value in QUICK.items())
+
+pytestmark = [
+    pytest.mark.slow,
+    # dagster-dbt itself calls what Dagster has deprecated
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:dagster"),
+]
+
+
+@dataclass
+class Built:
+    """A project, its account, and an instance; the jobs have run once."""
+
+    definitions: dg.Definitions
+    account: Account
+    instance: dg.DagsterInstance
+    models: Path
+    database: Path
+
+    def run(self, *models: str) -> dg.ExecuteInProcessResult:
+        """A run of the job, or of models alone."""
+        keys = [dg.AssetKey(model.split("/")) for model in models]
+        job = "__ASSET_JOB" if models else "incremental_sync"
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, asset_selection=keys or None
+        )
+        assert result.success
+        return result
+
+
+def built(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The models that a run has built."""
+    events = result.get_asset_materialization_events()
+    keys = {event.asset_key.to_user_string() for event in events if event.asset_key}
+    return {key for key in keys if not key.startswith("activecampaign/")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    root = tmp_path_factory.mktemp("built")
+    models = root / "dbt_project"
+    shutil.copytree(ROOT / "dbt_project", models, ignore=shutil.ignore_patterns("target", "logs"))
+    account = small()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Sandbox(account, requests_per_second=None) as sandbox,
+        environment(patch, root, ACTIVECAMPAIGN=sandbox) as instance,
+    ):
+        definitions = load(root, {"dbt": DBT.format(models)}, activecampaign=SETTINGS)
+        found = Built(definitions, account, instance, models, root / "warehouse.duckdb")
+        assert "marts/deals" in built(found.run())
+        yield found
+
+
+def test_a_run_that_finds_nothing_new_builds_no_model_and_says_so(project: Built) -> None:
+    runs = project.database.with_name("warehouse.duckdb.dbt") / "runs"
+    before = set(runs.iterdir())
+    result = project.run()
+    assert built(result) == set()
+    assert set(runs.iterdir()) == before  # dbt was not started
+    run = project.instance.get_run_by_id(result.run_id)
+    assert run
+    assert run.tags["activecampaign/models_built"] == "0 of 38"
+    said = [record.user_message for record in project.instance.all_logs(result.run_id)]
+    assert "No model is built: nothing has changed since the last build." in said
+    assert not [event for event in result.all_events if event.is_step_skipped]
+    # nothing is planned that does not come
+    planned = [e for e in result.all_events if e.event_type_value.endswith("EVALUATION_PLANNED")]
+    assert not planned
+
+
+def test_the_version_of_a_stream_stays_where_no_row_has_changed(project: Built) -> None:
+    key = dg.AssetKey(["activecampaign", "deals"])
+
+    def version() -> str:
+        project.run()
+        event = project.instance.get_latest_materialization_event(key)
+        assert event
+        assert event.asset_materialization
+        return (event.asset_materialization.tags or {})["dagster/data_version"]
+
+    before = version()
+    assert version() == before
+    project.account.update_deal(next(iter(project.account.deals.live)), value=4711)
+    assert version() != before
+
+
+def test_after_a_change_of_a_deal_what_is_made_of_deals_is_built(project: Built) -> None:
+    project.run()
+    project.account.update_deal(next(iter(project.account.deals.live)), value=123456)
+    result = project.run()
+    models = built(result)
+    assert {"staging/stg_activecampaign__deals", "snapshots/deals_snapshot"} <= models
+    assert "marts/deals" in models
+    assert not models & {"marts/campaign_performance", "staging/stg_activecampaign__users"}
+    checked = {each.asset_key.to_user_string() for each in result.get_asset_check_evaluations()}
+    assert "marts/deals" in checked
+    assert "marts/campaign_performance" not in checked
+    assert built(project.run()) == set()
+
+
+def test_a_model_that_somebody_asks_for_is_built_always(project: Built) -> None:
+    assert built(project.run("marts/campaign_performance")) == {"marts/campaign_performance"}
+    # and counts as built
+    assert built(project.run()) == set()
+
+
+def test_a_table_that_somebody_dropped_is_built_again(project: Built) -> None:
+    with duckdb.connect(project.database) as db:
+        db.execute("drop table marts.campaign_performance")
+    assert built(project.run()) == {"marts/campaign_performance"}
+
+
+def test_all_is_built_after_a_change_of_the_project(project: Built) -> None:
+    with (project.models / "macros" / "ids.sql").open("a") as macro:
+        macro.write("\n")
+    assert len(built(project.run())) == 38
