@@ -26,7 +26,7 @@ def report_path(database: Path) -> Path:
     return database.with_name(f"{database.stem}_report.html")
 
 
-@dg.asset(  # type: ignore[call-overload, untyped-decorator]
+@dg.asset(  # type: ignore[call-overload]
     deps=[dg.AssetKey(["marts", mart]) for mart in _READ],
     dagster_type=dg.Nothing,
     group_name="sales",
