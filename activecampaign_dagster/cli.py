@@ -36,7 +36,11 @@ from activecampaign_dagster.survey.survey import (
 )
 from activecampaign_dagster.survey.totals import totals
 from activecampaign_dagster.warehouse.file import connect
-from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, store_facts
+from activecampaign_dagster.warehouse.ledger import (
+    OFFSETS_HONOURED,
+    TOTALS_FOLLOW_FILTERS,
+    store_facts,
+)
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writing
@@ -227,6 +231,7 @@ def _findings(surveyed: Survey) -> list[str]:
         costs.about_rereads(surveyed.rereads),
         *(_about_hidden(hidden) for hidden in surveyed.hidden if hidden.stubs),
         _about_filters(surveyed.facts),
+        *_about_totals(surveyed.facts),
         *_about_children(surveyed.facts),
     ]
 
@@ -246,6 +251,14 @@ def _about_filters(facts: Mapping[str, str]) -> str:
     shown = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
     overlap = "10 minutes" if answers and set(answers.values()) == {"yes"} else "24 hours"
     return f"Date filters honour time-zone offsets? {shown}. Syncs overlap by {overlap}."
+
+
+def _about_totals(facts: Mapping[str, str]) -> Iterator[str]:
+    if answers := _answers(facts, TOTALS_FOLLOW_FILTERS):
+        shown = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
+        yield (
+            f"Totals follow filters? {shown}. Where they do not, only full syncs find deletions."
+        )
 
 
 def _about_children(facts: Mapping[str, str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from activecampaign_dagster.sandbox.faults import Fault, Request, html
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
@@ -250,6 +252,84 @@ def dagster() -> Lines:
         yield "the same sync alone", f"{median(plain, 'seconds'):.1f} s"
 
 
+def deletions() -> Lines:
+    """Deletions that an incremental sync searches for, at 5 requests/s, beside a full sync."""
+    yield from _deletions(*LARGE[:2])
+
+
+def deletions_tenth() -> Lines:
+    """The same for a tenth of the account."""
+    yield from _deletions(*(rows // 10 for rows in LARGE[:2]))
+
+
+def _deletions(contacts: int, deals: int) -> Lines:
+    account = Account.generate(contacts=contacts, deals=deals, field_values=0)
+    source = Source(searches=True, pivots=False, overlap=timedelta(minutes=10))
+    rng, streams = random.Random(1), ("contacts", "deals")
+    logging.getLogger("sync").setLevel("ERROR")
+    with (
+        Sandbox(account, requests_per_second=None) as served,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        path = Path(folder) / "a.duckdb"
+        first = _synced(served, source, path, streams, Mode.FULL, None)
+        yield (
+            "full sync",
+            ", ".join(
+                f"{name}: {o.requests:,} requests, {o.requests / 5:,.0f} s at 5/s"
+                for name, o in first.items()
+            ),
+        )
+        for number, is_block in ((0, False), (1, False), (10, False), (100, False), (1000, True)):
+            for contact in _chosen(list(account.contacts.live), number, rng, is_block=is_block):
+                account.delete_contact(contact)
+            by_age = list(account.deals.by_created.ids(0, len(account.deals)))
+            for deal in _chosen(by_age, number, rng, is_block=is_block):
+                account.delete_deal(deal)
+            began = time.perf_counter()
+            found = _synced(served, source, path, streams, Mode.INCREMENTAL, 5)
+            seconds = time.perf_counter() - began
+            lines = (
+                f"{name}: {o.landed.deleted} found by {o.searched} requests"
+                for name, o in found.items()
+            )
+            yield (
+                f"{number:,} deletions of each" + (" in a block" if is_block else ""),
+                f"{', '.join(lines)}; {seconds:.1f} s, {sum(o.requests for o in found.values())} "
+                "requests in all",
+            )
+
+
+def _chosen(ids: list[int], number: int, rng: random.Random, *, is_block: bool) -> list[int]:
+    if is_block:
+        return ids[len(ids) // 3 :][:number]
+    return rng.sample(ids, number)
+
+
+def _synced(
+    served: Sandbox,
+    source: Source,
+    path: Path,
+    streams: tuple[str, ...],
+    mode: Mode,
+    per_second: int | None,
+) -> dict[str, Outcome]:
+    """One sync in this process; outcomes by stream."""
+    request = SyncRequest(streams=frozenset(streams), mode=mode, sync_id="benchmark")
+    with Client(served.url, served.api_key, per_second=per_second) as client:
+        return {
+            outcome.stream_table.name: outcome
+            for outcome in sync(
+                source,
+                request,
+                client=client,
+                connect=partial(connect, path),
+                staging=path.with_name("staging"),
+                log=logging.getLogger("sync"),
+            )
+        }
+
+
 def _job(served: Served, folder: Path) -> float:
     """Run `full_refresh`; returns seconds until the account was first asked for something."""
     shutil.copy(ROOT / "dagster.yaml", folder)
@@ -290,4 +370,6 @@ SCENARIOS: dict[str, Callable[[], Lines]] = {
     "dagster": dagster,
     "large": large,
     "dbt_large": dbt_large,
+    "deletions": deletions,
+    "deletions_tenth": deletions_tenth,
 }

@@ -49,7 +49,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.main, arguments)
 
 
-@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 70)])
+@pytest.mark.parametrize(("streams", "requests"), [("core", 20), ("all", 74)])
 def test_check_tells_what_a_sync_will_need(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, streams: str, requests: int
 ) -> None:
@@ -245,7 +245,7 @@ def test_cost_tells_what_streams_take_from_a_request_for_each(
         "contacts",
         "60",
         "1",
-        "1",
+        "2",
         "every",
         "day:",
         "1,",
@@ -255,7 +255,7 @@ def test_cost_tells_what_streams_take_from_a_request_for_each(
     assert ["custom_field_values", "1", "1", "with", "contacts"] in lines
     assert ["users", "8", "1", "0", *["every", "hour:", "1"]] in lines
     [total] = [line for line in lines if line[0] == "total"]
-    assert total == ["total", "8", "3", "121", "a", "day"]
+    assert total == ["total", "8", "5", "121", "a", "day"]
 
 
 def test_cost_can_be_asked_of_one_stream_or_family_and_by_machines(

@@ -49,7 +49,7 @@ def names(stream: Stream) -> Iterator[str]:
     if isinstance(walk, ById):
         yield from (walk.order, walk.after, walk.before)
     if isinstance(walk, ByCreation):
-        yield from (walk.order, walk.after)
+        yield from filter(None, (walk.order, walk.after, walk.before))
     if changes:
         yield from filter(None, (changes.after, changes.before))
     if beside:

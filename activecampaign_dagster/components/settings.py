@@ -15,11 +15,13 @@ from activecampaign_dagster.orchestration.checks import CHECKS
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.sync.deletions import axis_of
 
 # YAML reads the words on and off as booleans, so that neither is used here.
 Severity = Literal["warn", "error", "ignore"]
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
+SEARCHED = [stream.name for stream in STREAMS.values() if axis_of(stream)]
 TELL_OF_CHANGES = [stream.name for stream in STREAMS.values() if stream.can_filter]
 MAY_BE_STUBS = {stream.name: stream.stub for stream in STREAMS.values() if stream.stub}
 _STUB_FIELDS = {enumerated(stub.fields, "and") for stub in MAY_BE_STUBS.values()}
@@ -233,6 +235,12 @@ class Settings(dg.Model):
         default=None,
         description="When full syncs begin, which also find deletions: `never`, or settings. "
         "Default: Sundays at 03:00; never if the trigger is manual.",
+    )
+    deletions: Literal["search", "full_sync_only"] = Field(
+        default="search",
+        description="How deletions are found between full syncs. search: incremental syncs compare "
+        f"row counts of {enumerated(SEARCHED, 'and')} with the account's and look for the "
+        "records that are gone, in no more requests than a full read. full_sync_only: not at all.",
     )
     timezone: str = Field(
         default="UTC", description="IANA zone of partitions and times, such as Europe/Berlin."

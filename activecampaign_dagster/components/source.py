@@ -120,6 +120,7 @@ class ActiveCampaignSource(dg.Component, Settings):
             enabled=frozenset(n for n, choice in asked.items() if choice.settings.enabled),
             pivots=self.extract_contact_custom_fields,
             purge_deleted_after=personal_data.purge_deleted_after(self)[0],
+            searches=self.deletions == "search",
         )
 
     def account(self) -> Account:

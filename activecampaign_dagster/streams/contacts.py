@@ -31,7 +31,7 @@ CONTACTS = Stream(
     endpoint=Endpoint(path="contacts", collection="contacts"),
     description=(
         "One row per contact of the account, subscribed or not. "
-        "Deleted contacts vanish from the API: a full sync sets `_deleted_at` on them. "
+        "Deleted contacts vanish from the API: a sync that finds it out sets `_deleted_at`. "
         "In recorded responses, adding a tag moves `udate`, writing a custom field value does so "
         "with one exception, and one subscription to a list does not; no removal was recorded. "
         "Most arrays of ids are sent only if asked for."

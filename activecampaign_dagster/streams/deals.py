@@ -40,9 +40,14 @@ DEALS = Stream(
         "perhaps status, everything else NULL; deals of deleted pipelines come as stubs even to an "
         "administrator. A stub never overwrites a full row but sets `_hidden_at`, since when the "
         "deal is no longer seen in full. "
-        "Deleted deals vanish from the API: a full sync sets `_deleted_at` on them."
+        "Deleted deals vanish from the API: a sync that finds this out sets `_deleted_at` on them."
     ),
-    walk=ByCreation(stamp="cdate", order="orders[cdate]", after="filters[created_after]"),
+    walk=ByCreation(
+        stamp="cdate",
+        order="orders[cdate]",
+        after="filters[created_after]",
+        before="filters[created_before]",
+    ),
     changes=Changes(
         stamp="mdate",
         created="cdate",

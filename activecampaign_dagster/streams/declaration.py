@@ -88,7 +88,11 @@ class Shape:
         if self.lifted and isinstance(inner := record.get(self.lifted), dict):
             record = {**inner, **{key: record[key] for key in record if key != self.lifted}}
         used = {name for names in self.first_filled.values() for name in names}
-        made = {self.renames.get(key, key): record[key] for key in record if key not in used}
+        made: dict[str, Any] = {}
+        for key in record.keys() - used:
+            name = self.renames.get(key, key)
+            if made.get(name) is None:  # where both forms are there, one of them may be empty
+                made[name] = record[key]
         for name, candidates in self.first_filled.items():
             filled = (record[c] for c in candidates if record.get(c) not in (None, ""))
             made[name] = next(filled, made.get(name))
@@ -122,11 +126,16 @@ class ById:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByCreation:
-    """A walk by creation stamp: its field, and the parameters that order by it and begin at it."""
+    """A walk by creation stamp: its field, and the parameters that order by it and begin at it.
+
+    before: the parameter that ends before a stamp, where there is one; it serves the search for
+    deletions.
+    """
 
     stamp: str
     order: str
     after: str
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

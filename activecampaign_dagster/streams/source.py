@@ -59,6 +59,7 @@ class Source:
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.
     purge_deleted_after: how long rows of deleted records are kept; None: for ever.
+    searches: whether incremental syncs search for deleted records.
     """
 
     name: str = "activecampaign"
@@ -67,6 +68,7 @@ class Source:
     pivots: bool = True
     overlap: timedelta = timedelta(hours=24)
     purge_deleted_after: timedelta | None = None
+    searches: bool = False
 
     def table_of(self, stream: str) -> StreamTable:
         """The table of a stream; KeyError if the source has none."""

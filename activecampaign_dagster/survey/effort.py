@@ -15,6 +15,7 @@ from activecampaign_dagster.streams.declaration import (
 )
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.sync.deletions import axis_of
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 
@@ -82,6 +83,8 @@ def costs(source: Source, totals: Totals) -> list[Cost]:
         later = (quiet.get(t.name) for t in read.stream_tables if is_first)
         seldom = next(filter(None, later), None)
         in_full, in_passing = _comparisons(stream_table, read)
+        if source.searches and _is_searched(stream_table, seldom):
+            in_passing += Count(1)
         found.append(
             Cost(
                 stream=stream_table.name,
@@ -92,6 +95,12 @@ def costs(source: Source, totals: Totals) -> list[Cost]:
             )
         )
     return found
+
+
+def _is_searched(stream_table: StreamTable, read: Read | None) -> bool:
+    """Whether the total of a stream is compared after an incremental read of it."""
+    is_own = read is not None and read.main is stream_table
+    return is_own and read is not None and not read.is_full and axis_of(read.stream) is not None
 
 
 def _comparisons(stream_table: StreamTable, read: Read) -> tuple[Count, Count]:

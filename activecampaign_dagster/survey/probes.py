@@ -10,11 +10,13 @@ from urllib.parse import urlencode
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.stamps import CHICAGO, first_stamp, parse_stamp, write_stamp
 from activecampaign_dagster.streams.declaration import ByCreation, ById, HiddenBy, Stream
+from activecampaign_dagster.sync.deletions import axis_of
 
 _FAR_EAST = timezone(timedelta(hours=14))  # 19 to 20 hours ahead of Chicago
 _FIRST_RECORDS = 20  # stubs among them
 _AROUND = timedelta(minutes=1)
 _MOST_PAGES = 5  # of changed records looked at; stubs come with every answer
+_FEWEST_RECORDS, _A_FEW = 20, 3
 _MOST_STUBS = 50  # ids that fit into one URL
 
 
@@ -103,6 +105,30 @@ def honours_offsets(client: Client, stream: Stream, page: Page) -> str:
     if by_offset and not by_digits:
         return "yes"
     return "no" if by_digits and not by_offset else "unknown"
+
+
+def totals_follow_filters(client: Client, stream: Stream, page: Page) -> str:
+    """Whether the totals of two parts of a collection add up: yes, no or unknown. Two requests.
+
+    page: records of the stream, one of which is where it is cut.
+    """
+    axis, endpoint = axis_of(stream), stream.endpoint
+    found = sorted(p for p in map(axis.position, page.records) if p) if axis else []
+    later = [position for position in found if position > found[0]]
+    middle = later[len(later) // 2] if later else None
+    if axis is None or middle is None or not page.total or page.total < _FEWEST_RECORDS:
+        return "unknown"
+
+    def count(low: int | None, high: int | None) -> int | None:
+        params = {**endpoint.params, **axis.between(low, high), "limit": 1}
+        return client.page(endpoint.path, endpoint.collection, params).total
+
+    before, after = count(None, middle), count(middle, None)
+    if before is None or after is None:
+        return "no"
+    # a few records may come or go between two requests
+    adds_up = abs(before + after - page.total) <= _A_FEW
+    return "yes" if adds_up and after < page.total else "no"
 
 
 def _span(middle: datetime, after: str, before: str) -> Params:

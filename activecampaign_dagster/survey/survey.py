@@ -22,8 +22,9 @@ from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import effort, probes
 from activecampaign_dagster.survey.effort import Count, Reread
+from activecampaign_dagster.sync.deletions import axis_of
 from activecampaign_dagster.sync.unavailable import lacking
-from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED
+from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, TOTALS_FOLLOW_FILTERS
 
 INCLUDE_WORKS = "include_works"  # per child: whether its records come beside its parent's
 _SEEN = 20  # records of each stream that are looked at; more of those that may be stubs
@@ -80,7 +81,8 @@ class Survey:
     """An account as its key's user sees it.
 
     quiet_incremental_sync: when nothing changed. rereads: what incremental syncs read besides.
-    facts: what `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`;
+    facts: what `_account_facts` keeps. Syncs go by `offsets_honoured:<stream>`
+    and `totals_follow_filters:<stream>`;
     `include_works:<child>` is there to be read by people, since a sync sees for itself whether a
     child comes beside its parent (older databases may have `include_field_values` for one child).
     began: when the first record was made, of the streams whose path can be asked for spans of time.
@@ -208,6 +210,12 @@ def _facts(client: Client, source: Source, pages: Mapping[str, Page]) -> dict[st
             continue
         for child, beside in _children(stream, source).items():
             facts[f"{INCLUDE_WORKS}:{child}"] = probes.includes(page, beside.array)
+        if axis_of(stream):
+            try:
+                follow = probes.totals_follow_filters(client, stream, page)
+            except PermanentError:
+                follow = "no"
+            facts[f"{TOTALS_FOLLOW_FILTERS}:{name}"] = follow
         if not stream.can_filter:
             continue
         try:

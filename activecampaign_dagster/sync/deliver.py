@@ -17,6 +17,7 @@ from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.spool import Arrival, Spool
 from activecampaign_dagster.sync.totals import Totals
+from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse import pivot as pivots
 from activecampaign_dagster.warehouse.completeness import Completeness
 from activecampaign_dagster.warehouse.land import Batch, Delivery, Scope
@@ -85,7 +86,8 @@ class Deliveries:
         if pivot.labels in self._labels:
             return self._labels[pivot.labels]
         landed = pivots.landed_labels(db, self._source, pivot)
-        if pivot.labels in self._source.enabled and landed:
+        is_known = landed or pivot.labels in ledger.read_in_full(db, self._source)
+        if pivot.labels in self._source.enabled and is_known:
             return landed
         return pivots.noted_labels(db, self._source, parent) or landed or None
 
@@ -104,7 +106,8 @@ class Deliveries:
         main = None
         if read.main:
             moves_on = read.until is None and self._moves_on(complete, labels)
-            scope = Scope.ALL if read.is_full else Scope.NOTHING
+            is_all = read.is_full and not spool.progress.left_out
+            scope = Scope.ALL if is_all else Scope.NOTHING
             main = self._batch(
                 complete, read.main, scope, labels if is_made else None, moves_on=moves_on
             )
@@ -157,8 +160,10 @@ class Deliveries:
         if stream.beside_only and not came:
             scope = Scope.NOTHING  # as an API that ignores the include may answer the same
         has_stubs = complete.spool.progress.stubs > 0
-        if complete.read.is_full and not has_stubs and (self._totals.beyond(stream, came) or 0) > 0:
+        if complete.read.is_full and not has_stubs and self._totals.lacking(stream, came) > 0:
             scope = Scope.NOTHING  # some are left out; they are read from the child's own path
+        if not came and stream.name in self._totals.absent:
+            scope = Scope.NOTHING  # no feature, no records: the table stays as it is
         return self._batch(
             complete,
             child.stream_table,

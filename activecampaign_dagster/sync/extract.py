@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.created_walk import CreatedWalk
-from activecampaign_dagster.api.errors import RequestError
+from activecampaign_dagster.api.errors import PermissionDeniedError, RequestError
 from activecampaign_dagster.api.id_walk import IdWalk
 from activecampaign_dagster.api.keys import keys
 from activecampaign_dagster.api.newest_first_walk import NewestFirstWalk
@@ -133,11 +133,11 @@ class Extraction:
     def _walk_each(self, parameter: str) -> None:
         """Walk the path of each parent in turn, going on with the one that was not finished.
 
-        A parent without records may have no such path, but if no parent has one, the account lacks
-        the feature.
+        A parent without records may have no such path, and that of one may not be readable; but if
+        no parent has one, the account lacks the feature.
         """
         saved = self._spool.walk or {"parent": "", "walk": None}
-        absent: list[RequestError] = []
+        refused: list[RequestError | PermissionDeniedError] = []
         for parent in sorted(self._parents):
             if parent < saved["parent"]:
                 continue
@@ -147,12 +147,13 @@ class Extraction:
             path = self.read.stream.endpoint.path.format(**{parameter: quote(parent, safe="")})
             try:
                 self._walk(walk, partial(_state_at, parent, walk), path)
-            except RequestError as error:
+            except (RequestError, PermissionDeniedError) as error:
+                refused.append(error)
                 if error.status != 404:
-                    raise
-                absent.append(error)
-        if absent and len(absent) == len(self._parents):
-            raise absent[0]
+                    self.progress.left_out += 1
+                    self.note(f"{error} What is known of it stays.")
+        if refused and len(refused) == len(self._parents):
+            raise refused[0]
 
     @property
     def _is_short(self) -> bool:

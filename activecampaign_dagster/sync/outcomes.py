@@ -17,7 +17,8 @@ class Outcome:
     """What a sync did for one stream. requests and seconds are those of the read that fed it.
 
     at: the moment that its rows are stamped with. total: how many records the account counted;
-    None if it was not asked or did not say.
+    None if it was not asked or did not say. searched: the requests of the search for deletions that
+    followed, which are among `requests`; 0 if there was none.
     """
 
     stream_table: StreamTable
@@ -32,6 +33,7 @@ class Outcome:
     notes: tuple[str, ...]
     at: datetime
     total: int | None = None
+    searched: int = 0
 
 
 class UnforeseenError(ActiveCampaignError):

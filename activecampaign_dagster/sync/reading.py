@@ -9,8 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from activecampaign_dagster.api.client import Client
-from activecampaign_dagster.api.errors import AddressError, ApiError, CredentialsError
+from activecampaign_dagster.api.client import PAGE_SIZE, Client
+from activecampaign_dagster.api.errors import (
+    AddressError,
+    ApiError,
+    CredentialsError,
+    RequestError,
+)
 from activecampaign_dagster.sync.deliver import Complete
 from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.plan import Child, Read
@@ -84,13 +89,15 @@ class Reading:
                     refused[child.name] = caused
                 else:
                     borne.append(child)
+            if not refused and isinstance(error, RequestError):  # some page of them fails
+                refused = {child.name: error for child in read.children}
         return refused
 
     def _probe(self, read: Read, children: Sequence[Child]) -> None:
-        """Ask for one record with what comes beside it."""
+        """Ask for a page with what comes beside it."""
         asked = replace(read, children=tuple(children), since=None, until=None)
-        endpoint = read.stream.endpoint
-        self._client.page(endpoint.path, endpoint.collection, {**asked.filters, "limit": 1})
+        endpoint, params = read.stream.endpoint, {**asked.filters, "limit": PAGE_SIZE}
+        self._client.page(endpoint.path, endpoint.collection, params)
 
     def _extract(self, read: Read, parents: Sequence[str]) -> Complete:
         began = time.monotonic()
@@ -121,14 +128,14 @@ class Reading:
         stream = alone.stream
         self._totals.forget(stream.name)
         self._totals.ask([stream])
-        lacking = self._totals.beyond(stream, rows) or 0
-        if lacking <= 0:
+        lacking = self._totals.lacking(stream, rows)
+        if not lacking:
             return None
         complete = self.whole(alone)
         parent = alone.parent.endpoint.path if alone.parent else ""
         complete.extraction.note(
-            f"{lacking} records of {stream.name} did not come beside /{parent}, by the total of "
-            f"/{stream.endpoint.path}: they are taken from there."
+            f"{lacking} records of {stream.name} (or more) did not come beside /{parent}, by what "
+            f"/{stream.endpoint.path} says: they are taken from there."
         )
         return complete
 

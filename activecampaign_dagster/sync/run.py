@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from activecampaign_dagster.api.errors import (
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync import rhythm
 from activecampaign_dagster.sync.account_lock import account_lock, staging_lock
+from activecampaign_dagster.sync.deletions import Deletions
 from activecampaign_dagster.sync.deliver import Complete, Deliveries
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
 from activecampaign_dagster.sync.plan import Child, Read, plan
@@ -30,7 +31,7 @@ from activecampaign_dagster.sync.reading import Reading
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.spool import forget
 from activecampaign_dagster.sync.totals import Totals, fact
-from activecampaign_dagster.sync.unavailable import why_unavailable
+from activecampaign_dagster.sync.unavailable import not_on_plan, why_unavailable
 from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
 from activecampaign_dagster.warehouse.land import Landed, ShiftedError, UnsureError, land
@@ -41,6 +42,8 @@ from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
 _GATHER_SECONDS = 0.3
+# how a child is known not to come whole beside its parents
+_IGNORED, _SHORT = "ignored", "short"
 _AS_MANY = 3  # children that a stub may have for each that another parent has
 
 
@@ -119,6 +122,7 @@ class _Run:
         self._known = known
         self._totals = Totals(client, known.facts)
         self._deliveries = Deliveries(source, request, known.in_full, self._totals)
+        self._deletions = Deletions(source, request, client, log, known.facts, known.states)
         self._pending: dict[Future[Any], Read] = {}
         self._waiting: list[Read] = []  # for the records of their parents
         self._held: list[Complete] = []  # for the definitions that name what they are made of
@@ -149,21 +153,28 @@ class _Run:
         self._again = [(r, partial(self._reading.whole, r)) for r in reads if not r.stream.each]
         with ThreadPoolExecutor(len(reads) + 1, thread_name_prefix="read") as threads:
             try:
-                while self._again or self._pending or self._waiting:
+                while self._again or self._pending or self._waiting or self._deletions.pending:
                     self._begin(threads)
-                    yield from self._land(self._finished())
-                    for error in self._failures.values():
-                        # without the right address and key nothing can be read
-                        if isinstance(error, AddressError | CredentialsError):
-                            raise error
+                    yield from self._land(self._finished(), threads)
+                    self._raise_if_hopeless()
+            except Exception:
+                self._client.stop()
+                yield from self._deletions.release()
+                raise
             finally:
-                if self._pending:
+                if self._pending or self._deletions.pending:
                     self._client.stop()
         self._note_unavailable()
         if not self._landed_streams and not self._failures:
             self._failures = self._denied  # a key that may read nothing at all
         if self._failures:
             raise SyncError(self._failures)
+
+    def _raise_if_hopeless(self) -> None:
+        """Raise what keeps everything from being read: a wrong address or key."""
+        for error in self._failures.values():
+            if isinstance(error, AddressError | CredentialsError):
+                raise error
 
     def _plan(self) -> tuple[Read, ...]:
         source, request, known = self._source, self._request, self._known
@@ -176,7 +187,11 @@ class _Run:
         # asked for once more with every full sync
         is_incremental = request.mode is Mode.INCREMENTAL
         names = {t.name for t in source.stream_tables if is_incremental and t.stream.beside}
-        apart = {name for name in names if _refused(name) in known.facts}
+        apart = {
+            name
+            for name in names
+            if (why := known.facts.get(_refused(name))) and (request.rests or why == _SHORT)
+        }
         return plan(
             source,
             request,
@@ -217,8 +232,8 @@ class _Run:
 
     def _finished(self) -> list[Complete]:
         """The reads that are complete by now and can land; failed ones are noted."""
-        wait(self._pending, return_when=FIRST_COMPLETED)
-        finished, _ = wait(self._pending, timeout=_GATHER_SECONDS)
+        wait([*self._pending, *self._deletions.pending], return_when=FIRST_COMPLETED)
+        finished, _ = wait(self._pending, timeout=_GATHER_SECONDS if self._pending else 0)
         complete, self._held = self._held, []
         for future in finished:
             read = self._pending.pop(future)
@@ -254,6 +269,13 @@ class _Run:
     def _leave_out(self, read: Read, why: str, error: BaseException) -> None:
         """Go on without streams that are not there; said once, not in every sync."""
         names = _feeds(read)
+        alone = [
+            child
+            for child in read.children
+            if read.main and child.is_kept and child.stream_table.stream.has_own_pages
+        ]
+        self._read_alone(read, alone)
+        names = [name for name in names if name not in {child.name for child in alone}]
         self._unavailable |= dict.fromkeys(names, why)
         if isinstance(error, PermissionDeniedError):
             self._denied |= dict.fromkeys(names, error)
@@ -266,28 +288,40 @@ class _Run:
         changed: dict[str, str | None] = {
             name: why
             for name, why in new.items()
-            if name in states and states[name].unavailable != why
+            if name in states and (states[name].unavailable != why or name in self._landed_streams)
         }
         if changed:
             with self._connect() as db:
                 ledger.note_unavailable(db, self._source.name, changed)
 
-    def _land(self, complete: list[Complete]) -> Iterator[Outcome]:
-        """Land what was read through one connection; yields outcomes once it is closed."""
-        outcomes: list[Outcome] = []
+    def _land(self, complete: list[Complete], threads: ThreadPoolExecutor) -> Iterator[Outcome]:
+        """Land what was read through one connection; yields outcomes once it is closed.
+
+        What is to be searched for deletions waits for that, which begins once it has landed.
+        """
+        outcomes = self._deletions.settled()
         left = list(complete)
+        searched = [future for future in self._deletions.pending if future.done()]
         try:
-            while left:
+            while left or searched:
                 try:
                     with self._connect() as db:
                         # while this was read, another first sync may have landed another account
                         bind(db, self._source, self._client.base_url)
+                        while searched:
+                            future = searched.pop()
+                            outcomes += self._deletions.go_on(threads, db, future)
                         while left:
-                            outcomes += self._landed_or_again(db, left[0])
+                            landed = self._landed_or_again(db, left[0])
+                            outcomes += self._deletions.begin(
+                                threads, left[0].read, landed, left[0].extraction.began
+                            )
                             del left[0]
                 except WarehouseError:
                     raise
                 except Exception as error:
+                    if not left:
+                        raise
                     failed = left.pop(0)
                     failed.spool.remove()
                     self._fail(failed.read, error)
@@ -321,22 +355,15 @@ class _Run:
         self._note_uncounted(db, complete, landed)
         short = self._short(db, complete, landed)
         self._verified |= {child.name for child in short}
-        self._note_refused(db, complete)
-        for child in [*self._deliveries.missing(complete), *complete.refused, *short]:
-            if not child.is_kept or child.stream_table.stream.beside_only:
-                continue
-            if self._pauses(child.stream_table):
-                continue
-            alone = Read(
-                stream=child.stream_table.stream, main=child.stream_table, parent=read.stream
-            )
-            if alone.stream.each:
-                self._waiting.append(alone)
-            elif child.name in self._verified:
-                rows = landed[child.name].live_rows
-                self._again.append((alone, partial(self._reading.if_short, alone, rows)))
-            else:
-                self._again.append((alone, partial(self._reading.whole, alone)))
+        missing = [*self._deliveries.missing(complete), *complete.refused]
+        self._note_refused(db, complete, {child.name for child in missing})
+        self._read_alone(read, missing)
+        for child in short:
+            alone, rows = self._alone(read, child), landed[child.name].live_rows
+            self._again.append((alone, partial(self._reading.if_short, alone, rows)))
+        for child in read.children:
+            if feature := self._totals.absent.get(child.name):
+                self._unavailable[child.name] = not_on_plan(feature)
         return [
             Outcome(
                 stream_table=stream_table,
@@ -359,18 +386,40 @@ class _Run:
     def _pauses(self, stream_table: StreamTable) -> bool:
         return rhythm.pauses(stream_table, self._request, self._known.states, self._began)
 
-    def _note_refused(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
-        """Note which children make their parents' pages fail, and which no longer do."""
-        account, facts = self._source.name, self._known.facts
-        came = [_refused(child.name) for child in complete.read.children]
-        new = {_refused(child.name) for child in complete.refused} - facts.keys()
-        old = [fact_ for fact_ in came if fact_ in facts and complete.read.is_full]
+    def _alone(self, read: Read, child: Child) -> Read:
+        return Read(stream=child.stream_table.stream, main=child.stream_table, parent=read.stream)
+
+    def _read_alone(self, read: Read, children: Sequence[Child]) -> None:
+        """Read children by their own paths, unless that was done lately."""
+        for child in children:
+            is_possible = child.is_kept and not child.stream_table.stream.beside_only
+            if not is_possible or self._pauses(child.stream_table):
+                continue
+            alone = self._alone(read, child)
+            if alone.stream.each:
+                self._waiting.append(alone)
+            else:
+                self._again.append((alone, partial(self._reading.whole, alone)))
+
+    def _note_refused(
+        self, db: duckdb.DuckDBPyConnection, complete: Complete, missing: Set[str]
+    ) -> None:
+        """Note which children do not come whole beside their parents, and which do again."""
+        read, account, facts = complete.read, self._source.name, self._known.facts
+        came = {child.name for child in read.children} - missing
+        new = {_refused(name): _IGNORED for name in missing}
+        if read.main and read.stream.name in self._verified:
+            new[_refused(read.stream.name)] = _SHORT
+        old = {_refused(name) for name in came if read.is_full} & facts.keys()
+        # only a comparison tells that none is left out
+        old = {name for name in old if facts[name] != _SHORT or self._request.compares}
+        new = {name: why for name, why in new.items() if facts.get(name) != why}
         if new or old:
             with transaction(db):
-                for fact_ in new:
-                    ledger.note_fact(db, account, fact_, "yes")
-                for fact_ in old:
-                    ledger.forget_fact(db, account, fact_)
+                for name, why in new.items():
+                    ledger.note_fact(db, account, name, why)
+                for name in old:
+                    ledger.forget_fact(db, account, name)
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""
@@ -397,11 +446,11 @@ class _Run:
             outcome, stream = landed.get(child.name), child.stream_table.stream
             if outcome is None or outcome.doubt or not stream.has_own_pages:
                 continue
-            lacking = self._totals.beyond(stream, outcome.live_rows)
+            lacking = self._totals.lacking(stream, outcome.live_rows)
             total = self._totals.of(stream.name)
-            if not lacking or lacking < 0 or not total:
+            if not lacking:
                 continue
-            if lacking * progress.rows <= _AS_MANY * progress.stubs * total:
+            if total and lacking * progress.rows <= _AS_MANY * progress.stubs * total:
                 self._note_total(db, stream.name, total - outcome.live_rows)
             else:
                 found.append(child)

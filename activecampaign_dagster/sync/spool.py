@@ -52,6 +52,7 @@ class Progress:
     pages: int = 0
     total: int = 0  # the largest that a page gave
     stubs: int = 0
+    left_out: int = 0  # parents whose own path cannot be read
     newest: datetime | None = None  # stamp of the record that was changed last
     began: datetime | None = None  # when the first page was sent, by the account's clock
     ahead: float = 0.0  # seconds by which this machine's clock is ahead of the account's

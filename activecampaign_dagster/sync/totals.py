@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import AddressError, ApiError, CredentialsError
 from activecampaign_dagster.streams.declaration import Stream
+from activecampaign_dagster.sync.unavailable import lacking
 
 _FACT = "total_beyond_rows"
 
@@ -27,6 +28,17 @@ class Totals:
         self._client = client
         self._facts = facts
         self._found: dict[str, int | None] = {}
+        self._some: dict[str, bool] = {}
+        self.absent: dict[str, str] = {}  # stream → the feature that the account lacks
+
+    def lacking(self, stream: Stream, rows: int) -> int:
+        """How many records at least did not come, if `rows` did.
+
+        Without a total all that can be told is whether there are any.
+        """
+        if self._found.get(stream.name) is None:
+            return int(not rows and self._some.get(stream.name, False))
+        return max(self.beyond(stream, rows) or 0, 0)
 
     def beyond(self, stream: Stream, rows: int) -> int | None:
         """How many more records are counted than `rows`; None if the account does not say."""
@@ -56,8 +68,13 @@ class Totals:
         endpoint = stream.endpoint
         try:
             params: dict[str, str | int] = {**endpoint.params, "limit": 1}
-            return self._client.page(endpoint.path, endpoint.collection, params).total
+            page = self._client.page(endpoint.path, endpoint.collection, params)
         except (AddressError, CredentialsError):
             raise
-        except ApiError:
-            return None  # it cannot be read by itself, which is no matter as long as nobody must
+        except ApiError as error:
+            # it cannot be read by itself, which is no matter as long as nobody must
+            if feature := lacking(stream, error):
+                self.absent[stream.name] = feature
+            return None
+        self._some[stream.name] = bool(page.records)
+        return page.total

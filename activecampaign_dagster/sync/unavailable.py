@@ -6,6 +6,7 @@ import re
 
 from activecampaign_dagster.api.errors import ApiError, PermissionDeniedError, RequestError
 from activecampaign_dagster.streams.declaration import Stream
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.sync.plan import Read
 
 # the words with which the API offers a larger plan
@@ -33,7 +34,17 @@ def why_unavailable(read: Read, error: BaseException) -> str | None:
     A missing permission is one only for streams that the user listed by name.
     """
     if feature := lacking(read.stream, error):
-        return f"Not on this account's plan: {feature}."
-    if isinstance(error, PermissionDeniedError) and not any(t.is_named for t in read.stream_tables):
+        return not_on_plan(feature)
+    if any(t.is_named for t in read.stream_tables):
+        return None
+    if isinstance(error, PermissionDeniedError):
         return str(error)
+    is_gone = isinstance(error, RequestError) and error.status in _NOT_THERE
+    if is_gone and read.stream.name not in CORE:
+        return f"The account has no /{read.stream.endpoint.path}."
     return None
+
+
+def not_on_plan(feature: str) -> str:
+    """A sentence about a feature that the account lacks."""
+    return f"Not on this account's plan: {feature}."

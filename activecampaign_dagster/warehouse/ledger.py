@@ -20,6 +20,7 @@ from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
 OFFSETS_HONOURED = "offsets_honoured"  # per filtered stream: yes, no or unknown
+TOTALS_FOLLOW_FILTERS = "totals_follow_filters"  # per stream with ranges: yes, no or unknown
 ADDRESS = "address"  # which account it is
 _PATIENCE = 2.0  # seconds; whoever asks can ask again later
 _OVERLAP_WITH_OFFSETS = timedelta(minutes=10)

@@ -17,7 +17,7 @@ from activecampaign_dagster.warehouse.warehouse import transaction
 BOOKKEEPING = (
     ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
     ("_sync_id", "VARCHAR", "The sync that last wrote the row: the Dagster run id"),
-    ("_deleted_at", "TIMESTAMPTZ", "When a full sync no longer found it; NULL while it exists"),
+    ("_deleted_at", "TIMESTAMPTZ", "When a sync found that it was deleted; NULL while it exists"),
 )
 HIDDEN = (
     "_hidden_at",

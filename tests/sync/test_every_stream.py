@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activecampaign_dagster.sandbox.faults import always, error
+from activecampaign_dagster.sandbox.faults import always, changed, error, without
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.sync.outcomes import SyncError
@@ -220,6 +222,91 @@ def test_an_include_that_failed_is_not_asked_for_again_until_the_next_full_sync(
     everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, at=later, rests=True)
     [include] = [dict(r.params)["include"] for r in sandbox.requests if r.path == "contacts"]
     assert "contactLists" in include
+
+
+def empty(*names: str) -> object:
+    """Contacts come with empty arrays of some children, at the top and in each record."""
+
+    def clear(body: dict[str, Any]) -> None:
+        for name in names:
+            body[name] = []
+            for contact in body["contacts"]:
+                contact[name] = []
+
+    return always(changed(clear), "contacts")
+
+
+def without_total(path: str) -> object:
+    return always(without("meta"), path)
+
+
+@pytest.mark.parametrize("has_total", [True, False])
+def test_an_include_that_says_there_are_none_deletes_none(
+    sandbox: Sandbox, everything: Warehouse, has_total: bool
+) -> None:
+    sandbox.faults.append(empty("accountContacts"))  # type: ignore[arg-type]
+    if not has_total:
+        sandbox.faults.append(without_total("accountContacts"))  # type: ignore[arg-type]
+    everything.sync(sandbox, streams=CHOSEN, compares=True)
+    assert differences(sandbox, everything) == {}
+    for contact in sandbox.account.contacts.live[:5]:
+        sandbox.account.update_contact(contact, phone="0123")
+    for rests in (True, False):
+        everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, compares=True, rests=rests)
+        assert differences(sandbox, everything) == {}
+    everything.sync(sandbox, streams=CHOSEN, compares=True)
+    assert differences(sandbox, everything) == {}
+
+
+def test_one_schema_that_cannot_be_read_keeps_its_records_and_takes_no_other_along(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    everything.sync(sandbox, streams=CHOSEN)
+    schema = next(iter(truth(sandbox, STREAMS["custom_object_schemas"])))
+    path = f"customObjects/records/{schema}"
+    sandbox.faults.append(always(error(400, b'{"message": "no"}'), path))
+    outcomes = everything.sync(sandbox, streams=CHOSEN)
+    assert "What is known of it stays" in " ".join(outcomes["custom_object_records"].notes)
+    assert differences(sandbox, everything) == {}
+
+
+def test_a_path_that_is_not_there_fails_only_what_is_listed_by_name(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    sandbox.faults.append(always(error(404, b'{"message": "No route"}'), "campaignLists"))
+    outcomes = everything.sync(sandbox, streams=CHOSEN)
+    assert set(CHOSEN) - set(outcomes) == {"campaign_lists"}
+    everything.source = named(everything.source, "campaign_lists")
+    with pytest.raises(SyncError, match="campaign_lists"):
+        everything.sync(sandbox, streams=CHOSEN)
+
+
+def test_children_of_a_parent_that_may_not_be_read_are_read_by_their_own_paths(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    denied = error(403, b'{"message": "You do not have permission."}')
+    sandbox.faults.append(always(denied, "campaigns"))
+    outcomes = everything.sync(sandbox, streams=CHOSEN)
+    assert "campaigns" not in outcomes
+    assert set(differences(sandbox, everything)) == {"campaigns"}
+
+
+def test_an_account_without_custom_fields_reads_what_changed_and_no_more(
+    sandbox: Sandbox, everything: Warehouse
+) -> None:
+    def clear(key: str) -> Callable[[dict[str, Any]], None]:
+        def none(body: dict[str, Any]) -> None:
+            body[key] = []
+            body.pop("meta", None)
+
+        return none
+
+    for path in ("fields", "dealCustomFieldMeta"):
+        sandbox.faults.append(always(changed(clear(path)), path))
+    everything.sync(sandbox, streams=CHOSEN)
+    paths(sandbox)
+    everything.sync(sandbox, Mode.INCREMENTAL, streams=CHOSEN, rests=True)
+    assert paths(sandbox)["contacts"] == 1
 
 
 def test_a_score_that_comes_nowhere_else_is_not_deleted_where_its_include_is_ignored(

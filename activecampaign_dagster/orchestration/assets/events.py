@@ -267,6 +267,8 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
     if stream_table.stream.stub:
         metadata["stubs"] = outcome.stubs
+    if outcome.searched:
+        metadata["search_requests"] = outcome.searched
     if landed.new_columns:
         metadata["new_columns"] = ", ".join(landed.new_columns)
     if outcome.notes:
