@@ -361,8 +361,9 @@ class _Run:
         for child in short:
             alone, rows = self._alone(read, child), landed[child.name].live_rows
             self._again.append((alone, partial(self._reading.if_short, alone, rows)))
-        for child in read.children:
-            if feature := self._totals.absent.get(child.name):
+        for child in read.children if read.is_full else ():
+            feature = self._totals.absent.get(child.name)
+            if feature and not spool.progress.children.get(child.name):
                 self._unavailable[child.name] = not_on_plan(feature)
         return [
             Outcome(

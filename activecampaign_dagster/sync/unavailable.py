@@ -20,9 +20,7 @@ def lacking(stream: Stream, error: BaseException) -> str | None:
     A 403 without the words of an offer is a missing permission.
     """
     missing = stream.missing
-    if missing is None or not isinstance(error, ApiError):
-        return None
-    if error.status not in missing.statuses | _NOT_THERE:
+    if missing is None or not isinstance(error, ApiError) or error.status not in missing.statuses:
         return None
     is_offer = isinstance(error, PermissionDeniedError) and _OFFER.search(error.said)
     return missing.says if is_offer or isinstance(error, RequestError) else None
@@ -40,6 +38,8 @@ def why_unavailable(read: Read, error: BaseException) -> str | None:
     if isinstance(error, PermissionDeniedError):
         return str(error)
     is_gone = isinstance(error, RequestError) and error.status in _NOT_THERE
+    if is_gone and read.stream.missing:
+        return not_on_plan(read.stream.missing.says)
     if is_gone and read.stream.name not in CORE:
         return f"The account has no /{read.stream.endpoint.path}."
     return None
