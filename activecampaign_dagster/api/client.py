@@ -182,6 +182,10 @@ class Client:
         body, at = self._read(path, params, check)
         return Page(body[collection], body, at)
 
+    def first(self, path: str, collection: str, params: Params) -> Page:
+        """One record of `collection`, for the sake of the total beside it."""
+        return self.page(path, collection, {**params, "limit": 1})
+
     def single(self, path: str, key: str, params: Params) -> Page:
         """The one record at a path as a page; of no record where there is none."""
         body, at = self._read(path, params, lambda _: None)

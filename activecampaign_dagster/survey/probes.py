@@ -29,7 +29,7 @@ def whose_key(client: Client) -> dict[str, Any]:
 def total(client: Client, stream: Stream) -> int | None:
     """The account's number of records of a stream; None if it does not say. One request."""
     endpoint = stream.endpoint
-    return client.page(endpoint.path, endpoint.collection, {**endpoint.params, "limit": 1}).total
+    return client.first(endpoint.path, endpoint.collection, endpoint.params).total
 
 
 def changes(client: Client, stream: Stream, since: datetime) -> set[str]:
@@ -120,8 +120,8 @@ def totals_follow_filters(client: Client, stream: Stream, page: Page) -> str:
         return "unknown"
 
     def count(low: int | None, high: int | None) -> int | None:
-        params = {**endpoint.params, **axis.between(low, high), "limit": 1}
-        return client.page(endpoint.path, endpoint.collection, params).total
+        params = {**endpoint.params, **axis.between(low, high)}
+        return client.first(endpoint.path, endpoint.collection, params).total
 
     before, after = count(None, middle), count(middle, None)
     if before is None or after is None:

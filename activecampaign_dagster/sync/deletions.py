@@ -195,8 +195,7 @@ class Deletions:
 
     def _total(self, stream: Stream) -> int | None:
         endpoint = stream.endpoint
-        params: dict[str, str | int] = {**endpoint.params, "limit": 1}
-        return self._client.page(endpoint.path, endpoint.collection, params).total
+        return self._client.first(endpoint.path, endpoint.collection, endpoint.params).total
 
     def _beyond(self, case: _Case) -> int:
         """How many more live rows the table has than the account records."""

@@ -150,9 +150,7 @@ class Reading:
             if not stream_table.stream.has_own_pages:
                 continue
             endpoint = stream_table.stream.endpoint
-            page = self._client.page(
-                endpoint.path, endpoint.collection, {**endpoint.params, "limit": 1}
-            )
+            page = self._client.first(endpoint.path, endpoint.collection, endpoint.params)
             # without a total nothing can be told: no count is right
             totals[stream_table.name] = -1 if page.total is None else page.total
         return totals

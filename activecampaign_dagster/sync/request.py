@@ -44,3 +44,8 @@ class SyncRequest:
     at: datetime | None = None
     rests: bool = False
     compares: bool = False
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether it leaves for a later sync what was read lately."""
+        return self.rests and self.mode is Mode.INCREMENTAL

@@ -25,7 +25,7 @@ def resting(source: Source, request: SyncRequest, states: States, now: datetime)
 
     What comes beside the pages of a parent that is read costs nothing, and does not rest.
     """
-    if not request.rests or request.mode is not Mode.INCREMENTAL:
+    if not request.may_leave:
         return frozenset()
     wanted = _wanted(source, request)
     due = {t.name for t in wanted if not _rests(t, states.get(t.name), now)}
@@ -90,7 +90,7 @@ def by_total(
 
 def pauses(stream_table: StreamTable, request: SyncRequest, states: States, now: datetime) -> bool:
     """Whether a child that must be read by its own path, all of it, was read so lately."""
-    if not request.rests or request.mode is not Mode.INCREMENTAL:
+    if not request.may_leave:
         return False
     state = states.get(stream_table.name)
     last = state.last_pass_at if state else None

@@ -268,14 +268,9 @@ class _Run:
 
     def _leave_out(self, read: Read, why: str, error: BaseException) -> None:
         """Go on without streams that are not there; said once, not in every sync."""
-        names = _feeds(read)
-        alone = [
-            child
-            for child in read.children
-            if read.main and child.is_kept and child.stream_table.stream.has_own_pages
-        ]
+        alone = [c for c in read.children if read.main and c.stream_table.stream.has_own_pages]
         self._read_alone(read, alone)
-        names = [name for name in names if name not in {child.name for child in alone}]
+        names = [name for name in _feeds(read) if name not in {child.name for child in alone}]
         self._unavailable |= dict.fromkeys(names, why)
         if isinstance(error, PermissionDeniedError):
             self._denied |= dict.fromkeys(names, error)

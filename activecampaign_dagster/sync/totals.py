@@ -67,8 +67,7 @@ class Totals:
     def _total(self, stream: Stream) -> int | None:
         endpoint = stream.endpoint
         try:
-            params: dict[str, str | int] = {**endpoint.params, "limit": 1}
-            page = self._client.page(endpoint.path, endpoint.collection, params)
+            page = self._client.first(endpoint.path, endpoint.collection, endpoint.params)
         except (AddressError, CredentialsError):
             raise
         except ApiError as error:

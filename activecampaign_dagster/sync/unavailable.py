@@ -9,8 +9,8 @@ from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.sync.plan import Read
 
-# the words with which the API offers a larger plan
 _NOT_THERE = frozenset({402, 404, 410})  # not paid for, not there, there no more
+# the words with which the API offers a larger plan
 _OFFER = re.compile("upgrade|plan|enable|feature|subscri|add-?on|not available", re.IGNORECASE)
 
 
