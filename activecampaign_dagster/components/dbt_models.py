@@ -19,6 +19,8 @@ from activecampaign_dagster.orchestration.dbt.build import (
     put_dbt_on_path,
 )
 from activecampaign_dagster.orchestration.dbt.command import ProjectError
+from activecampaign_dagster.orchestration.failures import failure
+from activecampaign_dagster.orchestration.old_runs import KeepRunsError, clear_old_runs
 
 SOURCE = "activecampaign"  # the dbt source whose tables are the streams
 
@@ -91,6 +93,16 @@ class DbtModels(DbtProjectComponent):
             accounts=self._streams,
             key_of=self.asset_key_for_model,
         )
+        own = context.assets_def.keys
+        try:
+            clear_old_runs(
+                context.instance,
+                context.log,
+                context.op_def.name,
+                lambda run: not own.isdisjoint(run.asset_selection or ()),
+            )
+        except KeepRunsError as error:
+            raise failure(error, context) from None
 
 
 def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:

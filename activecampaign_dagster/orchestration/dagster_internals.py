@@ -30,6 +30,11 @@ from dagster._core.execution.context_creation_job import create_context_free_log
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 from dagster._core.executor import in_process, multiprocess
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._core.storage.runs.schema import RunTagsTable
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._utils.interrupts import pop_captured_interrupt
 from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
@@ -42,6 +47,7 @@ from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErr
 from dagster_shared.record import as_dict
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
 from packaging.version import Version
+from sqlalchemy import exists
 
 AssetJob = UnresolvedAssetJobDefinition  # returned by dg.define_asset_job
 ComponentFile = ComponentFileModel  # the schema of a defs.yaml: type, attributes, requirements
@@ -200,6 +206,32 @@ def dbt_manifest(
     """The manifest that a step's models were made of, and how it is read."""
     manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
     return manifest, translator
+
+
+def remove_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete an ended run with all that it left in Dagster's storage.
+
+    Dagster itself forgets the results of asset checks but the last (each is kept twice), the run's
+    tags and its SQLite file, and the output of its steps.
+    """
+    instance.delete_run(run_id)
+    events, runs = instance.event_log_storage, instance.run_storage
+    if isinstance(events, SqlEventLogStorage):
+        checks, later = AssetCheckExecutionsTable, AssetCheckExecutionsTable.alias()
+        is_followed = exists().where(
+            later.c.asset_key == checks.c.asset_key,
+            later.c.check_name == checks.c.check_name,
+            later.c.id > checks.c.id,
+        )
+        with events.index_connection() as connection:
+            connection.execute(checks.delete().where(checks.c.run_id == run_id, is_followed))
+    if isinstance(runs, SqlRunStorage):
+        with runs.connect() as connection:
+            connection.execute(RunTagsTable.delete().where(RunTagsTable.c.run_id == run_id))
+    if isinstance(events, SqliteEventLogStorage):
+        for file in Path(events.path_for_shard(run_id)).parent.glob(f"{run_id}.db*"):
+            file.unlink()
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
 
 
 def log_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterLogManager:

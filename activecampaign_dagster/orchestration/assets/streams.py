@@ -15,6 +15,7 @@ from activecampaign_dagster.orchestration.checks import specs
 from activecampaign_dagster.orchestration.failures import failure
 from activecampaign_dagster.orchestration.freshness import freshness_policy
 from activecampaign_dagster.orchestration.jobs import show_in_ui
+from activecampaign_dagster.orchestration.old_runs import clear_old_runs
 from activecampaign_dagster.orchestration.partitions import window_of
 from activecampaign_dagster.orchestration.pool_claims import wait_for_living_runs_only
 from activecampaign_dagster.orchestration.resources import (
@@ -69,6 +70,7 @@ def stream_assets(account: Account) -> dg.AssetsDefinition:
         try:
             with stops_in_a_sentence(f"while it read the account {account.name!r}"):
                 yield from _sync(account, context, _request(context, config), api, warehouse)
+            clear_old_runs(context.instance, context.log, account.name, account.is_read_by)
         except ActiveCampaignError as error:
             raise failure(error, context) from None
 
