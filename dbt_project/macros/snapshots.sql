@@ -1,5 +1,6 @@
 {% macro duckdb__snapshot_get_time() -%}
-    {%- set streams = synced_streams() -%}
+    {%- set stream = config.get("meta", {}).get("stream") -%}
+    {%- set streams = synced_streams() if stream -%}
     {%- if streams -%}
         (
             select
@@ -11,7 +12,7 @@
                     cast('{{ last_synced_at() }}' as timestamptz)
                 )
             from {{ streams }}
-            where stream = '{{ config.get("meta").stream }}'
+            where stream = '{{ stream }}'
         )
     {%- else -%} cast('{{ run_started_at }}' as timestamptz)
     {%- endif -%}

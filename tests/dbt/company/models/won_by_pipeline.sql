@@ -1,0 +1,2 @@
+select account, pipeline, currency, won_deals
+from {{ ref("activecampaign", "pipelines") }}
