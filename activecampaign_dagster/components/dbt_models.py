@@ -12,13 +12,13 @@ from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.dbt.build import (
+from activecampaign_dagster.orchestration.dbt.artefacts import ProjectError
+from activecampaign_dagster.orchestration.dbt.build import build
+from activecampaign_dagster.orchestration.dbt.project import (
     beside_data,
-    build,
     prepare_manifest,
     put_dbt_on_path,
 )
-from activecampaign_dagster.orchestration.dbt.command import ProjectError
 from activecampaign_dagster.orchestration.failures import failure
 from activecampaign_dagster.orchestration.old_runs import KeepRunsError, clear_old_runs
 
@@ -65,17 +65,6 @@ class DbtModels(DbtProjectComponent):
             ],
         )
 
-    def get_asset_check_spec(
-        self,
-        asset_spec: dg.AssetSpec,
-        manifest: Mapping[str, Any],
-        unique_id: str,
-        project: DbtProject | None,
-    ) -> dg.AssetCheckSpec | None:
-        """A test's check, described: most tests are a generic one and what it is applied to."""
-        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec and spec._replace(description=_about_test(manifest, unique_id))
-
     def _keys(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         """The assets that stand for a dependency: the streams, if it is a source's table."""
         of_accounts = [account.key(key.path[-1]) for account in self._streams]
@@ -103,18 +92,3 @@ class DbtModels(DbtProjectComponent):
             )
         except KeepRunsError as error:
             raise failure(error, context) from None
-
-
-def _about_test(manifest: Mapping[str, Any], unique_id: str) -> str:
-    """A sentence about a dbt test: its own description, or the generic test's and its arguments."""
-    test = manifest["nodes"][unique_id]
-    generic = test.get("test_metadata")
-    if test["description"] or not generic:
-        return str(test["description"])
-    macro = f"test_{generic['name']}"
-    macros = [manifest["macros"][each] for each in test["depends_on"]["macros"]]
-    meaning = next((m["description"] for m in macros if m["name"] == macro), "")
-    # dbt's own have no description
-    meaning = meaning or f"{generic['name'].replace('_', ' ').capitalize()}."
-    applied = [f"{k}: {v}" for k, v in generic["kwargs"].items() if k != "model"]
-    return f"{meaning} {'; '.join(applied)}."

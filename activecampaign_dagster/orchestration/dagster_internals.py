@@ -6,11 +6,9 @@ each, which says what it is for; no other module imports from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +38,13 @@ from dagster._utils.interrupts import pop_captured_interrupt
 from dagster._utils.schedules import is_valid_cron_schedule, schedule_execution_time_iterator
 from dagster.components.core.defs_module import ComponentFileModel
 from dagster.components.resolved.errors import ResolutionException
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from dagster_dbt import DagsterDbtTranslator, DbtProject
 from dagster_dbt.asset_utils import get_manifest_and_translator_from_dbt_assets
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_shared.check import CheckError
 from dagster_shared.error import DagsterUnresolvableSymbolError, SerializableErrorInfo
 from dagster_shared.record import as_dict
 from dagster_shared.yaml_utils.source_position import SourcePositionTree
-from packaging.version import Version
 from sqlalchemy import exists
 
 AssetJob = UnresolvedAssetJobDefinition  # returned by dg.define_asset_job
@@ -188,24 +186,43 @@ def file_positions(context: dg.ResolutionContext) -> FilePositions | None:
     return FilePositions(tree) if tree else None
 
 
-class LeanDbt(DbtCliResource):
-    """dbt without 4 s of CPU per run: Dagster would ask dbt's command for its version, and read all
-    macros for a connection that nothing here uses."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        return Version(version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, _args: Sequence[str]) -> None:  # type: ignore[override]
-        return None
-
-
 def dbt_manifest(
     context: dg.AssetExecutionContext,
 ) -> tuple[Mapping[str, Any], DagsterDbtTranslator]:
     """The manifest that a step's models were made of, and how it is read."""
     manifest, translator, _ = get_manifest_and_translator_from_dbt_assets([context.assets_def])
     return manifest, translator
+
+
+def dbt_events(
+    messages: Iterable[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    project: DbtProject,
+    context: dg.AssetExecutionContext | None,
+) -> Iterator[Any]:
+    """What dbt's messages of nodes that ended are in Dagster: materializations and test results.
+
+    context: of a step that planned them; without one they are events that nothing waits for.
+    """
+    for message in messages:
+        event = DbtCoreCliEventMessage(raw_event=dict(message), event_history_metadata={})
+        yield from event.to_default_asset_events(
+            manifest=manifest, dagster_dbt_translator=translator, context=context, project=project
+        )
+
+
+def with_findings(
+    event: dg.AssetCheckResult | dg.AssetCheckEvaluation,
+    description: str,
+    metadata: Mapping[str, dg.MetadataValue],
+) -> dg.AssetCheckResult | dg.AssetCheckEvaluation:
+    """The result of a check with what was found."""
+    found = {**event.metadata, **metadata}
+    if isinstance(event, dg.AssetCheckResult):
+        return event._replace(description=description, metadata=found)
+    about = {**as_dict(event), "description": description, "metadata": found}
+    return dg.AssetCheckEvaluation(**about)
 
 
 def remove_run(instance: dg.DagsterInstance, run_id: str) -> None:

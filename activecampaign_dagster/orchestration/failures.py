@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtCliRuntimeError
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
@@ -55,21 +53,6 @@ def failure(
     if isinstance(error, SyncError):
         metadata |= {stream: str(reason) for stream, reason in error.failures.items()}
     return StepError(str(error), is_permanent=permanent, metadata=metadata)
-
-
-def dbt_failure(error: DagsterDbtCliRuntimeError, log: Path) -> StepError:
-    """A failed build of the models, shown as the errors that dbt reported."""
-    reasons = "\n".join(dbt_reasons(error))
-    return StepError(f"dbt failed; its full log is {log}.\n{reasons}", is_permanent=False)
-
-
-def dbt_reasons(error: DagsterDbtCliRuntimeError) -> list[str]:
-    """The lines in which dbt reports errors, without its stack traces."""
-    reported = (
-        str(error).partition("Errors parsed from dbt logs:")[2].partition("Traceback (most")[0]
-    )
-    lines = [line.rstrip() for line in reported.splitlines() if line.strip()]
-    return lines or [f"it ended with: {error}"]
 
 
 def _wait(context: dg.AssetExecutionContext) -> float:

@@ -6,7 +6,7 @@ signature of all that it was made of. Nothing else reads or writes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -70,27 +70,42 @@ def contents(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     Every row that a sync writes or marks is stamped with that sync, so that stamps tell it. They
     take 30 ms per million rows.
     """
+    return _of_streams(db, content_of)
+
+
+def forms(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Stream → a digest of its tables in all accounts, which changes if their columns do."""
+    return _of_streams(db, _form_of)
+
+
+def _of_streams(
+    db: duckdb.DuckDBPyConnection, of_table: Callable[[duckdb.DuckDBPyConnection, str], str]
+) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for account, stream, table in sorted(ledger.entries(db)):
-        content = content_of(db, table)
-        found.setdefault(stream, []).append(f"{account} {table} {content}")
+        found.setdefault(stream, []).append(f"{account} {table} {of_table(db, table)}")
     return {stream: digest(*parts) for stream, parts in found.items()}
 
 
 def content_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
     """A digest of a stream's table; empty if there is no such table."""
-    columns = db.execute(
-        "select column_name, data_type from duckdb_columns() where schema_name = ? "
-        "and table_name = ? and database_name = current_database() order by column_index",
-        [SCHEMA, table],
-    ).fetchall()
-    if not columns:
+    form = _form_of(db, table)
+    if not form:
         return ""
     rows = db.execute(
         "select count(*), sum(hash(_sync_id, _synced_at, _deleted_at)) "
         f"from {SCHEMA}.{quoted(table)}"
     ).fetchall()
-    return digest(str(columns), str(rows))
+    return digest(form, str(rows))
+
+
+def _form_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
+    columns = db.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = ? "
+        "and table_name = ? and database_name = current_database() order by column_index",
+        [SCHEMA, table],
+    ).fetchall()
+    return str(columns) if columns else ""
 
 
 def relations(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import logging
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -20,8 +20,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import serializable_error_info_from_exc_info
-from dagster_dbt import DbtCliResource
-from packaging.version import Version
+from dagster_dbt import DagsterDbtTranslator
 from pydantic import ValidationError
 
 from activecampaign_dagster.orchestration import dagster_internals as internals
@@ -260,12 +259,71 @@ def test_the_lines_of_a_file_are_those_of_its_settings(tmp_path: Path) -> None:
     assert positions.line(["attributes", "missing"]) == 4
 
 
-def test_dbt_is_asked_neither_for_its_version_nor_for_a_connection() -> None:
-    """Dagster calls both in each run, by these names."""
-    source = inspect.getsource(DbtCliResource.cli)
-    assert "self._cli_version" in source
-    assert "self._initialize_dbt_core_adapter(args)" in source
-    assert "adapter: BaseAdapter | None = None" in source  # None is what it goes on with
-    dbt = internals.LeanDbt.model_construct()
-    assert dbt._cli_version >= Version("1.11")
-    assert dbt._initialize_dbt_core_adapter([]) is None
+def test_a_message_of_dbt_is_a_materialization_or_the_result_of_a_test() -> None:
+    deals = {
+        "resource_type": "model",
+        "name": "deals",
+        "config": {},
+        "unique_id": "model.shop.deals",
+    }
+    keyed = {
+        "resource_type": "test",
+        "name": "deals_rules",
+        "attached_node": "model.shop.deals",
+        "config": {"severity": "error"},
+        "depends_on": {"nodes": ["model.shop.deals"]},
+    }
+    nodes = {
+        "model.shop.deals": deals | {"meta": {}, "fqn": ["shop", "deals"], "tags": []},
+        "test.shop.deals_rules": keyed | {"meta": {}, "unique_id": "test.shop.deals_rules"},
+    }
+    manifest = {"metadata": {}, "nodes": nodes, "sources": {}, "macros": {}, "child_map": {}}
+
+    def message(name: str, node: str, status: str) -> dict[str, Any]:
+        times = {
+            "node_started_at": "2026-01-01T00:00:00",
+            "node_finished_at": "2026-01-01T00:00:01",
+        }
+        about = {
+            "unique_id": node,
+            "node_status": status,
+            "resource_type": "x",
+            "meta": {},
+            **times,
+        }
+        return {
+            "info": {"name": name, "invocation_id": "1", "msg": ""},
+            "data": {"node_info": about, "status": status, "num_failures": 2},
+        }
+
+    found = list(
+        internals.dbt_events(
+            [
+                message("LogModelResult", "model.shop.deals", "success"),
+                message("LogTestResult", "test.shop.deals_rules", "fail"),
+                message("LogStartLine", "model.shop.deals", "started"),
+            ],
+            manifest,
+            DagsterDbtTranslator(),
+            None,  # type: ignore[arg-type]
+            None,
+        )
+    )
+    made, tested = found
+    assert isinstance(made, dg.AssetMaterialization)
+    assert made.asset_key == dg.AssetKey("deals")
+    assert isinstance(tested, dg.AssetCheckEvaluation)
+    assert not tested.passed
+
+
+def test_findings_are_added_to_the_result_of_a_check() -> None:
+    more = {"rows": dg.MetadataValue.int(2)}
+    planned = dg.AssetCheckResult(passed=False, check_name="keyed", metadata={"a": 1})
+    logged = dg.AssetCheckEvaluation(
+        check_name="keyed", asset_key=dg.AssetKey("deals"), passed=False, metadata={}
+    )
+    for event in (planned, logged):
+        found = internals.with_findings(event, "2 rows", more)
+        assert type(found) is type(event)
+        assert (found.passed, found.description) == (False, "2 rows")
+        assert found.metadata["rows"] == dg.MetadataValue.int(2)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +16,8 @@ from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.executor import in_process, multiprocess
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.error import serializable_error_info_from_exc_info
-from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation
-from packaging.version import Version
 
 from activecampaign_dagster.orchestration.dagster_internals import InterruptedRunError
-from activecampaign_dagster.orchestration.dbt import command
 from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.pool_claims import (
     LivingRunsClaims,
@@ -165,20 +160,3 @@ def test_a_signal_while_the_models_are_built_ends_the_run_in_a_sentence(
         and each.info["status"] != psutil.STATUS_ZOMBIE
     ], "dbt has ended, too"
     assert machine.statuses() == ["FAILURE"]
-
-
-def test_a_dbt_that_does_not_stop_when_it_is_asked_is_killed() -> None:
-    deaf = (
-        "import signal, time; signal.signal(2, signal.SIG_IGN); print(flush=True); time.sleep(99)"
-    )
-    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        run = DbtCliInvocation(
-            process, {}, DagsterDbtTranslator(), Path(), Path(), False, Version("1.0")
-        )
-        began = time.monotonic()
-        command.end(run)
-        assert process.returncode == -signal.SIGKILL
-        assert time.monotonic() - began < 4
-        command.end(run)

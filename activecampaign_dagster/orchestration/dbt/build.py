@@ -1,45 +1,30 @@
-"""Runs dbt on the warehouse: its manifest, its models and its failures."""
+"""Runs dbt on the warehouse: its models, their tests and its failures."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
-import sys
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster_dbt import (
-    DagsterDbtCliRuntimeError,
-    DagsterDbtTranslator,
-    DbtCliInvocation,
-    DbtProject,
-)
+from dagster_dbt import DagsterDbtTranslator, DbtProject
 
-from activecampaign_dagster.orchestration.account import MODE_TAG, Account
+from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dagster_internals import (
+    dbt_events,
     dbt_manifest,
     feeds_another_step,
     log_evaluation,
     silent_output,
+    with_findings,
 )
-from activecampaign_dagster.orchestration.dbt import command
-from activecampaign_dagster.orchestration.dbt.command import ProjectError
-from activecampaign_dagster.orchestration.dbt.due import Project, parents
-from activecampaign_dagster.orchestration.dbt.ground import ground, own_files
+from activecampaign_dagster.orchestration.dbt import artefacts
+from activecampaign_dagster.orchestration.dbt.artefacts import ProjectError
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
-from activecampaign_dagster.orchestration.failures import (
-    StepError,
-    dbt_failure,
-    dbt_reasons,
-    failure,
-)
+from activecampaign_dagster.orchestration.dbt.plan import Plan, assets, plan
+from activecampaign_dagster.orchestration.failures import StepError, failure
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
 from activecampaign_dagster.warehouse import builds
@@ -48,9 +33,7 @@ from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
-_BUILT_TAG = "activecampaign/models_built"
 _SUCCEEDED = {"success", "pass", "warn"}  # what dbt calls the end of a node
-_SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
 
 
 def build(
@@ -82,77 +65,17 @@ def _build(
     os.environ[DATABASE_VARIABLE] = str(database_path())
     _check_memory()
     manifest, translator = dbt_manifest(context)
-    keys = _assets(manifest["nodes"], key_of)
+    keys = assets(manifest["nodes"], key_of)
     try:
-        plan = _plan(project, args, context, accounts, manifest, keys)
-        if plan.is_partial:
+        planned = plan(project, args, context, accounts, manifest, keys)
+        if planned.is_partial:
             # first, as Dagster wants an asset after those that it is made of
-            due = {keys[node] for node in plan.due & keys.keys()}
+            due = {keys[node] for node in planned.due & keys.keys()}
             yield from _outputs_of_the_rest(context, due)
-        if plan.due:
-            yield from _built(project, args, context, accounts, plan, keys, translator)
+        if planned.due:
+            yield from _built(project, args, context, accounts, planned, keys, translator)
     except WarehouseError as error:
         raise failure(error, context) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What to build. due: nodes. is_partial: whether that is for us to say, and not for the run."""
-
-    nodes: Project
-    signatures: Mapping[str, str]
-    due: set[str]
-    is_partial: bool
-
-
-def _plan(
-    project: DbtProject,
-    args: Sequence[str],
-    context: dg.AssetExecutionContext,
-    accounts: Sequence[Account],
-    manifest: Mapping[str, Any],
-    keys: Mapping[str, dg.AssetKey],
-) -> _Plan:
-    """Decide what to build, and let it count as not built until it is."""
-    nodes = Project(manifest)
-    selected = {node for node, key in keys.items() if key in context.selected_asset_keys}
-    selected |= {
-        node
-        for node, about in nodes.nodes.items()
-        if about["resource_type"] == "test" and parents(about) & selected
-    }
-    with connect(database_path()) as db:  # which repairs what a killed process may have left
-        signatures = nodes.signatures(ground(db, project, args, accounts))
-        due = selected
-        is_partial = _decides(context, args)
-        if is_partial:
-            due = nodes.due(signatures, builds.recorded(db), builds.relations(db)) & selected
-            if due and context.run.tags[MODE_TAG] == "full":
-                due = selected & nodes.runnable
-        builds.forget(db, due)
-    models, all_models = len(due & keys.keys()), len(selected & keys.keys())
-    if is_partial:
-        _tell(context, models, all_models)
-    return _Plan(nodes, signatures, due, is_partial)
-
-
-def _decides(context: dg.AssetExecutionContext, args: Sequence[str]) -> bool:
-    """Whether neither who started the run nor the project has said which models to build."""
-    run = context.run
-    return (
-        MODE_TAG in run.tags
-        and not run.asset_selection
-        and not any(arg.split("=")[0] in _SELECTING for arg in args)
-    )
-
-
-def _tell(context: dg.AssetExecutionContext, models: int, of: int) -> None:
-    """Say in the log, and on the run's page and in the list of runs, how much is built."""
-    if models:
-        context.log.info("%s of %s models are built: the others are up to date.", models, of)
-    else:
-        context.log.info("No model is built: nothing has changed since the last build.")
-    context.instance.add_run_tags(context.run.run_id, {_BUILT_TAG: f"{models} of {of}"})
 
 
 def _built(
@@ -160,24 +83,20 @@ def _built(
     args: Sequence[str],
     context: dg.AssetExecutionContext,
     accounts: Sequence[Account],
-    plan: _Plan,
+    planned: Plan,
     keys: Mapping[str, dg.AssetKey],
     translator: DagsterDbtTranslator,
 ) -> Iterator[Any]:
     """Run dbt on what is planned, and note what was built."""
-    manifest = plan.nodes.manifest
-    nodes = manifest["nodes"]
+    # dbt takes 0.6 s to import, and most runs build nothing
+    from activecampaign_dagster.orchestration.dbt import runner  # noqa: PLC0415
+    from activecampaign_dagster.orchestration.dbt.merged import broken_rules  # noqa: PLC0415
+
+    nodes = planned.nodes.manifest["nodes"]
     try:
-        artefacts = command.run_folder(project, context.run.run_id)
-        if plan.is_partial:
-            chosen = [".".join(nodes[node]["fqn"]) for node in sorted(plan.due)]
-            if plan.due >= plan.nodes.runnable:
-                chosen = ["fqn:*"]
-            options = ["--indirect-selection", "empty", "--select", " ".join(chosen)]
-            about = (manifest, translator)
-            run = command.start(project, [*args, *options], artefacts, about=about)
-        else:
-            run = command.start(project, args, artefacts, context)
+        place = artefacts.run_folder(project, context.run.run_id)
+        about = runner.manifest(project, args)
+        ran = runner.run(project, [*args, *planned.options], place, about)
     except OSError as error:
         raise StepError(
             f"dbt's artefacts cannot be written to {project.target_path} ({error.strerror}).",
@@ -185,34 +104,68 @@ def _built(
         ) from None
     except ProjectError as error:
         raise StepError(str(error), is_permanent=True) from None
-    events: list[Any] = []
-    failed = _run(run, events, artefacts)
-    results = _results(artefacts)
+    results = list(ran.result.results) if hasattr(ran.result, "results") else []
+    compiled = {each.node.unique_id: getattr(each.node, "compiled_code", "") for each in results}
+    broken: dict[str, list[tuple[str, int, str]]] = {}
     if results:
         with connect(database_path()) as db:
-            succeeded = {each["unique_id"] for each in results if each["status"] in _SUCCEEDED}
+            succeeded = {each.node.unique_id for each in results if each.status in _SUCCEEDED}
             known = builds.recorded(db)
-            builds.record(db, plan.nodes.built(succeeded, plan.signatures, known))
+            builds.record(db, planned.nodes.built(succeeded, planned.signatures, known))
+            broken = {
+                each.node.unique_id: broken_rules(
+                    db, compiled[each.node.unique_id], each.node.database
+                )
+                for each in results
+                if each.failures and each.status in {"fail", "warn"}
+            }
             described = Described(
                 nodes=nodes,
-                compiled={each["unique_id"]: each["compiled_code"] for each in results},
+                compiled=compiled,
                 keys=_relations(nodes, accounts, keys),
                 db=db,
                 log=context.log,
             )
+            events = dbt_events(
+                ran.results,
+                planned.nodes.manifest,
+                translator,
+                project,
+                None if planned.is_partial else context,
+            )
+            events = (_with_broken_rules(event, broken) for event in events)
             yield from described.events(_as_outputs(events, context))
-    if failed:
-        raise failed
+    if not ran.is_success:
+        artefacts.mark_failed(place)
+        raise _failure(ran.reasons, place / "dbt.log", broken)
 
 
-def _results(artefacts: Path) -> list[dict[str, Any]]:
-    """What became of each node that dbt ran; none if it did not come so far."""
-    try:
-        found = json.loads((artefacts / "run_results.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    results: list[dict[str, Any]] = found["results"]
-    return results
+def _with_broken_rules(event: Any, broken: Mapping[str, list[tuple[str, int, str]]]) -> Any:
+    """A test's result, with what is broken and how to see the rows."""
+    if not isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
+        return event
+    rules = broken.get(str(event.metadata["unique_id"].value))
+    if not rules:
+        return event
+    shown = "\n\n".join(f"{rows} rows: {rule}\n```sql\n{sql}\n```" for rule, rows, sql in rules)
+    return with_findings(
+        event,
+        description="; ".join(f"{rows} rows: {rule}" for rule, rows, _ in rules),
+        metadata={"broken_rules": dg.MetadataValue.md(shown)},
+    )
+
+
+def _failure(
+    reasons: Sequence[str], log: Path, broken: Mapping[str, list[tuple[str, int, str]]]
+) -> StepError:
+    """A failed build of the models, shown as the errors that dbt reported."""
+    rules = [
+        f"  {node.split('.')[2]}: {rows} rows: {rule}"
+        for node, found in broken.items()
+        for rule, rows, _ in found
+    ]
+    lines = "\n".join([*reasons, *rules]) or "It does not say why."
+    return StepError(f"dbt failed; its full log is {log}.\n{lines}", is_permanent=False)
 
 
 def _as_outputs(events: Iterable[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -236,34 +189,6 @@ def _outputs_of_the_rest(
             yield silent_output(context.assets_def.get_output_name_for_asset_key(key))
 
 
-def _run(run: DbtCliInvocation, events: list[Any], artefacts: Path) -> StepError | None:
-    """Take in the events of a run until it ends; returns how it failed."""
-    try:
-        events.extend(run.stream())
-    except DagsterDbtCliRuntimeError as error:
-        command.mark_failed(artefacts)
-        return dbt_failure(error, artefacts / "dbt.log")
-    except subprocess.TimeoutExpired as error:  # it was asked to stop, and has not done so
-        raise KeyboardInterrupt from error
-    finally:
-        command.end(run)
-    return None
-
-
-def _assets(
-    nodes: Mapping[str, Any], key_of: Callable[[str], dg.AssetKey]
-) -> dict[str, dg.AssetKey]:
-    """Model, seed or snapshot → its asset."""
-    with warnings.catch_warnings():
-        # dagster-dbt gives two for each model: that it uses what is in beta
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        return {
-            unique_id: key_of(node["name"])
-            for unique_id, node in nodes.items()
-            if node["resource_type"] in {"model", "seed", "snapshot"}
-        }
-
-
 def _relations(
     nodes: Mapping[str, Any], accounts: Sequence[Account], keys: Mapping[str, dg.AssetKey]
 ) -> dict[Relation, dg.AssetKey]:
@@ -275,13 +200,6 @@ def _relations(
         for stream_table in account.enabled
     }
     return {**made, **landed}
-
-
-def put_dbt_on_path() -> None:
-    """Let dagster-dbt find a dbt, which it insists on; another one is run (see `command`)."""
-    if shutil.which("dbt") is None:
-        here = str(Path(sys.executable).parent)
-        os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])
 
 
 def _check_memory() -> None:
@@ -296,43 +214,3 @@ def _check_memory() -> None:
             f"{_MEMORY_VARIABLE} is {limit!r}, which is not a size: set it to one such as '2GB'.",
             is_permanent=True,
         ) from None
-
-
-def beside_data(project: DbtProject) -> DbtProject:
-    """The project, with its artefacts beside the database that the streams land in."""
-    return command.beside(database_path(), project)
-
-
-def prepare_manifest(project: DbtProject) -> None:
-    """Parse the dbt project if its manifest does not reflect its files.
-
-    Raises ProjectError if dbt cannot read it.
-    """
-    os.environ[DATABASE_VARIABLE] = str(database_path())
-    if _is_current(project):
-        return
-    try:
-        command.parse(project)
-    except DagsterDbtCliRuntimeError as error:
-        reasons = "\n    ".join(dbt_reasons(error))
-        raise ProjectError(
-            f"{project.project_dir}: dbt cannot read the project.\n    {reasons}"
-        ) from error
-
-
-def _is_current(project: DbtProject) -> bool:
-    """Whether the manifest is of this project's files, in the folder where they are now."""
-    manifest = project.manifest_path
-    if not manifest.exists() or manifest.stat().st_mtime <= _newest(project.project_dir):
-        return False
-    return _seed_folder(project) in manifest.read_text("utf-8")
-
-
-def _seed_folder(project: DbtProject) -> str:
-    # dbt reads a seed's rows from where it was when the project was read
-    return f'"root_path": {json.dumps(str(project.project_dir))}'
-
-
-def _newest(folder: Path) -> float:
-    """The time of the last change to the project's own files, in seconds since 1970."""
-    return max(path.stat().st_mtime for path in own_files(folder))

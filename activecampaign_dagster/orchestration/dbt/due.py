@@ -29,11 +29,13 @@ class Ground:
     """What models are made of, apart from each other.
 
     common: what concerns all of them, code and settings. streams: source's table → a digest of its
-    rows in all accounts. day: the date up to which ages are measured.
+    rows in all accounts. forms: the same → a digest of its tables' names and columns. day: the date
+    up to which ages are measured.
     """
 
     common: str
     streams: Mapping[str, str]
+    forms: Mapping[str, str]
     day: str
 
 
@@ -79,17 +81,55 @@ class Project:
             if node["resource_type"] in _BUILT and unique_id in self.runnable
         }
 
+    @cached_property
+    def fixed(self) -> set[str]:
+        """Seeds, and views of what keeps its columns: they hold no rows that a build could change.
+
+        A table without a contract may get other columns, after which DuckDB refuses its views.
+        """
+        found: set[str] = set()
+        for unique_id, node in self.nodes.items():
+            made_of = parents(node) & self.nodes.keys()
+            if node["resource_type"] == "seed" or (
+                node["config"]["materialized"] == "view"
+                and all(parent in found or self._keeps_columns(parent) for parent in made_of)
+            ):
+                found.add(unique_id)
+        return found & self.runnable
+
+    def _keeps_columns(self, unique_id: str) -> bool:
+        config = self.nodes[unique_id]["config"]
+        return (
+            self.nodes[unique_id]["resource_type"] in {"seed", "snapshot"}
+            or config["materialized"] == "incremental"
+            or bool((config.get("contract") or {}).get("enforced"))
+        )
+
     def signatures(self, ground: Ground) -> dict[str, str]:
         """Node → the signature that a build on this ground gives it."""
-        found: dict[str, str] = {}
+        contents: dict[str, str] = {}
+        forms: dict[str, str] = {}
         for unique_id, node in self.nodes.items():
-            made_of = [
-                found.get(parent) or ground.streams.get(parent.rpartition(".")[2], "")
-                for parent in sorted(parents(node))
-            ]
+            made_of = sorted(parents(node))
             day = ground.day if self._asks_for_the_day(node) else ""
-            found[unique_id] = digest(unique_id, ground.common, day, *made_of)
-        return found
+            for found, of_streams in ((contents, ground.streams), (forms, ground.forms)):
+                below = [
+                    found.get(parent) or of_streams.get(parent.rpartition(".")[2], "")
+                    for parent in made_of
+                ]
+                found[unique_id] = digest(unique_id, ground.common, day, *below)
+        return {name: (forms if name in self.fixed else contents)[name] for name in self.nodes}
+
+    def standing(
+        self,
+        signatures: Mapping[str, str],
+        recorded: Mapping[str, str],
+        present: Collection[tuple[str, str]],
+    ) -> set[str]:
+        """The views and seeds that are in the database as they would be made again."""
+        return {
+            name for name in self.fixed if self._is_current(name, signatures, recorded, present)
+        }
 
     def due(
         self,
@@ -98,15 +138,26 @@ class Project:
         present: Collection[tuple[str, str]],
     ) -> set[str]:
         """The nodes to run. recorded: see `warehouse.builds`. present: the database's relations."""
-        found: set[str] = set()
+        changed: set[str] = set()
         for unique_id, node in self.nodes.items():
-            is_there = unique_id not in self.tables or self.tables[unique_id] in present
-            is_current = unique_id not in self.runnable or (
-                is_there and recorded.get(unique_id) == signatures[unique_id]
-            )
-            if not is_current or not found.isdisjoint(parents(node)):
-                found.add(unique_id)
-        return found & self.runnable
+            if not (
+                self._is_current(unique_id, signatures, recorded, present)
+                and changed.isdisjoint(parents(node))
+            ):
+                changed.add(unique_id)
+        return changed & self.runnable - self.standing(signatures, recorded, present)
+
+    def _is_current(
+        self,
+        unique_id: str,
+        signatures: Mapping[str, str],
+        recorded: Mapping[str, str],
+        present: Collection[tuple[str, str]],
+    ) -> bool:
+        if unique_id not in self.runnable:
+            return True
+        is_there = unique_id not in self.tables or self.tables[unique_id] in present
+        return is_there and recorded.get(unique_id) == signatures[unique_id]
 
     def built(
         self,
@@ -121,9 +172,12 @@ class Project:
         known = {name for name, signature in recorded.items() if signatures.get(name) == signature}
         found: dict[str, str] = {}
         for unique_id, node in self.nodes.items():
-            if unique_id in succeeded or unique_id not in self.runnable:
-                of = parents(node) & self.nodes.keys()
-                if of <= known:
+            made_of = parents(node) & self.nodes.keys()
+            is_passed_through = unique_id not in self.runnable or (
+                unique_id in self.fixed and unique_id in known
+            )
+            if unique_id in succeeded or is_passed_through:
+                if made_of <= known:
                     known.add(unique_id)
                     found[unique_id] = signatures[unique_id]
                 else:

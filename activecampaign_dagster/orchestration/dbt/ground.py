@@ -35,6 +35,7 @@ def ground(
     return Ground(
         common=builds.digest(_code(project.project_dir), *args, *tools, *settings),
         streams=builds.contents(db),
+        forms=builds.forms(db),
         day=_day(builds.last_sync(db), project.project_dir).isoformat(),
     )
 

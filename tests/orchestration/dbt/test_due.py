@@ -7,7 +7,12 @@ from typing import Any
 
 from activecampaign_dagster.orchestration.dbt.due import Ground, Project
 
-GROUND = Ground(common="code", streams={"deals": "1", "users": "1"}, day="2026-01-01")
+GROUND = Ground(
+    common="code",
+    streams={"deals": "1", "users": "1"},
+    forms={"deals": "id, title", "users": "id, name"},
+    day="2026-01-01",
+)
 
 
 def node(name: str, *parents: str, kind: str = "model", **more: Any) -> dict[str, Any]:
@@ -16,7 +21,10 @@ def node(name: str, *parents: str, kind: str = "model", **more: Any) -> dict[str
         "schema": "marts",
         "alias": name,
         "raw_code": more.get("sql", "select 1"),
-        "config": {"materialized": more.get("materialized", "table")},
+        "config": {
+            "materialized": more.get("materialized", "table"),
+            "contract": {"enforced": more.get("contract", True)},
+        },
         "depends_on": {"nodes": list(parents), "macros": more.get("macros", [])},
     }
 
@@ -110,3 +118,53 @@ def test_a_model_that_was_built_alone_on_old_ones_stays_due() -> None:
     assert PROJECT.built({"model.shop.both"}, changed, BUILT) == {}
     both = {"model.shop.deals", "model.shop.both"}
     assert PROJECT.built(both, changed, BUILT).keys() == both
+
+
+VIEWS = Project(
+    {
+        "metadata": {"project_name": "shop"},
+        "macros": {},
+        "nodes": {
+            "model.shop.view": node("view", SOURCES[0], materialized="view"),
+            "model.shop.on_view": node("on_view", "model.shop.view"),
+            "test.shop.of_view": node("of_view", "model.shop.view", kind="test"),
+            "model.shop.wide": node("wide", SOURCES[0], contract=False),
+            "model.shop.of_wide": node("of_wide", "model.shop.wide", materialized="view"),
+            "seed.shop.units": node("units", kind="seed"),
+        },
+    }
+)
+VIEWS_BUILT = VIEWS.signatures(GROUND)
+
+
+def due_of_views(recorded: dict[str, str] = VIEWS_BUILT, **changed: Any) -> set[str]:
+    ground = replace(GROUND, **changed)
+    return names(VIEWS.due(VIEWS.signatures(ground), recorded, set(VIEWS.tables.values())))
+
+
+def test_a_view_stays_where_rows_have_changed_and_what_reads_it_is_due() -> None:
+    changed = {"streams": {"deals": "2", "users": "1"}}
+    # a table without a contract may come out with other columns
+    assert due_of_views(**changed) == {"on_view", "of_view", "wide", "of_wide"}
+
+
+def test_a_view_is_made_again_where_columns_have_changed() -> None:
+    changed = {
+        "streams": {"deals": "2", "users": "1"},
+        "forms": {"deals": "id", "users": "id, name"},
+    }
+    assert due_of_views(**changed) == {"view", "on_view", "of_view", "wide", "of_wide"}
+
+
+def test_a_seed_is_loaded_again_with_other_code_only() -> None:
+    assert "units" not in due_of_views(streams={"deals": "2", "users": "2"})
+    assert "units" in due_of_views(common="other")
+
+
+def test_what_reads_a_view_of_a_model_that_failed_is_due_again() -> None:
+    first = VIEWS.built(VIEWS.runnable, VIEWS_BUILT, {})
+    ground = replace(GROUND, streams={"deals": "2", "users": "1"})
+    changed = VIEWS.signatures(ground)
+    left = {name: signature for name, signature in first.items() if name != "model.shop.wide"}
+    recorded = left | VIEWS.built({"model.shop.on_view", "test.shop.of_view"}, changed, left)
+    assert names(VIEWS.due(changed, recorded, set(VIEWS.tables.values()))) == {"wide", "of_wide"}

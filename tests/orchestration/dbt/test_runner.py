@@ -17,7 +17,7 @@ import pytest
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.components.errors import ConfigurationError
-from activecampaign_dagster.orchestration.dbt import command
+from activecampaign_dagster.orchestration.dbt import artefacts
 from tests.components.projects import DBT, load
 from tests.orchestration.setup import environment, failure
 
@@ -124,11 +124,11 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     definitions(database.parent / "again", models)
     assert manifest.stat().st_mtime_ns == was  # read once
     assert {path: path.stat().st_mtime_ns for path in models.rglob("*")} == before
-    [artefacts] = (manifest.parent / "runs").iterdir()
-    assert (artefacts / "dbt.log").exists()
-    assert json.loads((artefacts / "run_results.json").read_text())["results"]
+    [of_run] = (manifest.parent / "runs").iterdir()
+    assert (of_run / "dbt.log").exists()
+    assert json.loads((of_run / "run_results.json").read_text())["results"]
     assert {path.name for path in manifest.parent.iterdir()} == {
-        *("manifest.json", "partial_parse.msgpack", "runs")
+        *("manifest.json", "partial_parse.msgpack", "merged.msgpack", "runs")
     }
 
 
@@ -213,27 +213,16 @@ def test_a_folder_for_artefacts_that_cannot_be_made_is_a_mistake_with_what_to_do
     assert "set ACTIVECAMPAIGN_DATABASE to a path in a folder that can be written" in said
 
 
-def test_a_python_without_a_dbt_of_its_own_says_so(
-    elsewhere: Path, database: Path, models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = definitions(database.parent / "home", models)
-    monkeypatch.setattr(sys, "executable", "/opt/other/bin/python")
-    monkeypatch.setattr(command.sysconfig, "get_path", lambda _: "/opt/other/bin")
-    said = run(loaded, fails=True)
-    assert said.startswith("There is no dbt in /opt/other/bin, where Python is: install")
-    assert not (elsewhere / "called").exists()
-
-
 def test_the_artefacts_of_the_last_runs_and_of_the_last_failed_one_are_kept(
     tmp_path: Path, models: Path
 ) -> None:
-    project = command.beside(tmp_path / "warehouse.duckdb", DbtProject(models))
+    project = artefacts.beside(tmp_path / "warehouse.duckdb", DbtProject(models))
     made = []
     for number in range(20):
-        made.append(command.run_folder(project, f"{number:08}-run"))
+        made.append(artefacts.run_folder(project, f"{number:08}-run"))
         os.utime(made[-1], (number, number))
         if number in {3, 8}:
-            command.mark_failed(made[-1])
+            artefacts.mark_failed(made[-1])
             os.utime(made[-1], (number, number))
     kept = {path for path in made if path.exists()}
     assert kept == {made[8], *made[15:]}
