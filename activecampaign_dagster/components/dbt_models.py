@@ -65,6 +65,17 @@ class DbtModels(DbtProjectComponent):
             ],
         )
 
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """A test's check, with what the test says that it makes sure of."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=manifest["nodes"][unique_id]["description"])
+
     def _keys(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         """The assets that stand for a dependency: the streams, if it is a source's table."""
         of_accounts = [account.key(key.path[-1]) for account in self._streams]

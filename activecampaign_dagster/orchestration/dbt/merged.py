@@ -101,7 +101,9 @@ def _is_plain(test: GenericTestNode) -> bool:
 
 
 def _arguments(test: GenericTestNode) -> dict[str, Any]:
-    return {name: value for name, value in test.test_metadata.kwargs.items() if name != "model"}
+    """What a test is applied to, the column first."""
+    given = sorted(test.test_metadata.kwargs.items(), key=lambda each: each[0] != "column_name")
+    return {name: value for name, value in given if name != "model"}
 
 
 def _merged(name: str, tests: Sequence[GenericTestNode]) -> GenericTestNode:
@@ -119,8 +121,8 @@ def _merged(name: str, tests: Sequence[GenericTestNode]) -> GenericTestNode:
     merged.config.fail_calc = "coalesce(sum(failures), 0)"
     merged.description = "\n\n".join(test.description for test in tests)
     merged.raw_code = "\nunion all\n".join(map(_part, range(1, len(tests) + 1), tests))
-    for collected in ("refs", "sources"):
-        setattr(merged, collected, _distinct(tests, lambda test: getattr(test, collected)))  # noqa: B023
+    merged.refs = _distinct(tests, lambda test: test.refs)
+    merged.sources = _distinct(tests, lambda test: test.sources)
     merged.depends_on.nodes = _distinct(tests, lambda test: test.depends_on.nodes)
     merged.depends_on.macros = _distinct(tests, lambda test: test.depends_on.macros)
     return merged

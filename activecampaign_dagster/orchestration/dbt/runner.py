@@ -151,6 +151,7 @@ def run(
         "target-path": artefacts,
         "log-path": artefacts,
         "log-level": "none",
+        "log-level-file": "debug",
     }
     if project.profile:
         options["profile"] = project.profile

@@ -154,7 +154,7 @@ def test_a_database_may_have_any_name(
 UNPRIVILEGED = """
 import sys
 from pathlib import Path
-from tests.orchestration.dbt.test_command import definitions, run
+from tests.orchestration.dbt.test_runner import definitions, run
 folder = Path(sys.argv[1])
 try:
     (folder / "dbt_project" / "target").mkdir()

@@ -109,11 +109,11 @@ def test_after_a_change_of_a_deal_what_is_made_of_deals_is_built(project: Built)
     project.account.update_deal(next(iter(project.account.deals.live)), value=123456)
     result = project.run()
     models = built(result)
-    assert {"staging/stg_activecampaign__deals", "snapshots/deals_snapshot"} <= models
-    assert "marts/deals" in models
-    assert not models & {"marts/campaign_performance", "staging/stg_activecampaign__users"}
+    assert {"marts/deals", "snapshots/deals_snapshot"} <= models
+    assert not {each for each in models if each.startswith("staging/")}  # views stand as they are
+    assert "marts/campaign_performance" not in models
     checked = {each.asset_key.to_user_string() for each in result.get_asset_check_evaluations()}
-    assert "marts/deals" in checked
+    assert {"marts/deals", "staging/stg_activecampaign__deals"} <= checked
     assert "marts/campaign_performance" not in checked
     assert built(project.run()) == set()
 
