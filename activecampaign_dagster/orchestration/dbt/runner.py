@@ -7,6 +7,7 @@ where dbt runs.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -164,12 +165,21 @@ def run(
             ended = runner.invoke(command)
         finally:
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            _close_log()
     if isinstance(ended.exception, KeyboardInterrupt):
         raise KeyboardInterrupt
     if ended.exception and not ran.reasons:
         ran.reasons = [line for line in str(ended.exception).splitlines() if line.strip()]
     ran.is_success, ran.result = ended.success, ended.result
     return ran
+
+
+def _close_log() -> None:
+    """dbt leaves its log open, in a folder that may be removed."""
+    log = logging.getLogger("file_log")
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
 
 
 @contextmanager
