@@ -57,6 +57,6 @@ def purge_deleted_after(settings: Settings) -> tuple[timedelta | None, list[Mist
     if settings.purge_deleted_after is None:
         return None, []
     try:
-        return timedelta(minutes=triggers.minutes(settings.purge_deleted_after)), []
+        return triggers.span(settings.purge_deleted_after), []
     except ValueError as error:
         return None, [Mistake(("purge_deleted_after",), str(error))]

@@ -61,4 +61,4 @@ def reread_mistakes(choice: Chosen, sync_type: SyncType) -> Iterator[Mistake]:
 
 
 def _span(wanted: RereadSettings) -> timedelta:
-    return timedelta(minutes=triggers.minutes(wanted.every))
+    return triggers.span(wanted.every)

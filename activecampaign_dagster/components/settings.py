@@ -59,7 +59,8 @@ class TriggerSettings(Clock):
     on_change: str | None = Field(
         default=None,
         description="How often the account is asked, with one request for each, whether "
-        f"{enumerated(TELL_OF_CHANGES, 'or')} changed; a sync begins only then. Such as 1 minute.",
+        f"{enumerated(TELL_OF_CHANGES, 'or')} changed; a sync begins only then. Such as "
+        "10 seconds, 1 minute.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import available_timezones
 
 from activecampaign_dagster.components.errors import Mistake
@@ -13,7 +13,7 @@ from activecampaign_dagster.orchestration import triggers
 from activecampaign_dagster.orchestration.account import Drift
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
 
-_SHORTEST_POLL = 30  # seconds, which is how often Dagster's daemon looks at sensors
+_SHORTEST_POLL = 5  # seconds, which is how often Dagster's daemon looks at sensors
 _WEEKLY = ("0 3 * * 0",)
 # Long before any account began. Dagster cannot count partitions from the first years on.
 _EARLIEST = date(1970, 1, 1)
@@ -56,7 +56,7 @@ def drift(settings: Settings) -> tuple[Drift | None, list[Mistake]]:
     spans, mistakes = {}, []
     for name in ("every", "at_most_every"):
         try:
-            spans[name] = timedelta(minutes=triggers.minutes(getattr(wanted, name)))
+            spans[name] = triggers.span(getattr(wanted, name))
         except ValueError as error:
             mistakes.append(Mistake(("drift", name), str(error)))
     if mistakes:
@@ -105,8 +105,8 @@ def _read(wanted: Clock, path: KeyPath, zone: str) -> tuple[Trigger, list[Mistak
             case "at":
                 made = Trigger(crons=triggers.at(wanted.at or (), wanted.days or ()), timezone=zone)
             case _:
-                seconds = 60 * triggers.minutes(str(getattr(wanted, way)))
-                made = Trigger(poll_seconds=max(seconds, _SHORTEST_POLL))
+                wait = triggers.span(str(getattr(wanted, way)))
+                made = Trigger(poll_seconds=max(int(wait.total_seconds()), _SHORTEST_POLL))
     except ValueError as error:
         return MANUAL, [*mistakes, Mistake((*path, way), str(error))]
     return made, mistakes

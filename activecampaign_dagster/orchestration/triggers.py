@@ -12,8 +12,17 @@ from zoneinfo import ZoneInfo
 from activecampaign_dagster.orchestration.dagster_internals import cron_ticks, is_valid_cron
 
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_MINUTES = {"minute": 1, "min": 1, "m": 1, "hour": 60, "h": 60, "day": 1440, "d": 1440}
-_MINUTES |= {"week": 10_080, "w": 10_080}
+_SECONDS = {
+    "second": 1,
+    "sec": 1,
+    "s": 1,
+    "minute": 60,
+    "min": 60,
+    "m": 60,
+    "hour": 3600,
+    "h": 3600,
+}
+_SECONDS |= {"day": 86_400, "d": 86_400, "week": 604_800, "w": 604_800}
 _DAY = 1440
 
 
@@ -52,14 +61,17 @@ class Trigger:
 MANUAL = Trigger()
 
 
-def minutes(text: str) -> int:
-    """The minutes in "30 minutes", "2 h", "day"; ValueError if it is not a time span."""
+def span(text: str) -> timedelta:
+    """The time in "30 minutes", "2 h", "day"; ValueError if it is not a time span."""
     found = re.fullmatch(r"\s*(\d*)\s*([a-z]+?)s?\s*", text.lower())
-    if not found or found[2] not in _MINUTES or found[1].strip("0") == "" != found[1]:
+    if not found or found[2] not in _SECONDS or found[1].strip("0") == "" != found[1]:
         raise ValueError(
             f"{text!r} is not a time span: write for example 30 minutes, 2 hours, 1 day"
         )
-    return int(found[1] or 1) * _MINUTES[found[2]]
+    try:
+        return timedelta(seconds=int(found[1] or 1) * _SECONDS[found[2]])
+    except (OverflowError, ValueError):  # more digits than Python reads, too
+        raise ValueError(f"{text[:20]!r}… is too long: write for example 1 day") from None
 
 
 def every(text: str) -> tuple[str, ...]:
@@ -67,23 +79,28 @@ def every(text: str) -> tuple[str, ...]:
 
     UTC, because an interval is the same length on the days when clocks change.
     """
-    span = minutes(text)
-    if span == 7 * _DAY:
+    length, rest = divmod(span(text), timedelta(minutes=1))
+    if rest or not length:
+        raise ValueError(
+            f"{text!r} is not a whole number of minutes, as schedules need it: write for example "
+            "1 minute"
+        )
+    if length == 7 * _DAY:
         return ("0 0 * * 0",)
-    if _DAY % span:
+    if _DAY % length:
         fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
-        near = [max(m for m in fits if m < span), *[m for m in fits if m > span][:1]]
+        near = [max(m for m in fits if m < length), *[m for m in fits if m > length][:1]]
         raise ValueError(
             f"{text!r} does not divide the day evenly: choose {' or '.join(map(_in_words, near))}, "
             "or write a cron expression"
         )
-    if span < 60 and 60 % span == 0:
-        return (f"*/{span} * * * *" if span > 1 else "* * * * *",)
-    if span == _DAY:
+    if length < 60 and 60 % length == 0:
+        return (f"*/{length} * * * *" if length > 1 else "* * * * *",)
+    if length == _DAY:
         return ("0 0 * * *",)
-    if span % 60 == 0:
-        return (f"0 */{span // 60} * * *" if span > 60 else "0 * * * *",)
-    starts = range(0, _DAY, span)
+    if length % 60 == 0:
+        return (f"0 */{length // 60} * * *" if length > 60 else "0 * * * *",)
+    starts = range(0, _DAY, length)
     return _grouped([time(s // 60, s % 60) for s in starts], "*")
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from activecampaign_dagster.orchestration.triggers import Trigger, at, cron_mistake, every, minutes
+from activecampaign_dagster.orchestration.triggers import Trigger, at, cron_mistake, every, span
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING = datetime(2025, 3, 30, tzinfo=BERLIN)  # 02:00 becomes 03:00
@@ -18,16 +18,17 @@ AUTUMN = datetime(2025, 10, 26, tzinfo=BERLIN)  # 03:00 becomes 02:00
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("30 minutes", 30),
-        ("1 hour", 60),
-        ("2h", 120),
-        ("day", 1440),
-        ("1 week", 10080),
-        ("5 min", 5),
+        ("10 seconds", 10),
+        ("30 minutes", 1800),
+        ("1 hour", 3600),
+        ("2h", 7200),
+        ("day", 86_400),
+        ("1 week", 604_800),
+        ("5 min", 300),
     ],
 )
 def test_a_span_of_time_is_read_as_people_write_it(text: str, expected: int) -> None:
-    assert minutes(text) == expected
+    assert span(text) == timedelta(seconds=expected)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +36,27 @@ def test_a_span_of_time_is_read_as_people_write_it(text: str, expected: int) -> 
 )
 def test_what_is_no_span_of_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time span"):
-        minutes(text)
+        span(text)
 
 
-@pytest.mark.parametrize("span", [1, 5, 15, 45, 60, 90, 96, 240, 720, 1440, 10080])
-def test_an_interval_is_as_long_as_it_says_on_every_day_of_the_year(span: int) -> None:
-    ticks = Trigger(crons=every(f"{span} minutes") if span != 10080 else every("1 week")).ticks(
+@pytest.mark.parametrize("text", ["999999999999 days", "9" * 5000 + " weeks"])
+def test_a_span_that_no_clock_counts_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is too long"):
+        span(text)
+
+
+@pytest.mark.parametrize("text", ["10 seconds", "90 seconds"])
+def test_a_schedule_needs_whole_minutes(text: str) -> None:
+    with pytest.raises(ValueError, match="whole number of minutes"):
+        every(text)
+
+
+@pytest.mark.parametrize("length", [1, 5, 15, 45, 60, 90, 96, 240, 720, 1440, 10080])
+def test_an_interval_is_as_long_as_it_says_on_every_day_of_the_year(length: int) -> None:
+    ticks = Trigger(crons=every(f"{length} minutes") if length != 10080 else every("1 week")).ticks(
         SPRING - timedelta(days=1)
     )
-    assert {b - a for a, b in pairwise(islice(ticks, 200))} == {timedelta(minutes=span)}
+    assert {b - a for a, b in pairwise(islice(ticks, 200))} == {timedelta(minutes=length)}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import apprise
 import dagster as dg
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
@@ -75,6 +74,8 @@ def message(
 
 def send(urls: list[str], title: str, body: str) -> None:
     """Post a message to all URLs; raises AlertError, which names no URL, as they hold secrets."""
+    import apprise  # noqa: PLC0415 - takes 0.1 s, and most processes send nothing
+
     notifier = apprise.Apprise()
     usable = [notifier.add(url) for url in urls]
     sent = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType.FAILURE)

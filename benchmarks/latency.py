@@ -1,0 +1,113 @@
+"""How long a change in the account takes to reach a mart, while Dagster runs by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from statistics import median
+
+import duckdb
+
+from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.sandbox.server import Sandbox
+
+_ROOT = Path(__file__).parents[1]
+_DEFS = """
+type: activecampaign_dagster.components.ActiveCampaignSource
+attributes:
+  streams: core
+  trigger: {on_change: 10 seconds}
+  full_sync: never
+  drift: never
+"""
+_SAMPLES = 10
+_PATIENCE = 300.0  # seconds
+
+
+def latencies() -> Iterator[tuple[str, str]]:
+    """`dagster dev` on 3,000 contacts and 1,500 deals, with `on_change: 10 seconds`: the seconds
+    from a change of a deal in the account to its row in `marts.deals`."""
+    account = Account.generate(contacts=3000, deals=1500, field_values=9000)
+    with (
+        tempfile.TemporaryDirectory() as made,
+        Sandbox(account, requests_per_second=5) as sandbox,
+    ):
+        folder = Path(made)
+        database = folder / "warehouse.duckdb"
+        _project(folder)
+        environment = os.environ | {
+            "ACTIVECAMPAIGN_URL": sandbox.url,
+            "ACTIVECAMPAIGN_API_KEY": sandbox.api_key,
+            "ACTIVECAMPAIGN_DATABASE": str(database),
+            "DAGSTER_HOME": str(folder),
+            "PYTHONPATH": str(folder / "project"),
+        }
+        command = [str(Path(sys.executable).with_name("dagster")), "dev", "--port", "0"]
+        command += ["-m", "activecampaign_dagster.definitions"]
+        with (
+            (folder / "log").open("w") as log,
+            subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as dev,
+        ):
+            try:
+                _wait_for(database, "select count(*) >= 1 from marts.deals", folder)
+                time.sleep(20)
+                yield from _figures(account, database, folder)
+            finally:
+                dev.terminate()
+                dev.wait(60)
+
+
+def _project(folder: Path) -> None:
+    """This project with an account that is read when it has changed."""
+    shutil.copy(_ROOT / "dagster.yaml", folder)
+    for part in ("activecampaign_dagster", "dbt_project", "pyproject.toml"):
+        source, target = _ROOT / part, folder / "project" / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("target", "logs", "__pycache__")
+            shutil.copytree(source, target, ignore=ignored)
+        else:
+            shutil.copy(source, target)
+    (folder / "project/activecampaign_dagster/defs/activecampaign/defs.yaml").write_text(_DEFS)
+
+
+def _figures(account: Account, database: Path, folder: Path) -> Iterator[tuple[str, str]]:
+    random = Random(1)
+    taken = []
+    for number in range(_SAMPLES):
+        time.sleep(random.uniform(8, 18))  # at any moment between two looks
+        deal = random.choice(sorted(account.deals.live))
+        value = 1_000_003 + number
+        began = time.monotonic()
+        account.update_deal(deal, value=value)
+        _wait_for(
+            database,
+            "select count(*) = 1 from marts.deals "
+            f"where deal_id = {deal} and round(value * 100) = {value}",
+            folder,
+        )
+        taken.append(time.monotonic() - began)
+        print(f"    {taken[-1]:.1f} s", flush=True)
+    yield "samples", str(len(taken))
+    yield "median", f"{median(taken):.1f} s"
+    yield "fastest and slowest", f"{min(taken):.1f} s, {max(taken):.1f} s"
+
+
+def _wait_for(database: Path, sql: str, folder: Path) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        try:
+            with duckdb.connect(database, read_only=True) as db:
+                row = db.execute(sql).fetchone()
+                if row and row[0]:
+                    return
+        except duckdb.Error:
+            pass  # it is being written
+        time.sleep(0.3)
+    raise TimeoutError((folder / "log").read_text()[-3000:])
