@@ -34,7 +34,8 @@ from activecampaign_dagster.sync.totals import Totals, fact
 from activecampaign_dagster.sync.unavailable import not_on_plan, why_unavailable
 from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
-from activecampaign_dagster.warehouse.land import Landed, ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.delivery import Landed
+from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.retention import keep_to_settings
 from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, transaction
