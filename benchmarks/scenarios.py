@@ -31,6 +31,7 @@ from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, forget_fac
 from benchmarks.builds import builds
 from benchmarks.growth import daily
 from benchmarks.measure import Served, median, one_sync, sandbox
+from benchmarks.searches import searches
 
 Lines = Iterator[tuple[str, str]]
 REPEATS = 5
@@ -256,16 +257,22 @@ def dagster() -> Lines:
 
 
 def deletions() -> Lines:
-    """Deletions that an incremental sync searches for, beside a full sync.
+    """The search for deletions alone at full size, its requests counted; a full sync beside it.
+
+    Driven over the sandbox's answers without HTTP; seconds are requests divided by 5 a second.
+    A stub is a deal that the key may not see: it does not tell when it was created.
+    """
+    for share in (0.0, 0.02):
+        yield "**stubs**", f"{share:.0%} of the deals"
+        yield from searches(*LARGE[:2], share)
+
+
+def deletions_tenth() -> Lines:
+    """A tenth of that, by whole syncs over HTTP.
 
     Seconds are requests divided by 5 a second. Totals follow the filters and offsets are honoured,
     as `check` finds. What a search leaves is marked before the next case.
     """
-    yield from _deletions(*LARGE[:2])
-
-
-def deletions_tenth() -> Lines:
-    """The same for a tenth of the account."""
     yield from _deletions(*(rows // 10 for rows in LARGE[:2]))
 
 
