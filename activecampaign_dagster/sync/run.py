@@ -265,9 +265,13 @@ class _Run:
         self._unavailable |= dict.fromkeys(names, why)
         if isinstance(error, PermissionDeniedError):
             self._denied |= dict.fromkeys(names, error)
-        states = self._known.states
-        if any(name not in states or states[name].unavailable != why for name in names):
+        if any(self._is_news(name, why) for name in names):
             self._log.warning("%s: %s", read.name, why)
+
+    def _is_news(self, name: str, why: str) -> bool:
+        """Whether an earlier sync has not said yet why a stream is left out."""
+        states = self._known.states
+        return name not in states or states[name].unavailable != why
 
     def _note_unavailable(self) -> None:
         states, new = self._known.states, self._unavailable
@@ -350,7 +354,10 @@ class _Run:
         for child in read.children if read.is_full else ():
             feature = self._totals.absent.get(child.name)
             if feature and not spool.progress.children.get(child.name):
-                self._unavailable[child.name] = not_on_plan(feature)
+                why = not_on_plan(feature)
+                self._unavailable[child.name] = why
+                if self._is_news(child.name, why):  # no warning: the child's table is whole
+                    self._log.info("%s: %s", child.name, why)
         return [
             Outcome(
                 stream_table=stream_table,
