@@ -31,7 +31,8 @@ def searches(contacts: int, deals: int, stub_share: float) -> Iterator[tuple[str
     )
     rng = random.Random(1)
     for name in ("contacts", "deals"):
-        pages = math.ceil(len(account.contacts if name == "contacts" else account.deals) / 99)
+        records = len(account.contacts if name == "contacts" else account.deals)
+        pages = math.ceil(records / PAGE_SIZE)
         yield f"{name}, full sync at the least", f"{pages:,} requests, {pages / 5:,.0f} s at 5/s"
         for number, is_block in _CASES:
             rows = _contacts(account) if name == "contacts" else _deals(account)
