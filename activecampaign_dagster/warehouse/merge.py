@@ -81,7 +81,9 @@ class Merge:
         if self._made:
             into += f", {quoted(self._made.column.name)}"
             selected += ", coalesce(m.made, '{}')"
-            join = f"left join ({self._made.sql}) as m on m.owner = b._key"
+            # a table whose size is known: else the join would hold the rows, which are wide
+            self._db.execute(f"create or replace temp table filling as {self._made.sql}")
+            join = "left join temp.filling as m on m.owner = b._key"
         into, selected, stamp = f"{into}, _synced_at, _sync_id", f"{selected}, ?, ?", self._stamp
         if self._stream_table.stream.stub:
             into, selected = f"{into}, _hidden_at", f"{selected}, case when b._stub then ? end"

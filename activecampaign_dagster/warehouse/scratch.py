@@ -15,8 +15,8 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 SCRATCH = "_landing"
 # What does not fit goes to disk; records of unheard-of size may need the next step.
-_MEGABYTES = (120, 1_000, 8_000)
-_SMALL_BYTES = 100_000_000
+_MEGABYTES = (150, 1_000, 8_000)
+_SMALL_BYTES = 60_000_000
 T = TypeVar("T")
 
 
