@@ -65,7 +65,9 @@ class Merge:
         self._others = others
         self._made = made
         self._stamp = [at, sync_id]
-        self._is_first = db.execute(f"select exists (from {self._table})").fetchone() == (False,)
+        # what is made of other rows takes a join, in which verdicts are narrower than rows
+        is_empty = db.execute(f"select exists (from {self._table})").fetchone() == (False,)
+        self._is_first = is_empty and made is None
         if not self._is_first:
             db.execute(f"create or replace temp table verdict as {self._verdicts()}", [at])
 
@@ -77,19 +79,12 @@ class Merge:
         """Insert all rows into a table that has none."""
         into = ", ".join(quoted(column.name) for column in self._columns)
         selected = ", ".join(f"b.{quoted(column.name)}" for column in self._columns)
-        join = ""
-        if self._made:
-            into += f", {quoted(self._made.column.name)}"
-            selected += ", coalesce(m.made, '{}')"
-            # a table whose size is known: else the join would hold the rows, which are wide
-            self._db.execute(f"create or replace temp table filling as {self._made.sql}")
-            join = "left join temp.filling as m on m.owner = b._key"
         into, selected, stamp = f"{into}, _synced_at, _sync_id", f"{selected}, ?, ?", self._stamp
         if self._stream_table.stream.stub:
             into, selected = f"{into}, _hidden_at", f"{selected}, case when b._stub then ? end"
             stamp = [*stamp, stamp[0]]
         (count,) = self._db.execute(
-            f"insert into {self._table} ({into}) select {selected} from {self._rows} as b {join} "
+            f"insert into {self._table} ({into}) select {selected} from {self._rows} as b "
             "where b._key is not null",
             stamp,
         ).fetchone() or (0,)
