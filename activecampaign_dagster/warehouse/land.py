@@ -37,7 +37,7 @@ def land(db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery) -> d
     """
     size = sum(batch.size for batch in delivery.batches)
     names = ", ".join(batch.name for batch in delivery.batches)
-    return with_memory(db, names, partial(_land, db, source, delivery, size))
+    return with_memory(db, names, size, partial(_land, db, source, delivery, size))
 
 
 @dataclass(frozen=True, slots=True)

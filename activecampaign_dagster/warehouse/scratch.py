@@ -14,21 +14,22 @@ from activecampaign_dagster.warehouse.sql import literal
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 SCRATCH = "_landing"
-# What does not fit goes to disk; records of unheard-of size may need the next step.
-_MEGABYTES = (150, 1_000, 8_000)
+# What does not fit goes to disk; records of unheard-of size may need the next step. To make fields
+# of half a million rows takes the second one: to fail first would cost as much as to land.
+_MEGABYTES = (150, 300, 1_000, 8_000)
 _SMALL_BYTES = 60_000_000
 T = TypeVar("T")
 
 
-def with_memory(db: duckdb.DuckDBPyConnection, what: str, work: Callable[[], T]) -> T:
+def with_memory(db: duckdb.DuckDBPyConnection, what: str, size: int, work: Callable[[], T]) -> T:
     """Do `work` with as little memory as it can be done with, and return what it returns.
 
-    what: its name in the WarehouseError that is raised if no bearable amount suffices. `work` must
-    change nothing if it fails.
+    what: its name in the WarehouseError that is raised if no bearable amount suffices. size: in
+    bytes, of what is landed. `work` must change nothing if it fails.
     """
     # each thread would fill row groups of its own, of which DuckDB's limit counts only a part
     db.execute("set threads = 1")
-    for megabytes in _MEGABYTES:
+    for megabytes in _MEGABYTES if size < _SMALL_BYTES else _MEGABYTES[1:]:
         db.execute(f"set memory_limit = '{megabytes}MB'")
         with suppress(duckdb.OutOfMemoryException):
             return work()
