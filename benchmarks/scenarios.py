@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -22,12 +22,16 @@ from activecampaign_dagster.sandbox.faults import Fault, Request, html
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.deletions import LEFT
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, forget_fact, store_facts
 from benchmarks.builds import builds
+from benchmarks.growth import daily
 from benchmarks.measure import Served, median, one_sync, sandbox
+from benchmarks.searches import searches
 
 Lines = Iterator[tuple[str, str]]
 REPEATS = 5
@@ -253,12 +257,22 @@ def dagster() -> Lines:
 
 
 def deletions() -> Lines:
-    """Deletions that an incremental sync searches for, at 5 requests/s, beside a full sync."""
-    yield from _deletions(*LARGE[:2])
+    """The search for deletions alone at full size, its requests counted; a full sync beside it.
+
+    Driven over the sandbox's answers without HTTP; seconds are requests divided by 5 a second.
+    A stub is a deal that the key may not see: it does not tell when it was created.
+    """
+    for share in (0.0, 0.02):
+        yield "**stubs**", f"{share:.0%} of the deals"
+        yield from searches(*LARGE[:2], share)
 
 
 def deletions_tenth() -> Lines:
-    """The same for a tenth of the account."""
+    """A tenth of that, by whole syncs over HTTP.
+
+    Seconds are requests divided by 5 a second. Totals follow the filters and offsets are honoured,
+    as `check` finds. What a search leaves is marked before the next case.
+    """
     yield from _deletions(*(rows // 10 for rows in LARGE[:2]))
 
 
@@ -273,6 +287,8 @@ def _deletions(contacts: int, deals: int) -> Lines:
     ):
         path = Path(folder) / "a.duckdb"
         first = _synced(served, source, path, streams, Mode.FULL, None)
+        honoured = {f"{OFFSETS_HONOURED}:{name}": "yes" for name in streams}
+        store_facts(partial(connect, path), source.name, honoured)
         yield (
             "full sync",
             ", ".join(
@@ -281,23 +297,47 @@ def _deletions(contacts: int, deals: int) -> Lines:
             ),
         )
         for number, is_block in ((0, False), (1, False), (10, False), (100, False), (1000, True)):
-            for contact in _chosen(list(account.contacts.live), number, rng, is_block=is_block):
+            gone = {
+                "contacts": _chosen(list(account.contacts.live), number, rng, is_block=is_block),
+                "deals": _chosen(
+                    list(account.deals.by_created.ids(0, len(account.deals))),
+                    number,
+                    rng,
+                    is_block=is_block,
+                ),
+            }
+            for contact in gone["contacts"]:
                 account.delete_contact(contact)
-            by_age = list(account.deals.by_created.ids(0, len(account.deals)))
-            for deal in _chosen(by_age, number, rng, is_block=is_block):
+            for deal in gone["deals"]:
                 account.delete_deal(deal)
-            began = time.perf_counter()
-            found = _synced(served, source, path, streams, Mode.INCREMENTAL, 5)
-            seconds = time.perf_counter() - began
+            found = _synced(served, source, path, streams, Mode.INCREMENTAL, None)
             lines = (
                 f"{name}: {o.landed.deleted} found by {o.searched} requests"
                 for name, o in found.items()
             )
+            requests = sum(o.requests for o in found.values())
             yield (
                 f"{number:,} deletions of each" + (" in a block" if is_block else ""),
-                f"{', '.join(lines)}; {seconds:.1f} s, {sum(o.requests for o in found.values())} "
-                "requests in all",
+                f"{', '.join(lines)}; {requests} requests in all, {requests / 5:.0f} s at 5/s",
             )
+            _mark(path, source.name, gone)
+
+
+def _mark(path: Path, account: str, gone: Mapping[str, list[int]]) -> None:
+    """Mark what a search may have left, as a full sync does."""
+    with connect(path) as db:
+        for name, ids in gone.items():
+            db.execute(
+                f"update activecampaign.{name} set _deleted_at = now() "
+                "where _deleted_at is null and id in (select unnest(?))",
+                [ids],
+            )
+            forget_fact(db, account, f"{LEFT}:{name}")
+
+
+def growth() -> Lines:
+    """Size of the database over 200 days of incremental syncs with 1 % changed in each."""
+    yield from daily(*MEDIUM)
 
 
 def _chosen(ids: list[int], number: int, rng: random.Random, *, is_block: bool) -> list[int]:
@@ -372,4 +412,5 @@ SCENARIOS: dict[str, Callable[[], Lines]] = {
     "dbt_large": dbt_large,
     "deletions": deletions,
     "deletions_tenth": deletions_tenth,
+    "growth": growth,
 }

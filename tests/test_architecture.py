@@ -36,7 +36,7 @@ BELOW = {
     "sandbox": set(),
 }
 # what a part takes of another, where it is not all
-ONLY = {("survey", "sync"): {"deletions", "plan", "request", "unavailable"}}
+ONLY = {("survey", "sync"): {"axis", "plan", "request", "unavailable"}}
 STRANGERS = {
     "api": {"dagster", "duckdb", "dbt"},
     "streams": {"dagster", "duckdb", "requests", "dbt"},

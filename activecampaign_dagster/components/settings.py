@@ -15,7 +15,7 @@ from activecampaign_dagster.orchestration.checks import CHECKS
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
-from activecampaign_dagster.sync.deletions import axis_of
+from activecampaign_dagster.sync.axis import axis_of
 
 # YAML reads the words on and off as booleans, so that neither is used here.
 Severity = Literal["warn", "error", "ignore"]

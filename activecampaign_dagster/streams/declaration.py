@@ -311,6 +311,8 @@ class Stream:
     stub: Stub | None = None
     missing: Missing | None = None
     default: bool = True
+    # the fields that tell when a record was changed, the first that is filled counts
+    stamps: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
     _key_parts: tuple[tuple[str, Callable[[Any], str | None]], ...] = field(
         init=False, repr=False, compare=False
@@ -324,6 +326,9 @@ class Stream:
         )
         object.__setattr__(self, "_by_name", by_name)
         object.__setattr__(self, "_key_parts", parts)
+        stamps = (self.changes.stamp, self.changes.created) if self.changes else ()
+        is_incremental = self.sync_type is SyncType.INCREMENTAL
+        object.__setattr__(self, "stamps", tuple(s for s in stamps if s and is_incremental))
 
     def field(self, name: str) -> Field:
         """The declared field called `name`; KeyError if there is none."""
@@ -360,13 +365,6 @@ class Stream:
     def has_own_pages(self) -> bool:
         """Whether one walk over a path of its own brings all its records."""
         return self.each is None and not self.beside_only
-
-    @property
-    def stamps(self) -> tuple[str, ...]:
-        """The fields that tell when a record was changed, the first that is filled counts."""
-        if self.replication_key is None or self.changes is None:
-            return ()
-        return tuple(name for name in (self.changes.stamp, self.changes.created) if name)
 
     @property
     def has_numeric_key(self) -> bool:

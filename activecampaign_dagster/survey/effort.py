@@ -15,7 +15,7 @@ from activecampaign_dagster.streams.declaration import (
 )
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
-from activecampaign_dagster.sync.deletions import axis_of
+from activecampaign_dagster.sync.axis import axis_of
 from activecampaign_dagster.sync.plan import Read, plan
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 

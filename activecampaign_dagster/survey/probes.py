@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.stamps import CHICAGO, first_stamp, parse_stamp, write_stamp
 from activecampaign_dagster.streams.declaration import ByCreation, ById, HiddenBy, Stream
-from activecampaign_dagster.sync.deletions import axis_of
+from activecampaign_dagster.sync.axis import axis_of
 
 _FAR_EAST = timezone(timedelta(hours=14))  # 19 to 20 hours ahead of Chicago
 _FIRST_RECORDS = 20  # stubs among them

@@ -22,7 +22,7 @@ from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.survey import effort, probes
 from activecampaign_dagster.survey.effort import Count, Reread
-from activecampaign_dagster.sync.deletions import axis_of
+from activecampaign_dagster.sync.axis import axis_of
 from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, TOTALS_FOLLOW_FILTERS
 

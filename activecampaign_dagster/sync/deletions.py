@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -15,16 +15,18 @@ import duckdb
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.errors import ApiError, LoopError
 from activecampaign_dagster.api.order import FOLD
-from activecampaign_dagster.api.stamps import parse_stamp, write_stamp
+from activecampaign_dagster.api.stamps import write_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, Walk, read
-from activecampaign_dagster.streams.declaration import ByCreation, ById, Stream, SyncType
+from activecampaign_dagster.streams.declaration import ByCreation, Stream, SyncType
 from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.sync.axis import Axis, axis_of
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.plan import Read
+from activecampaign_dagster.sync.ranges import DoubtError, Rows
 from activecampaign_dagster.sync.request import Mode, SyncRequest
-from activecampaign_dagster.sync.search import Axis, DoubtError, Rows, Search
+from activecampaign_dagster.sync.search import Search
 from activecampaign_dagster.warehouse import vanished
-from activecampaign_dagster.warehouse.land import Landed
+from activecampaign_dagster.warehouse.delivery import Landed
 from activecampaign_dagster.warehouse.ledger import (
     OFFSETS_HONOURED,
     TOTALS_FOLLOW_FILTERS,
@@ -60,46 +62,6 @@ class _Case:
     began: datetime
     axis: Axis
     total: int | None = None
-
-
-def axis_of(stream: Stream, margin: timedelta = timedelta(0)) -> Axis | None:
-    """How a stream is searched; None if its path cannot be asked for ranges of its records."""
-    walk = stream.walk
-    if not stream.has_numeric_key or not stream.has_own_pages:
-        return None
-    if isinstance(walk, ById):
-        return Axis(
-            order=walk.order,
-            after=walk.after,
-            before=walk.before,
-            write=int,
-            first=-1,
-            position=lambda record: _key(stream, record),
-            key=lambda record: _key(stream, record),
-        )
-    if isinstance(walk, ByCreation) and walk.before and walk.stamp in stream.required:
-        return Axis(
-            order=walk.order,
-            after=walk.after,
-            before=walk.before,
-            write=lambda seconds: write_stamp(datetime.fromtimestamp(seconds, UTC)),
-            first=0,
-            position=lambda record: _seconds(record, walk.stamp),
-            key=lambda record: _key(stream, record),
-            slack=int(FOLD.total_seconds()),
-            margin=int(margin.total_seconds()),
-        )
-    return None
-
-
-def _key(stream: Stream, record: Any) -> int | None:
-    key = stream.key_of(record)
-    return None if key is None else int(key)
-
-
-def _seconds(record: Any, stamp: str) -> int | None:
-    moment = parse_stamp(record.get(stamp)) if isinstance(record, dict) else None
-    return math.floor(moment.timestamp()) if moment else None
 
 
 class Deletions:

@@ -20,7 +20,7 @@ from activecampaign_dagster.sync.totals import Totals
 from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse import pivot as pivots
 from activecampaign_dagster.warehouse.completeness import Completeness
-from activecampaign_dagster.warehouse.land import Batch, Delivery, Scope
+from activecampaign_dagster.warehouse.delivery import Batch, Delivery, Scope
 from activecampaign_dagster.warehouse.pivot import Labels
 
 _AGREE_WITHIN = 5.0  # seconds, the way of an answer included

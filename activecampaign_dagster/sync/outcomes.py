@@ -9,7 +9,7 @@ from datetime import datetime
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.sync.plan import Read
-from activecampaign_dagster.warehouse.land import Landed
+from activecampaign_dagster.warehouse.delivery import Landed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

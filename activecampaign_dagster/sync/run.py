@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,23 +28,21 @@ from activecampaign_dagster.sync.deliver import Complete, Deliveries
 from activecampaign_dagster.sync.outcomes import Outcome, SyncError, UnforeseenError
 from activecampaign_dagster.sync.plan import Child, Read, plan
 from activecampaign_dagster.sync.reading import Reading
-from activecampaign_dagster.sync.request import Mode, SyncRequest
+from activecampaign_dagster.sync.request import SyncRequest
+from activecampaign_dagster.sync.shortfalls import Shortfalls
 from activecampaign_dagster.sync.spool import forget
-from activecampaign_dagster.sync.totals import Totals, fact
+from activecampaign_dagster.sync.totals import Totals
 from activecampaign_dagster.sync.unavailable import not_on_plan, why_unavailable
 from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
-from activecampaign_dagster.warehouse.land import Landed, ShiftedError, UnsureError, land
+from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.retention import keep_to_settings
-from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, transaction
+from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError
 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
 _GATHER_SECONDS = 0.3
-# how a child is known not to come whole beside its parents
-_IGNORED, _SHORT = "ignored", "short"
-_AS_MANY = 3  # children that a stub may have for each that another parent has
 
 
 def sync(
@@ -121,6 +119,7 @@ class _Run:
         self._log = log
         self._known = known
         self._totals = Totals(client, known.facts)
+        self._shortfalls = Shortfalls(source, request, self._totals, known.facts)
         self._deliveries = Deliveries(source, request, known.in_full, self._totals)
         self._deletions = Deletions(source, request, client, log, known.facts, known.states)
         self._pending: dict[Future[Any], Read] = {}
@@ -132,7 +131,6 @@ class _Run:
         self._unavailable: dict[str, str] = {}  # streams that are not there to be read, and why
         self._denied: dict[str, ActiveCampaignError] = {}  # those without permission among them
         self._landed_streams: set[str] = set()
-        self._verified: set[str] = set()  # children that came, and are read alone to be sure
         self._parents_spooled: dict[str, list[Any]] = {}
         self._began = request.at or datetime.now(UTC)
         self._reading = Reading(
@@ -184,14 +182,7 @@ class _Run:
             each.name: self._totals.beyond(each.stream, known.states[each.name].live_rows)
             for each in early
         }
-        # asked for once more with every full sync
-        is_incremental = request.mode is Mode.INCREMENTAL
-        names = {t.name for t in source.stream_tables if is_incremental and t.stream.beside}
-        apart = {
-            name
-            for name in names
-            if (why := known.facts.get(_refused(name))) and (request.rests or why == _SHORT)
-        }
+        apart = self._shortfalls.apart()
         return plan(
             source,
             request,
@@ -257,7 +248,7 @@ class _Run:
         if (why := why_unavailable(read, error)) is not None:
             self._leave_out(read, why, error)
             return
-        if read.stream.name in self._verified:
+        if read.stream.name in self._shortfalls.verified:
             self._log.warning("%s: %s What came beside its parents stays.", read.name, error)
             return
         if not isinstance(error, ActiveCampaignError):
@@ -274,9 +265,13 @@ class _Run:
         self._unavailable |= dict.fromkeys(names, why)
         if isinstance(error, PermissionDeniedError):
             self._denied |= dict.fromkeys(names, error)
-        states = self._known.states
-        if any(name not in states or states[name].unavailable != why for name in names):
+        if any(self._is_news(name, why) for name in names):
             self._log.warning("%s: %s", read.name, why)
+
+    def _is_news(self, name: str, why: str) -> bool:
+        """Whether an earlier sync has not said yet why a stream is left out."""
+        states = self._known.states
+        return name not in states or states[name].unavailable != why
 
     def _note_unavailable(self) -> None:
         states, new = self._known.states, self._unavailable
@@ -347,11 +342,11 @@ class _Run:
         forget(self._staging, set(landed))
         spool.remove()
         self._landed_streams |= set(landed)
-        self._note_uncounted(db, complete, landed)
-        short = self._short(db, complete, landed)
-        self._verified |= {child.name for child in short}
+        self._shortfalls.note_uncounted(db, complete, landed)
+        short = self._shortfalls.find(db, complete, landed)
+        self._shortfalls.verified |= {child.name for child in short}
         missing = [*self._deliveries.missing(complete), *complete.refused]
-        self._note_refused(db, complete, {child.name for child in missing})
+        self._shortfalls.note_refused(db, complete, {child.name for child in missing})
         self._read_alone(read, missing)
         for child in short:
             alone, rows = self._alone(read, child), landed[child.name].live_rows
@@ -359,7 +354,10 @@ class _Run:
         for child in read.children if read.is_full else ():
             feature = self._totals.absent.get(child.name)
             if feature and not spool.progress.children.get(child.name):
-                self._unavailable[child.name] = not_on_plan(feature)
+                why = not_on_plan(feature)
+                self._unavailable[child.name] = why
+                if self._is_news(child.name, why):  # no warning: the child's table is whole
+                    self._log.info("%s: %s", child.name, why)
         return [
             Outcome(
                 stream_table=stream_table,
@@ -397,26 +395,6 @@ class _Run:
             else:
                 self._again.append((alone, partial(self._reading.whole, alone)))
 
-    def _note_refused(
-        self, db: duckdb.DuckDBPyConnection, complete: Complete, missing: Set[str]
-    ) -> None:
-        """Note which children do not come whole beside their parents, and which do again."""
-        read, account, facts = complete.read, self._source.name, self._known.facts
-        came = {child.name for child in read.children} - missing
-        new = {_refused(name): _IGNORED for name in missing}
-        if read.main and read.stream.name in self._verified:
-            new[_refused(read.stream.name)] = _SHORT
-        old = {_refused(name) for name in came if read.is_full} & facts.keys()
-        # only a comparison tells that none is left out
-        old = {name for name in old if facts[name] != _SHORT or self._request.compares}
-        new = {name: why for name, why in new.items() if facts.get(name) != why}
-        if new or old:
-            with transaction(db):
-                for name, why in new.items():
-                    ledger.note_fact(db, account, name, why)
-                for name in old:
-                    ledger.forget_fact(db, account, name)
-
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""
         read = complete.read
@@ -428,49 +406,6 @@ class _Run:
         for column in columns if read.main is None else ():
             files = complete.spool.files(read.stream.name)
             self._parents_spooled[read.stream.name] = tables.spooled_values(db, files, column)
-
-    def _short(
-        self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
-    ) -> list[Child]:
-        """The children of which a full read brought fewer than the account counted before it.
-
-        Those of stubs do not come, and are not to be seen; the account counts them all the same.
-        """
-        found = []
-        progress = complete.spool.progress
-        for child in complete.read.children if complete.read.is_full else ():
-            outcome, stream = landed.get(child.name), child.stream_table.stream
-            if outcome is None or outcome.doubt or not stream.has_own_pages:
-                continue
-            lacking = self._totals.lacking(stream, outcome.live_rows)
-            total = self._totals.of(stream.name)
-            if not lacking:
-                continue
-            if total and lacking * progress.rows <= _AS_MANY * progress.stubs * total:
-                self._note_total(db, stream.name, total - outcome.live_rows)
-            else:
-                found.append(child)
-        return found
-
-    def _note_uncounted(
-        self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
-    ) -> None:
-        """Note how many more a child's own path counts than it lists, once it was read whole."""
-        read, total = complete.read, complete.spool.progress.total
-        outcome = landed.get(read.stream.name)
-        if outcome and read.is_full and total and read.stream.beside:
-            self._note_total(db, read.stream.name, total - outcome.live_rows)
-
-    def _note_total(self, db: duckdb.DuckDBPyConnection, stream: str, beyond: int) -> None:
-        """Note how many more records of a stream are counted than there are to be read."""
-        if beyond != self._totals.uncounted(stream):
-            with transaction(db):
-                ledger.note_fact(db, self._source.name, fact(stream), str(beyond))
-
-
-def _refused(child: str) -> str:
-    """The fact that a child cannot be asked for beside its parents."""
-    return f"include_refused:{child}"
 
 
 def _feeds(read: Read) -> list[str]:

@@ -20,129 +20,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Page, Params
 from activecampaign_dagster.api.walks import Request, State
+from activecampaign_dagster.sync.axis import Axis
+from activecampaign_dagster.sync.ranges import MOST_LOOKS, Cut, DoubtError, Look, Part, Rows
 
 _MOST_PARTS = 4
 _NEIGHBOURS = 3  # rows on either side of a range that its page shall show, some may be gone
-_MOST_LOOKS = 5
 _FEW_PAGES = 4  # not worth a count where most of them lack a row
-
-
-class DoubtError(Exception):
-    """What the account says does not add up, so that nothing can be concluded from it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A table's live rows in the order of the walk.
-
-    is_known: 1 where the position is the record's own, 0 where it is a guess.
-    """
-
-    positions: array[int]
-    keys: array[int]
-    is_known: bytearray
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """The order that ranges are ranges of, and how a collection is asked for one.
-
-    order, after, before: query parameters. write: a position for `after` and `before`. first: what
-    `after` is given for the range that begins at position 0: the position before it where the
-    parameter excludes what it names. position: where a record is, None if it does not say. key: its
-    key, None if it has none. slack: by how much the order may be off. margin: how far beyond a
-    range its page has to reach.
-    """
-
-    order: str
-    after: str
-    before: str
-    write: Callable[[int], str | int]
-    first: int
-    position: Callable[[Any], int | None]
-    key: Callable[[Any], int | None]
-    slack: int = 0
-    margin: int = 0
-
-    def between(self, low: int | None, high: int | None) -> dict[str, str | int]:
-        """The parameters for positions in [low, high); None: no end."""
-        params: dict[str, str | int] = {self.order: "ASC"}
-        if low is not None:
-            params[self.after] = self.write(low + self.first)
-        if high is not None:
-            params[self.before] = self.write(high)
-        return params
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    """The rows [low, high) of the table, and how many records the account has there."""
-
-    low: int
-    high: int
-    count: int | None = None
-
-    @property
-    def rows(self) -> int:
-        return self.high - self.low
-
-    @property
-    def is_counted(self) -> bool:
-        return self.count is not None
-
-    @property
-    def surplus(self) -> int:
-        """How many more rows the table has than the account."""
-        return self.rows - (self.count or 0)
-
-
-@dataclass(slots=True, eq=False)
-class _Cut:
-    """A range in parts that are counted. is_first: their sum is compared with the total."""
-
-    whole: int
-    parts: list[_Part]
-    is_first: bool = False
-    is_again: bool = False
-    waiting: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Look:
-    """A range whose records are looked at; several pages of it overlap by a record.
-
-    low, high: the rows that its pages shall show, neighbours among them. tries: how often it was
-    looked at. before: what an earlier look did not find.
-    """
-
-    part: _Part
-    low: int
-    high: int
-    tries: int = 1
-    before: set[int] | None = None
-    total: int | None = None
-    offset: int = 0
-    last: int | None = None
-    seen: dict[int, int | None] = field(default_factory=dict)
-
-    def again(self, *, before: set[int] | None = None) -> _Look:
-        """The same range from the start."""
-        if self.tries >= _MOST_LOOKS:
-            raise DoubtError("a range of records shows another picture each time")
-        found = self.before if before is None else before
-        return _Look(self.part, self.low, self.high, self.tries + 1, found)
 
 
 class Search:
@@ -173,13 +64,13 @@ class Search:
         self._limit = limit
         self._fit = limit - 2 * _NEIGHBOURS  # rows of a range that fit on a page
         self._guessed = len(rows) - sum(rows.is_known)
-        self._todo: deque[tuple[_Cut, _Part | None] | _Look] = deque()
-        self._open: list[_Part] = []
-        self._looks: list[_Part] = []
+        self._todo: deque[tuple[Cut, Part | None] | Look] = deque()
+        self._open: list[Part] = []
+        self._looks: list[Part] = []
         self._unproven: list[tuple[set[int], int]] = []  # rows, and how often they were looked for
         self._gone: set[int] = set()  # rows that no page showed, proven or not
         self._counting = self._looking = 0
-        self._settle(_Part(0, len(rows), total))
+        self._settle(Part(0, len(rows), total))
 
     def state(self) -> State:
         """Nothing: a search that was stopped begins anew in the next sync."""
@@ -193,8 +84,8 @@ class Search:
             if self._todo:
                 self.asked += 1
                 lane = self._todo.popleft()
-                self._counting += not isinstance(lane, _Look)
-                self._looking += isinstance(lane, _Look)
+                self._counting += not isinstance(lane, Look)
+                self._looking += isinstance(lane, Look)
                 out.append(self._request(lane))
             elif self._open:
                 part = max(self._open, key=lambda each: each.surplus)
@@ -205,7 +96,7 @@ class Search:
                 self._looks.clear()
             elif self._unproven and not self._counting and not self._looking:
                 for rows, tries in self._unproven:
-                    part = _Part(min(rows), max(rows) + 1)
+                    part = Part(min(rows), max(rows) + 1)
                     self._todo.append(self._look(part, tries + 1, rows))
                 self._unproven.clear()
             else:
@@ -219,19 +110,19 @@ class Search:
             self.is_cut_short = self.asked + needed > self._budget
         if self.is_cut_short:
             self._open.clear()
-            self._todo = deque(lane for lane in self._todo if isinstance(lane, _Look))
+            self._todo = deque(lane for lane in self._todo if isinstance(lane, Look))
         if self.asked >= self._budget and (self._todo or self._looks or self._unproven):
             self.is_cut_short = True
             self._todo.clear()
             self._looks.clear()
             self._unproven.clear()
 
-    def _joined(self) -> list[_Part]:
+    def _joined(self) -> list[Part]:
         """The ranges to look at, neighbours in one where a page shows both: a block that is gone.
 
         They are looked at when all is counted.
         """
-        joined: list[_Part] = []
+        joined: list[Part] = []
         for part in sorted(self._looks, key=lambda each: each.low):
             last = joined[-1] if joined else None
             if last and last.high == part.low and last.is_counted and part.is_counted:
@@ -242,14 +133,14 @@ class Search:
             joined.append(replace(part))
         return joined
 
-    def _least(self, part: _Part) -> int:
+    def _least(self, part: Part) -> int:
         """How many requests a range takes at the least."""
         pages = math.ceil(part.rows / self._fit)
         levels = math.ceil(math.log2(max((part.count or 0) / self._fit, 1)))
         return max(1, min(pages, 1 + levels))
 
-    def _request(self, lane: tuple[_Cut, _Part | None] | _Look) -> Request:
-        if isinstance(lane, _Look):
+    def _request(self, lane: tuple[Cut, Part | None] | Look) -> Request:
+        if isinstance(lane, Look):
             params = self._axis.between(*self._ends(lane.low, lane.high))
             params |= {"limit": self._limit}
             if lane.offset:
@@ -265,7 +156,7 @@ class Search:
         positions, count = self._rows.positions, len(self._rows)
         return (positions[low] if low > 0 else None, positions[high] if high < count else None)
 
-    def _look(self, part: _Part, tries: int = 1, before: set[int] | None = None) -> _Look:
+    def _look(self, part: Part, tries: int = 1, before: set[int] | None = None) -> Look:
         """A look at a range with some neighbours that are still there, as far as is known."""
         positions, gone = self._rows.positions, self._gone
         beyond = max(self._axis.margin, self._axis.slack)
@@ -276,7 +167,7 @@ class Search:
             high = 1 + next(
                 (i for i in range(high, len(positions)) if i not in gone), len(positions) - 1
             )
-        return _Look(part, low, high, tries, before)
+        return Look(part, low, high, tries, before)
 
     def _at(self, row: int, low: int, high: int) -> int | None:
         """The row nearest to `row` within (low, high) at which a range may begin."""
@@ -286,22 +177,22 @@ class Search:
             first = bisect_right(positions, positions[row])
         return first if low < first < high else None
 
-    def _pieces(self, part: _Part, number: int) -> list[_Part]:
+    def _pieces(self, part: Part, number: int) -> list[Part]:
         """A range in so many parts, or in fewer where rows share a position."""
         wanted = (part.low + part.rows * i // number for i in range(1, number))
         inner = {self._at(row, part.low, part.high) for row in wanted} - {None}
         ends = [part.low, *sorted(end for end in inner if end is not None), part.high]
-        return [_Part(low, high) for low, high in itertools.pairwise(ends)]
+        return [Part(low, high) for low, high in itertools.pairwise(ends)]
 
-    def _cut(self, part: _Part, number: int) -> None:
+    def _cut(self, part: Part, number: int) -> None:
         is_first = part.rows == len(self._rows)
         parts = self._pieces(part, min(max(number, 2), _MOST_PARTS))
-        cut = _Cut(part.count or 0, parts, is_first)
+        cut = Cut(part.count or 0, parts, is_first)
         asked = parts if is_first else parts[:-1]
         cut.waiting = len(asked)
         self._todo.extend((cut, each) for each in asked)
 
-    def _settle(self, part: _Part) -> None:
+    def _settle(self, part: Part) -> None:
         """Decide what becomes of a range whose records have been counted."""
         if part.surplus <= 0 or not part.rows:
             return
@@ -312,7 +203,7 @@ class Search:
         else:
             self._open.append(part)
 
-    def _is_few(self, part: _Part) -> bool:
+    def _is_few(self, part: Part) -> bool:
         """Whether a range is better looked at than counted: few pages, most of which lack a row."""
         pages = math.ceil(part.rows / self._fit)
         lacking = min(part.surplus, pages)
@@ -325,7 +216,7 @@ class Search:
 
     def take(self, request: Request, page: Page) -> Page | None:
         """Digest a count or a page. Raises DoubtError."""
-        if isinstance(request.lane, _Look):
+        if isinstance(request.lane, Look):
             self._looking -= 1
             self._take_page(request.lane, page)
         else:
@@ -334,7 +225,7 @@ class Search:
             self._take_count(cut, part, page)
         return None
 
-    def _take_count(self, cut: _Cut, part: _Part | None, page: Page) -> None:
+    def _take_count(self, cut: Cut, part: Part | None, page: Page) -> None:
         count = page.total
         if count is None:
             raise DoubtError("the account does not say how many records a range has")
@@ -349,7 +240,7 @@ class Search:
         if not cut.waiting:
             self._close(cut)
 
-    def _close(self, cut: _Cut) -> None:
+    def _close(self, cut: Cut) -> None:
         """All parts of a cut that are asked for are counted."""
         *others, last = cut.parts
         if cut.is_first:
@@ -378,7 +269,7 @@ class Search:
         if found and high is not None and max(found) >= high + slack:
             raise DoubtError(f"{axis.before} is ignored")
 
-    def _take_page(self, look: _Look, page: Page) -> None:
+    def _take_page(self, look: Look, page: Page) -> None:
         total, records = page.total, page.records
         if total is None:
             raise DoubtError("the account does not say how many records a range has")
@@ -405,7 +296,7 @@ class Search:
         else:
             self._conclude(look)
 
-    def _conclude(self, look: _Look) -> None:
+    def _conclude(self, look: Look) -> None:
         """Compare a range with all that the account shows of it."""
         rows, part = self._rows, look.part
         lacking = {i for i in range(part.low, part.high) if rows.keys[i] not in look.seen}
@@ -419,10 +310,10 @@ class Search:
         enclosed = {i for i in proper if self._is_enclosed(look, i)}
         self.missing |= {rows.keys[i] for i in enclosed}
         self._gone |= lacking
-        if proper - enclosed and look.tries < _MOST_LOOKS:
+        if proper - enclosed and look.tries < MOST_LOOKS:
             self._unproven.append((proper - enclosed, look.tries))
 
-    def _is_enclosed(self, look: _Look, row: int) -> bool:
+    def _is_enclosed(self, look: Look, row: int) -> bool:
         """Whether a page that does not show a row shows where it would be."""
         shown = [position for position in look.seen.values() if position is not None]
         position, slack = self._rows.positions[row], self._axis.slack

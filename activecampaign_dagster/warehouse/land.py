@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
-from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.warehouse import ledger, pivot, rejected, tables
 from activecampaign_dagster.warehouse.cast import load
-from activecampaign_dagster.warehouse.completeness import Completeness, doubt, keys_in
+from activecampaign_dagster.warehouse.completeness import doubt, keys_in
+from activecampaign_dagster.warehouse.delivery import Batch, Delivery, Landed, Scope
 from activecampaign_dagster.warehouse.merge import Made, Merge
-from activecampaign_dagster.warehouse.pivot import Labels
-from activecampaign_dagster.warehouse.scratch import SCRATCH, scratch, with_memory
+from activecampaign_dagster.warehouse.scratch import scratch, with_memory
 from activecampaign_dagster.warehouse.sql import quoted
-from activecampaign_dagster.warehouse.tables import Column, relation
+from activecampaign_dagster.warehouse.tables import Column
 from activecampaign_dagster.warehouse.warehouse import transaction
 
 
@@ -31,101 +28,6 @@ class ShiftedError(Exception):
     """The account no longer holds what was spooled before a kill: it has to be read again."""
 
 
-class Scope(StrEnum):
-    """Of which records a batch holds all there are, so that what is missing was deleted."""
-
-    ALL = "all"
-    SEEN_PARENTS = "seen parents"  # the children of the parents that were read
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Spooled records on their way into a table.
-
-    files: segments; size: bytes of JSON in them; longest: bytes of the longest line.
-    extras: fields that nobody declared. is_pass: all of the collection was read. expected: how many
-    records the account says it has, where that must agree; else None. is_kept: they land; else only
-    what is made of them does.
-    unlisted: segments with the keys of parents that do not list their children.
-    labels: the labels of the field that is made of a child's rows (see `Pivot`); None: it stays.
-    """
-
-    stream_table: StreamTable
-    files: Sequence[str]
-    size: int
-    longest: int
-    extras: Sequence[str]
-    scope: Scope
-    watermark: datetime | None
-    is_pass: bool = False
-    expected: int | None = None
-    is_kept: bool = True
-    unlisted: Sequence[str] = ()
-    labels: Labels | None = None
-
-    @property
-    def name(self) -> str:
-        """The stream's name."""
-        return self.stream_table.name
-
-    @property
-    def table(self) -> str:
-        """The table that they land in."""
-        return relation(self.stream_table.table)
-
-    @property
-    def typed(self) -> str:
-        """The table of the records as typed rows, on their way."""
-        return f"{SCRATCH}.{quoted(self.name)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """All that one read brought, to land in one transaction.
-
-    main: the records of the collection itself, if they are kept. children: what came beside them.
-    owners: segments with the keys of the parents that were read, if there is no `main`, or else of
-    those that were read once more.
-    refills: parents whose fields are to be made of their children's landed rows, with the labels.
-    relabels: parents whose fields are to follow the labels; None: those that land with it.
-    """
-
-    main: Batch | None
-    children: Sequence[Batch]
-    owners: Sequence[str]
-    completeness: Completeness
-    sync_id: str
-    at: datetime
-    folder: Path
-    refills: Sequence[tuple[StreamTable, Labels]] = ()
-    relabels: Sequence[tuple[StreamTable, Labels | None]] = ()
-
-    @property
-    def batches(self) -> list[Batch]:
-        """The children first, since fields of their parents are made of them."""
-        return [*self.children, *([self.main] if self.main else [])]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
-    """What became of a batch: row counts, and the columns that it added.
-
-    doubt: why a full read may not have brought all there is, so that rows that did not come are
-    kept; None if it has.
-    """
-
-    inserted: int
-    updated: int
-    unchanged: int
-    deleted: int
-    rejected: int
-    live_rows: int
-    deleted_rows: int
-    new_columns: tuple[str, ...]
-    doubt: str | None = None
-
-
 def land(db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery) -> dict[str, Landed]:
     """Merge what a read brought into its tables and move its streams on, in one transaction.
 
@@ -135,7 +37,7 @@ def land(db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery) -> d
     """
     size = sum(batch.size for batch in delivery.batches)
     names = ", ".join(batch.name for batch in delivery.batches)
-    return with_memory(db, size, names, partial(_land, db, source, delivery, size))
+    return with_memory(db, names, size, partial(_land, db, source, delivery, size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Merge:
 
     The newer version by replication key wins (creation stamp where that is null), ties go to the
     one read later, and a stub never replaces a full row, but marks it as hidden. Rows that stay as
-    they are are not written.
+    they are are not written. In an empty table all rows are new: no verdicts, no joins.
 
     rows: the typed rows (see `cast.load`). columns: those of the table that the rows have; what the
     table holds in others stays. made: a column that is made of other rows.
@@ -65,10 +65,32 @@ class Merge:
         self._others = others
         self._made = made
         self._stamp = [at, sync_id]
-        db.execute(f"create or replace temp table verdict as {self._verdicts()}", [at])
+        # what is made of other rows takes a join, in which verdicts are narrower than rows
+        is_empty = db.execute(f"select exists (from {self._table})").fetchone() == (False,)
+        self._is_first = is_empty and made is None
+        if not self._is_first:
+            db.execute(f"create or replace temp table verdict as {self._verdicts()}", [at])
 
     def apply(self) -> Counts:
         """Insert, update and mark what the verdicts say."""
+        return self._fill() if self._is_first else self._upsert()
+
+    def _fill(self) -> Counts:
+        """Insert all rows into a table that has none."""
+        into = ", ".join(quoted(column.name) for column in self._columns)
+        selected = ", ".join(f"b.{quoted(column.name)}" for column in self._columns)
+        into, selected, stamp = f"{into}, _synced_at, _sync_id", f"{selected}, ?, ?", self._stamp
+        if self._stream_table.stream.stub:
+            into, selected = f"{into}, _hidden_at", f"{selected}, case when b._stub then ? end"
+            stamp = [*stamp, stamp[0]]
+        (count,) = self._db.execute(
+            f"insert into {self._table} ({into}) select {selected} from {self._rows} as b "
+            "where b._key is not null",
+            stamp,
+        ).fetchone() or (0,)
+        return Counts(seen=count, inserted=count, updated=0, unchanged=0)
+
+    def _upsert(self) -> Counts:
         db, table, rows = self._db, self._table, self._rows
         names = ", ".join(quoted(column.name) for column in self._columns)
         own, hidden_at, hide = "_synced_at, _sync_id", "", ""
@@ -118,6 +140,8 @@ class Merge:
         owners: SQL, the keys (text) of the parents all of whose children came; None: all came.
         but: SQL, the keys of parents that do not tell. Returns how many rows it concerned.
         """
+        if self._is_first:
+            return 0
         stream = self._stream_table.stream
         gone = f"not exists (from {_VERDICTS} as v where v._key = {key_sql(stream, 't')})"
         owner = f"t.{quoted(stream.beside.owner)}::varchar" if stream.beside else ""

@@ -14,29 +14,28 @@ from activecampaign_dagster.warehouse.sql import literal
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 SCRATCH = "_landing"
-# What does not fit goes to disk; records of unheard-of size may need the next step.
-_MEGABYTES = (150, 1_000, 8_000)  # per thread
+# What does not fit goes to disk; records of unheard-of size may need the next step. To make fields
+# of half a million rows takes the second one: to fail first would cost as much as to land.
+_MEGABYTES = (150, 300, 1_000, 8_000)
 _SMALL_BYTES = 60_000_000
-# Each thread fills row groups of its own, of which DuckDB's limit counts only a part.
-_THREADS_IF_SMALL, _THREADS = 2, 1
 T = TypeVar("T")
 
 
-def with_memory(db: duckdb.DuckDBPyConnection, size: int, what: str, work: Callable[[], T]) -> T:
+def with_memory(db: duckdb.DuckDBPyConnection, what: str, size: int, work: Callable[[], T]) -> T:
     """Do `work` with as little memory as it can be done with, and return what it returns.
 
-    size: bytes of JSON to land. what: its name in the WarehouseError that is raised if no bearable
-    amount suffices. `work` must change nothing if it fails.
+    what: its name in the WarehouseError that is raised if no bearable amount suffices. size: in
+    bytes, of what is landed. `work` must change nothing if it fails.
     """
-    threads = _THREADS_IF_SMALL if size < _SMALL_BYTES else _THREADS
-    db.execute(f"set threads = {threads}")
-    for megabytes in _MEGABYTES:
-        db.execute(f"set memory_limit = '{megabytes * threads}MB'")
+    # each thread would fill row groups of its own, of which DuckDB's limit counts only a part
+    db.execute("set threads = 1")
+    for megabytes in _MEGABYTES if size < _SMALL_BYTES else _MEGABYTES[1:]:
+        db.execute(f"set memory_limit = '{megabytes}MB'")
         with suppress(duckdb.OutOfMemoryException):
             return work()
     raise WarehouseError(
-        f"Landing {what} takes more than {_MEGABYTES[-1]} MB of memory per thread, which no "
-        "account should need: please report it."
+        f"Landing {what} takes more than {_MEGABYTES[-1]} MB of memory, which no account "
+        "should need: please report it."
     )
 
 

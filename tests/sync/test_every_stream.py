@@ -348,6 +348,18 @@ def test_a_feature_that_the_account_lacks_is_no_failure_and_is_asked_again_by_fu
     assert differences(sandbox, everything) == {}
 
 
+def test_a_child_whose_total_shows_a_missing_feature_is_said_once(
+    sandbox: Sandbox, everything: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sandbox.account.switch_off("accountContacts", 403, "Upgrade your account to use Accounts")
+    everything.sync(sandbox, streams=CHOSEN, compares=True)
+    [said] = [r.message for r in caplog.records if r.message.startswith("account_contacts: Not on")]
+    caplog.clear()
+    everything.sync(sandbox, streams=CHOSEN, compares=True)
+    assert said not in caplog.text
+
+
 def test_a_table_stays_when_its_feature_goes(sandbox: Sandbox, everything: Warehouse) -> None:
     everything.sync(sandbox, streams=CHOSEN)
     before = keys(everything, STREAMS["accounts"])

@@ -26,10 +26,11 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sandbox.stamps import DateFilter
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source
-from activecampaign_dagster.sync.deletions import axis_of
+from activecampaign_dagster.sync.axis import axis_of
 from activecampaign_dagster.sync.outcomes import Outcome
+from activecampaign_dagster.sync.ranges import Rows
 from activecampaign_dagster.sync.request import Mode
-from activecampaign_dagster.sync.search import Rows, Search
+from activecampaign_dagster.sync.search import Search
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import TOTALS_FOLLOW_FILTERS, store_facts
 from tests.helpers import Warehouse, serving
