@@ -90,13 +90,16 @@ def _ancestors(model: str, parents: Mapping[str, Iterable[str]]) -> set[str]:
 
 
 def _is_plain(test: GenericTestNode) -> bool:
-    """Whether a test counts its rows and fails, or warns, if there is one."""
+    """Whether a test counts its rows, fails or warns if there is one, and is not selected apart.
+
+    Templates in its arguments would be filled in another way.
+    """
     config = test.config
     return (
         config.enabled
         and (config.warn_if, config.error_if, config.fail_calc) == ("!= 0", "!= 0", "count(*)")
-        and not (config.limit or config.store_failures)
-        and "{{" not in json.dumps(_arguments(test))
+        and not (config.limit or config.store_failures or config.tags or config.meta)
+        and not re.search(r"\{[{%#]", json.dumps([_arguments(test), config.where], default=str))
     )
 
 
@@ -110,7 +113,7 @@ def _merged(name: str, tests: Sequence[GenericTestNode]) -> GenericTestNode:
     merged = deepcopy(tests[0])
     package = merged.package_name
     merged.name = merged.alias = merged.config.alias = name
-    merged.unique_id = f"test.{package}.{name}"
+    merged.unique_id = f"test.{package}.{name}.merged"  # somebody may have a test of that name
     merged.fqn = [*merged.fqn[:-1], name]
     merged.path = f"{name}.sql"
     merged.column_name = None
@@ -156,7 +159,8 @@ def _call(test: GenericTestNode) -> str:
     given["model"] = model[1].strip() if model else repr(about.kwargs["model"])
     if test.config.where:
         relation = given["model"].removeprefix("get_where_subquery(").removesuffix(")")
-        rows = f"(select * from %s where {test.config.where}) as dbt_subquery"
+        condition = test.config.where.replace("%", "%%")
+        rows = f"(select * from %s where {condition}) as dbt_subquery"
         given["model"] = f"{rows!r} | format({relation})"
     return f"{{{{ {macro}({', '.join(f'{name}={value}' for name, value in given.items())}) }}}}"
 

@@ -49,6 +49,10 @@ models:
       - name: price
         data_tests:
           - not_null: {config: {error_if: ">1"}}
+          - unique: {config: {tags: [slow]}}
+          - not_null: {name: said, config: {where: "kind like '%b'"}}
+          - accepted_values: {name: listed, arguments: {values: [2.5, -3], quote: false}, config:
+              {where: "kind is null or kind like 'a%' and kind <> 'it''s'"}}
 """
 LATER = """
 models:
@@ -131,8 +135,20 @@ def test_warnings_are_a_check_of_their_own_and_fail_nothing(shop: Shop) -> None:
 
 def test_a_test_with_conditions_of_its_own_stays_alone(shop: Shop) -> None:
     found = evaluations(shop.build(SCHEMA))
-    assert found.keys() == {"prices_rules", "prices_warnings", "not_null_prices_price"}
-    assert found["not_null_prices_price"].passed
+    alone = {"not_null_prices_price", "unique_prices_price"}
+    assert found.keys() == {"prices_rules", "prices_warnings", *alone}
+    assert all(found[name].passed for name in alone)
+
+
+def test_a_test_of_ones_own_may_have_the_name_of_a_merged_one(shop: Shop) -> None:
+    own = shop.models / "tests" / "prices_rules.sql"
+    own.parent.mkdir()
+    own.write_text("select * from {{ ref('kinds') }} where kind = 'z'")
+    shop.load(SCHEMA)
+    nodes = json.loads((shop.folder / "warehouse.duckdb.dbt" / "manifest.json").read_text())[
+        "nodes"
+    ]
+    assert {"test.shop.prices_rules", "test.shop.prices_rules.merged"} <= nodes.keys()
 
 
 def test_models_below_a_broken_one_are_not_built(shop: Shop) -> None:
