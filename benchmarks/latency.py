@@ -48,6 +48,7 @@ def latencies() -> Iterator[tuple[str, str]]:
             "ACTIVECAMPAIGN_DATABASE": str(database),
             "DAGSTER_HOME": str(folder),
             "PYTHONPATH": str(folder / "project"),
+            "PYTHONDONTWRITEBYTECODE": "",  # as users have it
         }
         command = [str(Path(sys.executable).with_name("dagster")), "dev", "--port", "0"]
         command += ["-m", "activecampaign_dagster.definitions"]
