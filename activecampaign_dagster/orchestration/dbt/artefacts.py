@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +17,8 @@ from activecampaign_dagster.warehouse.private import make_folder
 _KEPT_RUNS = 5
 _FAILED = "failed"  # a file that marks a run's artefacts
 READ = "partial_parse.msgpack"  # what dbt has read
-MERGED = "merged.msgpack"  # the same, as it is run
+# the same, as it is run; another version of dbt could not read it
+MERGED = f"merged-{version('dbt-core')}-{version('dbt-duckdb')}.msgpack"
 MANIFEST = "manifest.json"
 
 

@@ -73,10 +73,11 @@ def broken_rules(
     queries = dict(_PART.findall(sql))
     if not queries:
         return []
-    return [
-        (rule, failures, queries[str(number)].strip())
-        for number, rule, failures in db.execute(sql).fetchall()
-    ]
+    try:
+        rows = db.execute(sql).fetchall()
+    except duckdb.Error:  # what the run's own settings allowed; dbt has said that the test failed
+        return []
+    return [(rule, failures, queries[str(number)].strip()) for number, rule, failures in rows]
 
 
 def _ancestors(model: str, parents: Mapping[str, Iterable[str]]) -> set[str]:

@@ -67,6 +67,8 @@ def parse(project: DbtProject) -> None:
         found.write(str(place / MANIFEST))  # type: ignore[no-untyped-call]
         for name in (READ, MERGED, MANIFEST):
             (place / name).replace(folder / name)
+        for of_another_dbt in set(folder.glob("merged*.msgpack")) - {folder / MERGED}:
+            of_another_dbt.unlink(missing_ok=True)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -87,7 +89,7 @@ def manifest(project: DbtProject, args: Sequence[str]) -> Manifest:
 
 def _read(project: DbtProject, options: Sequence[str], place: Path) -> Manifest:
     """The project as dbt reads it, its tests merged. Raises ProjectError."""
-    ran = run(project, ["parse", "--quiet", *options], place)
+    ran = run(project, ["parse", *options], place, prints=False)
     if not isinstance(ran.result, Manifest):
         reasons = "\n    ".join(ran.reasons)
         raise ProjectError(f"{project.project_dir}: dbt cannot read the project.\n    {reasons}")
@@ -122,16 +124,21 @@ class Ran:
 
 
 def run(
-    project: DbtProject, args: Sequence[str], artefacts: Path, about: Manifest | None = None
+    project: DbtProject,
+    args: Sequence[str],
+    artefacts: Path,
+    about: Manifest | None = None,
+    *,
+    prints: bool = True,
 ) -> Ran:
     """Run a command of dbt in this process, which has dbt and the project in memory already.
 
     A process of its own took 2 s of CPU before it began, for an interpreter, imports and what it
-    read of the project. This one prints what dbt tells, and keeps all of it in `dbt.log`. SIGTERM
-    and Ctrl-C end the query that runs, and raise KeyboardInterrupt. The database is closed in the
-    end, which gives back the memory that DuckDB took.
+    read of the project. All that dbt tells is kept in `dbt.log`. SIGTERM and Ctrl-C end the query
+    that runs, and raise KeyboardInterrupt. The database is closed in the end, which gives back the
+    memory that DuckDB took.
 
-    about: the project, for commands that do not read it.
+    about: the project, for commands that do not read it. prints: whether to print what dbt tells.
     """
     ran = Ran()
 
@@ -139,7 +146,7 @@ def run(
         info: Any = event.info
         if info.name in _TRACES:
             return
-        if info.level in _SHOWN and info.msg.strip():
+        if prints and info.level in _SHOWN and info.msg.strip():
             print(info.msg)  # which Dagster keeps as the step's output
         if info.level == "error" and info.name not in _RESULTS:
             ran.reasons += [line.rstrip() for line in info.msg.splitlines() if line.strip()]

@@ -128,8 +128,20 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     assert (of_run / "dbt.log").exists()
     assert json.loads((of_run / "run_results.json").read_text())["results"]
     assert {path.name for path in manifest.parent.iterdir()} == {
-        *("manifest.json", "partial_parse.msgpack", "merged.msgpack", "runs")
+        *("manifest.json", "partial_parse.msgpack", artefacts.MERGED, "runs")
     }
+
+
+def test_what_another_version_of_dbt_has_read_is_read_anew(
+    database: Path, models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    definitions(database.parent / "home", models)
+    folder = Path(f"{database}.dbt")
+    (folder / artefacts.MERGED).rename(folder / "merged-1.0.0-1.0.0.msgpack")
+    run(definitions(database.parent / "again", models))
+    assert is_built(database)
+    assert [path.name for path in folder.glob("merged*")] == [artefacts.MERGED]
+    assert "partial parsing" not in capsys.readouterr().out  # reading the project is no news
 
 
 def test_a_project_that_was_moved_is_read_anew(database: Path, models: Path) -> None:
