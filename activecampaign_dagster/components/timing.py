@@ -105,8 +105,14 @@ def _read(wanted: Clock, path: KeyPath, zone: str) -> tuple[Trigger, list[Mistak
             case "at":
                 made = Trigger(crons=triggers.at(wanted.at or (), wanted.days or ()), timezone=zone)
             case _:
-                wait = triggers.span(str(getattr(wanted, way)))
-                made = Trigger(poll_seconds=max(int(wait.total_seconds()), _SHORTEST_POLL))
+                seconds = int(triggers.span(str(getattr(wanted, way))).total_seconds())
+                if seconds < _SHORTEST_POLL:
+                    text = (
+                        f"{getattr(wanted, way)!r} is too short: Dagster looks every "
+                        f"{_SHORTEST_POLL} seconds, so write at least {_SHORTEST_POLL} seconds"
+                    )
+                    mistakes.append(Mistake((*path, way), text))
+                made = Trigger(poll_seconds=max(seconds, _SHORTEST_POLL))
     except ValueError as error:
         return MANUAL, [*mistakes, Mistake((*path, way), str(error))]
     return made, mistakes

@@ -101,6 +101,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("trigger: hourly", 3, "'hourly' is invalid: it must be 'manual', 'on_change' or settings"),
         ("trigger: off", 3, "False is not valid here"),
         ("full_sync: {on_change: 1 minute}", 3, "unknown setting 'on_change'"),
+        ("trigger: {on_change: 2 seconds}", 3, "write at least 5 seconds"),
         (
             "trigger: manual\nfull_sync: {every: 1 day}",
             4,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,8 +16,8 @@ from activecampaign_dagster.warehouse.private import make_folder
 _KEPT_RUNS = 5
 _FAILED = "failed"  # a file that marks a run's artefacts
 READ = "partial_parse.msgpack"  # what dbt has read
-# the same, as it is run; another version of dbt could not read it
-MERGED = f"merged-{version('dbt-core')}-{version('dbt-duckdb')}.msgpack"
+MERGED = "merged.msgpack"  # the same, as it is run
+OF = "signature"  # of what was read, and by which dbt
 MANIFEST = "manifest.json"
 
 
@@ -44,9 +43,14 @@ def beside(database: Path, project: DbtProject) -> DbtProject:
     )
 
 
-def is_parsed(project: DbtProject) -> bool:
-    """Whether there is all that `parse` makes."""
-    return all((project.target_path / name).exists() for name in (READ, MERGED, MANIFEST))
+def is_parsed(project: DbtProject, of: str) -> bool:
+    """Whether there is all that `runner.parse` makes, of what has that signature."""
+    folder = project.target_path
+    try:
+        is_same = (folder / OF).read_text() == of
+    except OSError:
+        return False
+    return is_same and all((folder / name).exists() for name in (READ, MERGED, MANIFEST))
 
 
 def run_folder(project: DbtProject, run_id: str) -> Path:

@@ -106,7 +106,7 @@ def _built(
         raise StepError(str(error), is_permanent=True) from None
     results = list(ran.result.results) if hasattr(ran.result, "results") else []
     compiled = {each.node.unique_id: getattr(each.node, "compiled_code", "") for each in results}
-    broken: dict[str, list[tuple[str, int, str]]] = {}
+    broken: dict[str, list[tuple[str, str, str]]] = {}
     if results:
         with connect(database_path()) as db:
             succeeded = {each.node.unique_id for each in results if each.status in _SUCCEEDED}
@@ -117,7 +117,7 @@ def _built(
                     db, compiled[each.node.unique_id], each.node.database
                 )
                 for each in results
-                if each.failures and each.status in {"fail", "warn"}
+                if each.status in {"fail", "warn", "error"}
             }
             described = Described(
                 nodes=nodes,
@@ -140,29 +140,29 @@ def _built(
         raise _failure(ran.reasons, place / "dbt.log", broken)
 
 
-def _with_broken_rules(event: Any, broken: Mapping[str, list[tuple[str, int, str]]]) -> Any:
+def _with_broken_rules(event: Any, broken: Mapping[str, list[tuple[str, str, str]]]) -> Any:
     """A test's result, with what is broken and how to see the rows."""
     if not isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation):
         return event
     rules = broken.get(str(event.metadata["unique_id"].value))
     if not rules:
         return event
-    shown = "\n\n".join(f"{rows} rows: {rule}\n```sql\n{sql}\n```" for rule, rows, sql in rules)
+    shown = "\n\n".join(f"{rows}: {rule}\n```sql\n{sql}\n```" for rows, rule, sql in rules)
     return with_findings(
         event,
-        description="; ".join(f"{rows} rows: {rule}" for rule, rows, _ in rules),
+        description="; ".join(f"{rows}: {rule}" for rows, rule, _ in rules),
         metadata={"broken_rules": dg.MetadataValue.md(shown)},
     )
 
 
 def _failure(
-    reasons: Sequence[str], log: Path, broken: Mapping[str, list[tuple[str, int, str]]]
+    reasons: Sequence[str], log: Path, broken: Mapping[str, list[tuple[str, str, str]]]
 ) -> StepError:
     """A failed build of the models, shown as the errors that dbt reported."""
     rules = [
-        f"  {node.split('.')[2]}: {rows} rows: {rule}"
+        f"  {node.split('.')[2]}: {rows}: {rule}"
         for node, found in broken.items()
-        for rule, rows, _ in found
+        for rows, rule, _ in found
     ]
     lines = "\n".join([*reasons, *rules]) or "It does not say why."
     return StepError(f"dbt failed; its full log is {log}.\n{lines}", is_permanent=False)

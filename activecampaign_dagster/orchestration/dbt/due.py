@@ -18,10 +18,15 @@ from activecampaign_dagster.warehouse.builds import digest
 
 Nodes = Mapping[str, Any]
 _BUILT = {"model", "seed", "snapshot"}
+_OF_DBT = {"dbt", "dbt_duckdb"}
 _OF_THE_DAY = re.compile(
-    r"\b(current_date|current_timestamp|now\(|today\(|get_current_timestamp|run_started_at)",
+    r"\b(current_date|current_timestamp|localtimestamp|now\(|today\(|get_current_timestamp|"
+    r"run_started_at|modules\.datetime)|'(now|today)'",
     re.IGNORECASE,
 )
+# by which SQL depends on rows already when it is made
+_OF_ROWS = re.compile(r"\b(run_query|statement|load_result|dbt_utils)\b")
+_OF_TABLES = "account_tables"  # asks which tables a stream has, which is in `Ground.forms`
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class Project:
             made_of = parents(node) & self.nodes.keys()
             if node["resource_type"] == "seed" or (
                 node["config"]["materialized"] == "view"
+                and not self._asks_for_rows(node)
                 and all(parent in found or self._keeps_columns(parent) for parent in made_of)
             ):
                 found.add(unique_id)
@@ -189,14 +195,22 @@ class Project:
             return True
         return any(_OF_THE_DAY.search(macro["macro_sql"]) for macro in self._macros(node))
 
+    def _asks_for_rows(self, node: Mapping[str, Any]) -> bool:
+        if _OF_ROWS.search(node.get("raw_code") or ""):
+            return True
+        return any(
+            _OF_ROWS.search(macro["macro_sql"])
+            for macro in self._macros(node)
+            if macro["name"] != _OF_TABLES
+        )
+
     def _macros(self, node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """The project's own macros that a node calls, directly or through others."""
-        package = self.manifest["metadata"]["project_name"]
+        """The macros, without dbt's own, that a node calls, directly or through others."""
         waiting, seen = list(node["depends_on"]["macros"]), set[str]()
         while waiting:
             name = waiting.pop()
             macro = self.manifest["macros"].get(name)
-            if name in seen or macro is None or macro["package_name"] != package:
+            if name in seen or macro is None or macro["package_name"] in _OF_DBT:
                 continue
             seen.add(name)
             waiting += macro["depends_on"]["macros"]

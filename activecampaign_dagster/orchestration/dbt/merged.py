@@ -8,7 +8,6 @@ replaces: those of which other models may or may not be in the way are put toget
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode
 
 _REFERENCE = re.compile(r"\s*(ref|source|var|env_var)\s*\(.+\)\s*", re.DOTALL)
+_TEMPLATE = re.compile(r"\{[{%#]")
 _MODEL = re.compile(r"\{\{(.*)\}\}", re.DOTALL)
 # what dbt's own tests, which have no description of use here, say
 _OF_DBT = {
@@ -28,8 +28,11 @@ _OF_DBT = {
     "accepted_values": "The column has no other values than these.",
     "relationships": "Every value of the column is found in the other table.",
 }
-_RULE = "/* {} */"
-_PART = re.compile(r"/\* (\d+) \*/\n(.*?)\n/\* \d+ \*/", re.DOTALL)
+_PART = re.compile(
+    r"select (\d+) as number, '((?:[^']|'')*)' as rule, count\(\*\) as failures\nfrom \(\n"
+    r"/\* \1 \*/\n(.*?)\n/\* \1 \*/\n",
+    re.DOTALL,
+)
 
 
 def merge_tests(manifest: Manifest) -> None:
@@ -49,7 +52,7 @@ def merge_tests(manifest: Manifest) -> None:
     for (model, severity, apart), tests in groups.items():
         name = "_".join(
             [
-                manifest.nodes[model].name,
+                model.split(".", 2)[2].replace(".", "_"),  # with the version, if it has one
                 "rules" if severity == "error" else "warnings",
                 *(f"with_{each.rpartition('.')[2]}" for each in sorted(apart)),
             ]
@@ -63,21 +66,22 @@ def merge_tests(manifest: Manifest) -> None:
 
 def broken_rules(
     db: duckdb.DuckDBPyConnection, compiled: str, database: str
-) -> list[tuple[str, int, str]]:
-    """The broken rules of a merged test: what each says, its number of rows, SQL that shows them.
+) -> list[tuple[str, str, str]]:
+    """The broken rules of a merged test: how many rows break it, what it says, SQL that shows them.
 
-    compiled: the test's SQL as it ran, in which tables are named with the database. Empty for a
-    test that is not a merged one.
+    compiled: the test's SQL as it ran, in which tables are named with the database. A rule whose
+    SQL fails comes with the error in place of the number. Empty for a test that is no merged one.
     """
-    sql = compiled.replace(f'"{database}".', "")
-    queries = dict(_PART.findall(sql))
-    if not queries:
-        return []
-    try:
-        rows = db.execute(sql).fetchall()
-    except duckdb.Error:  # what the run's own settings allowed; dbt has said that the test failed
-        return []
-    return [(rule, failures, queries[str(number)].strip()) for number, rule, failures in rows]
+    found = []
+    for _, rule, query in _PART.findall(compiled.replace(f'"{database}".', "")):
+        try:
+            [(rows,)] = db.execute(f"select count(*) from (\n{query}\n)").fetchall()
+        except duckdb.Error as error:
+            rows = str(error).splitlines()[0]
+        if rows:
+            count = f"{rows} row{'s' * (rows != 1)}" if isinstance(rows, int) else rows
+            found.append((count, rule.replace("''", "'"), query.strip()))
+    return found
 
 
 def _ancestors(model: str, parents: Mapping[str, Iterable[str]]) -> set[str]:
@@ -100,8 +104,19 @@ def _is_plain(test: GenericTestNode) -> bool:
         config.enabled
         and (config.warn_if, config.error_if, config.fail_calc) == ("!= 0", "!= 0", "count(*)")
         and not (config.limit or config.store_failures or config.tags or config.meta)
-        and not re.search(r"\{[{%#]", json.dumps([_arguments(test), config.where], default=str))
+        and _is_literal([_arguments(test), config.where])
     )
+
+
+def _is_literal(value: Any) -> bool:
+    """Whether a value can be written for Jinja: no date, and no template of its own."""
+    if isinstance(value, Mapping):
+        return all(_is_literal(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return all(map(_is_literal, value))
+    if isinstance(value, str):
+        return not _TEMPLATE.search(value)
+    return value is None or isinstance(value, bool | int | float)
 
 
 def _arguments(test: GenericTestNode) -> dict[str, Any]:
@@ -141,11 +156,11 @@ def _distinct(tests: Sequence[GenericTestNode], of: Any) -> list[Any]:
 
 def _part(number: int, test: GenericTestNode) -> str:
     """The SQL of one rule: a row if it is broken."""
-    rule = test.description.replace("'", "''")
-    mark = _RULE.format(number)
+    # braces would be a template's
+    rule = test.description.translate(str.maketrans("{}", "()")).replace("'", "''")
     return (
         f"select {number} as number, '{rule}' as rule, count(*) as failures\nfrom (\n"
-        f"{mark}\n{_call(test)}\n{mark}\n) as broken\nhaving count(*) > 0"
+        f"/* {number} */\n{_call(test)}\n/* {number} */\n) as broken\nhaving count(*) > 0"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.orchestration.dbt import artefacts
-from activecampaign_dagster.orchestration.dbt.ground import own_files
+from activecampaign_dagster.orchestration.dbt.ground import signature
 from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
 
 
@@ -33,27 +32,11 @@ def prepare_manifest(project: DbtProject) -> None:
     Raises ProjectError if dbt cannot read it.
     """
     os.environ[DATABASE_VARIABLE] = str(database_path())
-    if _is_current(project):
+    # with the folder, as dbt reads a seed's rows from where it was when the project was read
+    of = f"{project.project_dir}\n{signature(project.project_dir)}\n"
+    if artefacts.is_parsed(project, of):
         return
     # dbt takes 0.6 s to import, and projects seldom change
     from activecampaign_dagster.orchestration.dbt import runner  # noqa: PLC0415
 
-    runner.parse(project)
-
-
-def _is_current(project: DbtProject) -> bool:
-    """Whether the manifest is of this project's files, in the folder where they are now."""
-    manifest = project.manifest_path
-    if not artefacts.is_parsed(project) or manifest.stat().st_mtime <= _newest(project.project_dir):
-        return False
-    return _seed_folder(project) in manifest.read_text("utf-8")
-
-
-def _seed_folder(project: DbtProject) -> str:
-    # dbt reads a seed's rows from where it was when the project was read
-    return f'"root_path": {json.dumps(str(project.project_dir))}'
-
-
-def _newest(folder: Path) -> float:
-    """The time of the last change to the project's own files, in seconds since 1970."""
-    return max(path.stat().st_mtime for path in own_files(folder))
+    runner.parse(project, of)

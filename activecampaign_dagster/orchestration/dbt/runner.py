@@ -24,12 +24,14 @@ from dagster_dbt import DbtProject
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
+from dbt.parser.manifest import extended_mashumaro_encoder, extended_mashumuro_decoder
 from dbt_common.events.base_types import EventMsg
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 
 from activecampaign_dagster.orchestration.dbt.artefacts import (
     MANIFEST,
     MERGED,
+    OF,
     READ,
     ProjectError,
 )
@@ -43,10 +45,11 @@ _TRACES = {"MainEncounteredError", "MainStackTrace", "LogDebugStackTrace"}
 _changing_environment = threading.Lock()
 
 
-def parse(project: DbtProject) -> None:
+def parse(project: DbtProject, of: str) -> None:
     """Make the manifest anew; what is made of it appears at once and whole.
 
-    Raises ProjectError if dbt cannot read the project, or if there is no room for the manifest.
+    of: a signature of what is read. Raises ProjectError if dbt cannot read the project, or if there
+    is no room for the manifest.
     """
     folder = project.target_path
     place = folder / f"parse-{uuid4().hex[:8]}"
@@ -63,12 +66,11 @@ def parse(project: DbtProject) -> None:
         with suppress(OSError):  # from which dbt reads what has not changed
             shutil.copy(folder / READ, place / READ)
         found = _read(project, [], place)
-        (place / MERGED).write_bytes(found.to_msgpack())
+        (place / MERGED).write_bytes(found.to_msgpack(extended_mashumaro_encoder))
         found.write(str(place / MANIFEST))  # type: ignore[no-untyped-call]
-        for name in (READ, MERGED, MANIFEST):
+        (place / OF).write_text(of)
+        for name in (READ, MERGED, MANIFEST, OF):
             (place / name).replace(folder / name)
-        for of_another_dbt in set(folder.glob("merged*.msgpack")) - {folder / MERGED}:
-            of_another_dbt.unlink(missing_ok=True)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -82,7 +84,8 @@ def manifest(project: DbtProject, args: Sequence[str]) -> Manifest:
     if options:
         with TemporaryDirectory(dir=project.target_path) as place:
             return _read(project, options, Path(place))
-    found = Manifest.from_msgpack((project.target_path / MERGED).read_bytes())
+    packed = (project.target_path / MERGED).read_bytes()
+    found: Manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
     found.build_flat_graph()  # type: ignore[no-untyped-call]
     return found
 

@@ -31,11 +31,13 @@ def node(name: str, *parents: str, kind: str = "model", **more: Any) -> dict[str
 
 MACROS = {
     "macro.shop.age": {
+        "name": "age",
         "package_name": "shop",
         "macro_sql": "{{ as_of() }}",
         "depends_on": {"macros": ["macro.shop.as_of"]},
     },
     "macro.shop.as_of": {
+        "name": "as_of",
         "package_name": "shop",
         "macro_sql": "{{ run_started_at }}",
         "depends_on": {"macros": []},
@@ -123,9 +125,22 @@ def test_a_model_that_was_built_alone_on_old_ones_stays_due() -> None:
 VIEWS = Project(
     {
         "metadata": {"project_name": "shop"},
-        "macros": {},
+        "macros": {
+            f"macro.shop.{name}": {
+                "name": name,
+                "package_name": "shop",
+                "macro_sql": "{{ run_query('select') }}",
+                "depends_on": {"macros": []},
+            }
+            for name in ("account_tables", "kinds")
+        },
         "nodes": {
-            "model.shop.view": node("view", SOURCES[0], materialized="view"),
+            "model.shop.of_rows": node(
+                "of_rows", SOURCES[0], materialized="view", macros=["macro.shop.kinds"]
+            ),
+            "model.shop.view": node(
+                "view", SOURCES[0], materialized="view", macros=["macro.shop.account_tables"]
+            ),
             "model.shop.on_view": node("on_view", "model.shop.view"),
             "test.shop.of_view": node("of_view", "model.shop.view", kind="test"),
             "model.shop.wide": node("wide", SOURCES[0], contract=False),
@@ -144,8 +159,8 @@ def due_of_views(recorded: dict[str, str] = VIEWS_BUILT, **changed: Any) -> set[
 
 def test_a_view_stays_where_rows_have_changed_and_what_reads_it_is_due() -> None:
     changed = {"streams": {"deals": "2", "users": "1"}}
-    # a table without a contract may come out with other columns
-    assert due_of_views(**changed) == {"on_view", "of_view", "wide", "of_wide"}
+    # a table without a contract may come out with other columns, and SQL may be made of rows
+    assert due_of_views(**changed) == {"on_view", "of_view", "wide", "of_wide", "of_rows"}
 
 
 def test_a_view_is_made_again_where_columns_have_changed() -> None:
@@ -153,7 +168,8 @@ def test_a_view_is_made_again_where_columns_have_changed() -> None:
         "streams": {"deals": "2", "users": "1"},
         "forms": {"deals": "id", "users": "id, name"},
     }
-    assert due_of_views(**changed) == {"view", "on_view", "of_view", "wide", "of_wide"}
+    everything = {"view", "on_view", "of_view", "wide", "of_wide", "of_rows"}
+    assert due_of_views(**changed) == everything
 
 
 def test_a_seed_is_loaded_again_with_other_code_only() -> None:
@@ -166,5 +182,6 @@ def test_what_reads_a_view_of_a_model_that_failed_is_due_again() -> None:
     ground = replace(GROUND, streams={"deals": "2", "users": "1"})
     changed = VIEWS.signatures(ground)
     left = {name: signature for name, signature in first.items() if name != "model.shop.wide"}
-    recorded = left | VIEWS.built({"model.shop.on_view", "test.shop.of_view"}, changed, left)
+    again = {"model.shop.on_view", "test.shop.of_view", "model.shop.of_rows"}
+    recorded = left | VIEWS.built(again, changed, left)
     assert names(VIEWS.due(changed, recorded, set(VIEWS.tables.values()))) == {"wide", "of_wide"}

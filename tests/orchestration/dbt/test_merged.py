@@ -54,6 +54,25 @@ models:
           - accepted_values: {name: listed, arguments: {values: [2.5, -3], quote: false}, config:
               {where: "kind is null or kind like 'a%' and kind <> 'it''s'"}}
 """
+ODD = """
+models:
+  - name: prices
+    columns:
+      - name: price_id
+        data_tests: [not_null, since: {arguments: {since: 2024-01-01}}]
+      - name: kind
+        data_tests:
+          - not_null: {description: "{{ config.what }} is {% said %}"}
+          - accepted_values: {arguments: {values: [1], quote: false}}
+  - name: totals
+    versions: [{v: 1}, {v: 2, defined_in: totals_2}]
+    columns:
+      - name: total
+        data_tests: [not_null]
+"""
+SINCE = """{% test since(model, column_name, since) %}
+select * from {{ model }} where {{ column_name }} is null and date '{{ since }}' > date '2020-01-01'
+{% endtest %}"""
 LATER = """
 models:
   - name: prices
@@ -109,15 +128,15 @@ def test_each_broken_rule_is_named_with_its_rows_and_how_to_see_them(shop: Shop)
     assert not rules.passed
     assert rules.severity is dg.AssetCheckSeverity.ERROR
     assert rules.description == (
-        "1 rows: No value of the column is there twice. column_name: price_id.; "
-        "1 rows: No value of the column is missing. column_name: kind."
+        "1 row: No value of the column is there twice. column_name: price_id.; "
+        "1 row: No value of the column is missing. column_name: kind."
     )
     shown = str(rules.metadata["broken_rules"].value)
     with duckdb.connect(shop.folder / "warehouse.duckdb") as db:
         for sql in shown.split("```sql\n")[1:]:
             assert db.execute(sql.partition("```")[0]).fetchall()
     said = failure(result)
-    assert "prices_rules: 1 rows: No value of the column is missing. column_name: kind." in said
+    assert "prices_rules: 1 row: No value of the column is missing. column_name: kind." in said
     assert "Traceback" not in said
 
 
@@ -127,8 +146,8 @@ def test_warnings_are_a_check_of_their_own_and_fail_nothing(shop: Shop) -> None:
     assert not warnings.passed
     assert warnings.severity is dg.AssetCheckSeverity.WARN
     assert warnings.description == (
-        "1 rows: The column has no other values than these. column_name: kind; "
-        "values: ['a', 'c'].; 1 rows: Every value of the column is found in the other table. "
+        "1 row: The column has no other values than these. column_name: kind; "
+        "values: ['a', 'c'].; 1 row: Every value of the column is found in the other table. "
         "column_name: kind; to: ref('kinds'); field: kind."
     )
 
@@ -149,6 +168,23 @@ def test_a_test_of_ones_own_may_have_the_name_of_a_merged_one(shop: Shop) -> Non
         "nodes"
     ]
     assert {"test.shop.prices_rules", "test.shop.prices_rules.merged"} <= nodes.keys()
+
+
+def test_odd_arguments_versions_and_errors_are_told_rule_by_rule(shop: Shop) -> None:
+    (shop.models / "macros").mkdir()
+    (shop.models / "macros" / "since.sql").write_text(SINCE)
+    (shop.models / "models" / "totals_2.sql").write_text("select null as total")
+    (shop.models / "models" / "totals.sql").rename(shop.models / "models" / "totals_v1.sql")
+    found = evaluations(shop.build(ODD))
+    assert found["since_prices_price_id__2024_01_01"].passed
+    rules = found["prices_rules"]
+    assert not rules.passed
+    assert "1 row: (( config.what )) is (% said %)" in str(rules.description)
+    assert "Conversion Error" in str(rules.description)
+    nodes = json.loads((shop.folder / "warehouse.duckdb.dbt" / "manifest.json").read_text())[
+        "nodes"
+    ]
+    assert {f"test.shop.totals_v{number}_rules.merged" for number in (1, 2)} <= nodes.keys()
 
 
 def test_models_below_a_broken_one_are_not_built(shop: Shop) -> None:

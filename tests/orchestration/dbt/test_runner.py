@@ -17,7 +17,7 @@ import pytest
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.components.errors import ConfigurationError
-from activecampaign_dagster.orchestration.dbt import artefacts
+from activecampaign_dagster.orchestration.dbt import artefacts, ground
 from tests.components.projects import DBT, load
 from tests.orchestration.setup import environment, failure
 
@@ -128,20 +128,47 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     assert (of_run / "dbt.log").exists()
     assert json.loads((of_run / "run_results.json").read_text())["results"]
     assert {path.name for path in manifest.parent.iterdir()} == {
-        *("manifest.json", "partial_parse.msgpack", artefacts.MERGED, "runs")
+        *("manifest.json", "partial_parse.msgpack", "merged.msgpack", "signature", "runs")
     }
 
 
 def test_what_another_version_of_dbt_has_read_is_read_anew(
-    database: Path, models: Path, capsys: pytest.CaptureFixture[str]
+    database: Path,
+    models: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    definitions(database.parent / "home", models)
-    folder = Path(f"{database}.dbt")
-    (folder / artefacts.MERGED).rename(folder / "merged-1.0.0-1.0.0.msgpack")
+    with monkeypatch.context() as patch:
+        patch.setattr(ground, "version", lambda _: "1.0.0")
+        definitions(database.parent / "home", models)
+    merged = Path(f"{database}.dbt") / "merged.msgpack"
+    merged.write_bytes(b"of another dbt")
     run(definitions(database.parent / "again", models))
     assert is_built(database)
-    assert [path.name for path in folder.glob("merged*")] == [artefacts.MERGED]
     assert "partial parsing" not in capsys.readouterr().out  # reading the project is no news
+
+
+def test_a_file_that_is_gone_and_a_variable_that_was_set_are_noticed(
+    database: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "models"
+    shutil.copytree(models, project)
+    shared = project / "models" / "marts" / "shared"
+    (shared / "gone.sql").write_text("select 1 as one")
+    (shared / "said.sql").write_text('select \'{{ env_var("SAID", "x") }}\' as said')
+
+    def assets(home: str) -> set[str]:
+        keys = definitions(tmp_path / home, project).resolve_all_asset_keys()
+        return {key.path[-1] for key in keys}
+
+    manifest = Path(f"{database}.dbt") / "manifest.json"
+    assert {"gone", "said"} <= assets("first")
+    (shared / "gone.sql").unlink()
+    assert "gone" not in assets("second")
+    before = manifest.stat().st_mtime_ns
+    monkeypatch.setenv("SAID", "y")
+    assets("third")
+    assert manifest.stat().st_mtime_ns != before
 
 
 def test_a_project_that_was_moved_is_read_anew(database: Path, models: Path) -> None:
