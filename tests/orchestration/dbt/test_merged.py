@@ -54,25 +54,6 @@ models:
           - accepted_values: {name: listed, arguments: {values: [2.5, -3], quote: false}, config:
               {where: "kind is null or kind like 'a%' and kind <> 'it''s'"}}
 """
-ODD = """
-models:
-  - name: prices
-    columns:
-      - name: price_id
-        data_tests: [not_null, since: {arguments: {since: 2024-01-01}}]
-      - name: kind
-        data_tests:
-          - not_null: {description: "{{ config.what }} is {% said %}"}
-          - accepted_values: {arguments: {values: [1], quote: false}}
-  - name: totals
-    versions: [{v: 1}, {v: 2, defined_in: totals_2}]
-    columns:
-      - name: total
-        data_tests: [not_null]
-"""
-SINCE = """{% test since(model, column_name, since) %}
-select * from {{ model }} where {{ column_name }} is null and date '{{ since }}' > date '2020-01-01'
-{% endtest %}"""
 LATER = """
 models:
   - name: prices
@@ -168,23 +149,6 @@ def test_a_test_of_ones_own_may_have_the_name_of_a_merged_one(shop: Shop) -> Non
         "nodes"
     ]
     assert {"test.shop.prices_rules", "test.shop.prices_rules.merged"} <= nodes.keys()
-
-
-def test_odd_arguments_versions_and_errors_are_told_rule_by_rule(shop: Shop) -> None:
-    (shop.models / "macros").mkdir()
-    (shop.models / "macros" / "since.sql").write_text(SINCE)
-    (shop.models / "models" / "totals_2.sql").write_text("select null as total")
-    (shop.models / "models" / "totals.sql").rename(shop.models / "models" / "totals_v1.sql")
-    found = evaluations(shop.build(ODD))
-    assert found["since_prices_price_id__2024_01_01"].passed
-    rules = found["prices_rules"]
-    assert not rules.passed
-    assert "1 row: (( config.what )) is (% said %)" in str(rules.description)
-    assert "Conversion Error" in str(rules.description)
-    nodes = json.loads((shop.folder / "warehouse.duckdb.dbt" / "manifest.json").read_text())[
-        "nodes"
-    ]
-    assert {f"test.shop.totals_v{number}_rules.merged" for number in (1, 2)} <= nodes.keys()
 
 
 def test_models_below_a_broken_one_are_not_built(shop: Shop) -> None:
