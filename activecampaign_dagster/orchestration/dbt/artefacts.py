@@ -17,7 +17,7 @@ _KEPT_RUNS = 5
 _FAILED = "failed"  # a file that marks a run's artefacts
 READ = "partial_parse.msgpack"  # what dbt has read
 MERGED = "merged.msgpack"  # the same, as it is run
-OF = "signature"  # of what was read, and by which dbt
+OF = "read.sha256"  # of what was read, and by which dbt
 MANIFEST = "manifest.json"
 
 

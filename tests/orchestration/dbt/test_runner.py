@@ -128,7 +128,7 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     assert (of_run / "dbt.log").exists()
     assert json.loads((of_run / "run_results.json").read_text())["results"]
     assert {path.name for path in manifest.parent.iterdir()} == {
-        *("manifest.json", "partial_parse.msgpack", "merged.msgpack", "signature", "runs")
+        *("manifest.json", "partial_parse.msgpack", "merged.msgpack", "read.sha256", "runs")
     }
 
 
