@@ -54,6 +54,25 @@ models:
           - accepted_values: {name: listed, arguments: {values: [2.5, -3], quote: false}, config:
               {where: "kind is null or kind like 'a%' and kind <> 'it''s'"}}
 """
+ODD = """
+models:
+  - name: prices
+    columns:
+      - name: price_id
+        data_tests: [not_null, since: {arguments: {since: 2024-01-01}}]
+      - name: kind
+        data_tests:
+          - not_null: {description: "{{ '{% x %}' }} is said"}
+          - accepted_values: {arguments: {values: [1], quote: false}}
+  - name: totals
+    versions: [{v: 1}, {v: 2, defined_in: totals_2}]
+    columns:
+      - name: total
+        data_tests: [not_null]
+"""
+SINCE = """{% test since(model, column_name, since) %}
+select * from {{ model }} where {{ column_name }} is null and date '{{ since }}' > date '2020-01-01'
+{% endtest %}"""
 LATER = """
 models:
   - name: prices
@@ -76,6 +95,12 @@ class Shop:
         for name, sql in MODELS.items():
             (self.models / "models" / name).write_text(sql)
 
+    def add(self, path: str, text: str) -> None:
+        """Add a file to the project."""
+        file = self.models / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+
     def load(self, schema: str) -> dg.Definitions:
         (self.models / "models" / "schema.yml").write_text(schema)
         home = self.folder / "home"
@@ -84,7 +109,8 @@ class Shop:
 
     def build(self, schema: str) -> dg.ExecuteInProcessResult:
         definitions = self.load(schema)
-        keys = [dg.AssetKey(name.partition(".")[0]) for name in MODELS]
+        made = definitions.resolve_all_asset_keys()
+        keys = [key for key in made if len(key.path) == 1 and key.path != ["pipeline_report"]]
         with dg.DagsterInstance.ephemeral() as instance:
             return definitions.resolve_job_def("full_refresh").execute_in_process(
                 instance=instance, raise_on_error=False, asset_selection=keys
@@ -141,14 +167,35 @@ def test_a_test_with_conditions_of_its_own_stays_alone(shop: Shop) -> None:
 
 
 def test_a_test_of_ones_own_may_have_the_name_of_a_merged_one(shop: Shop) -> None:
-    own = shop.models / "tests" / "prices_rules.sql"
-    own.parent.mkdir()
-    own.write_text("select * from {{ ref('kinds') }} where kind = 'z'")
+    shop.add("tests/prices_rules.sql", "select * from {{ ref('kinds') }} where kind = 'z'")
     shop.load(SCHEMA)
     nodes = json.loads((shop.folder / "warehouse.duckdb.dbt" / "manifest.json").read_text())[
         "nodes"
     ]
     assert {"test.shop.prices_rules", "test.shop.prices_rules.merged"} <= nodes.keys()
+
+
+def test_dates_braces_and_rules_that_cannot_run_are_told_rule_by_rule(shop: Shop) -> None:
+    shop.add("macros/since.sql", SINCE)
+    found = evaluations(shop.build(ODD.partition("  - name: totals")[0]))
+    assert found["since_prices_price_id__2024_01_01"].passed
+    rules = found["prices_rules"]
+    assert not rules.passed
+    assert "1 row: (% x %) is said" in str(rules.description)
+    assert "Conversion Error" in str(rules.description)
+
+
+def test_each_version_of_a_model_keeps_its_tests(shop: Shop) -> None:
+    shop.add("macros/since.sql", SINCE)
+    shop.add("models/totals_2.sql", "select null as total")
+    (shop.models / "models" / "totals.sql").rename(shop.models / "models" / "totals_v1.sql")
+    shop.load(ODD)
+    nodes = json.loads((shop.folder / "warehouse.duckdb.dbt" / "manifest.json").read_text())[
+        "nodes"
+    ]
+    for version in (1, 2):
+        tested = nodes[f"test.shop.totals_v{version}_rules.merged"]["depends_on"]["nodes"]
+        assert tested == [f"model.shop.totals.v{version}"]
 
 
 def test_models_below_a_broken_one_are_not_built(shop: Shop) -> None:
