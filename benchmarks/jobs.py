@@ -23,7 +23,7 @@ from statistics import median
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
 
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 _DEFS = """
 type: activecampaign_dagster.components.ActiveCampaignSource
 attributes: {streams: core, requests_per_second: 0}
@@ -38,31 +38,44 @@ class Checkout:
     folder: Path
 
     @classmethod
-    def of(cls, source: Path, folder: Path) -> Checkout:
-        """Copy what runs."""
+    def of(cls, source: Path, folder: Path, defs: str = _DEFS) -> Checkout:
+        """Copy what runs; defs: the account's YAML."""
         for part in ("activecampaign_dagster", "dbt_project"):
             ignored = shutil.ignore_patterns("target", "logs", "__pycache__")
             shutil.copytree(source / part, folder / part, ignore=ignored)
         for part in ("pyproject.toml", "dagster.yaml"):
             shutil.copy(source / part, folder)
-        (folder / "activecampaign_dagster/defs/activecampaign/defs.yaml").write_text(_DEFS)
+        (folder / "activecampaign_dagster/defs/activecampaign/defs.yaml").write_text(defs)
         compileall.compile_dir(folder / "activecampaign_dagster", quiet=2)
         return cls(folder)
 
-    def run(self, job: str, sandbox: Sandbox) -> tuple[float, float]:
-        """Seconds of wall and CPU of a run."""
-        environment = os.environ | {
+    @property
+    def database(self) -> Path:
+        """Where its streams land."""
+        return self.folder / "warehouse.duckdb"
+
+    def environment(self, sandbox: Sandbox) -> dict[str, str]:
+        """What its commands need to know of the account."""
+        return os.environ | {
             "ACTIVECAMPAIGN_URL": sandbox.url,
             "ACTIVECAMPAIGN_API_KEY": sandbox.api_key,
-            "ACTIVECAMPAIGN_DATABASE": str(self.folder / "warehouse.duckdb"),
+            "ACTIVECAMPAIGN_DATABASE": str(self.database),
             "DAGSTER_HOME": str(self.folder),
             "PYTHONPATH": str(self.folder),
         }
+
+    def run(self, job: str, sandbox: Sandbox) -> tuple[float, float]:
+        """Seconds of wall and CPU of a run."""
         command = [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-j", job]
         command += ["-m", "activecampaign_dagster.definitions"]
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         ran = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+            command,
+            cwd=self.folder,
+            env=self.environment(sandbox),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if ran.returncode:
             raise SystemExit(ran.stdout[-2000:] + ran.stderr[-2000:])
@@ -84,7 +97,7 @@ def main() -> None:
         made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         pair = [
             Checkout.of(source, made / name)
-            for name, source in (("other", options.other), ("this", _ROOT))
+            for name, source in (("other", options.other), ("this", ROOT))
         ]
 
         def measure(kind: str, job: str) -> None:

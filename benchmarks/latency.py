@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,8 +15,8 @@ import duckdb
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
+from benchmarks.jobs import ROOT, Checkout
 
-_ROOT = Path(__file__).parents[1]
 _DEFS = """
 type: activecampaign_dagster.components.ActiveCampaignSource
 attributes:
@@ -39,19 +37,11 @@ def latencies() -> Iterator[tuple[str, str]]:
         tempfile.TemporaryDirectory() as made,
         Sandbox(account, requests_per_second=5) as sandbox,
     ):
-        folder = Path(made)
-        database = folder / "warehouse.duckdb"
-        _project(folder)
-        environment = os.environ | {
-            "ACTIVECAMPAIGN_URL": sandbox.url,
-            "ACTIVECAMPAIGN_API_KEY": sandbox.api_key,
-            "ACTIVECAMPAIGN_DATABASE": str(database),
-            "DAGSTER_HOME": str(folder),
-            "PYTHONPATH": str(folder / "project"),
-            "PYTHONDONTWRITEBYTECODE": "",  # as users have it
-        }
+        checkout = Checkout.of(ROOT, Path(made) / "project", _DEFS)
+        folder, database = checkout.folder, checkout.database
         command = [str(Path(sys.executable).with_name("dagster")), "dev", "--port", "0"]
         command += ["-m", "activecampaign_dagster.definitions"]
+        environment = checkout.environment(sandbox)
         with (
             (folder / "log").open("w") as log,
             subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as dev,
@@ -63,19 +53,6 @@ def latencies() -> Iterator[tuple[str, str]]:
             finally:
                 dev.terminate()
                 dev.wait(60)
-
-
-def _project(folder: Path) -> None:
-    """This project with an account that is read when it has changed."""
-    shutil.copy(_ROOT / "dagster.yaml", folder)
-    for part in ("activecampaign_dagster", "dbt_project", "pyproject.toml"):
-        source, target = _ROOT / part, folder / "project" / part
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("target", "logs", "__pycache__")
-            shutil.copytree(source, target, ignore=ignored)
-        else:
-            shutil.copy(source, target)
-    (folder / "project/activecampaign_dagster/defs/activecampaign/defs.yaml").write_text(_DEFS)
 
 
 def _figures(account: Account, database: Path, folder: Path) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,7 @@ from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, forget_fact, store_facts
 from benchmarks.builds import builds
 from benchmarks.growth import daily
+from benchmarks.latency import latencies
 from benchmarks.measure import Served, median, one_sync, sandbox
 from benchmarks.searches import searches
 
@@ -413,4 +414,5 @@ SCENARIOS: dict[str, Callable[[], Lines]] = {
     "deletions": deletions,
     "deletions_tenth": deletions_tenth,
     "growth": growth,
+    "on_change": latencies,
 }

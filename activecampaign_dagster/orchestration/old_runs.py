@@ -93,12 +93,15 @@ def _clearable(
     """The ids of runs to remove, oldest first."""
     recent = instance.get_runs(dg.RunsFilter(statuses=_ENDED), limit=_PAGE)
     kept = {run.run_id for run in [run for run in recent if is_own(run)][:_LAST]}
+    needed: set[str] | None = None
     found: list[str] = []
     for record in _ended(instance, before):
-        if not found and is_own(record.dagster_run):
-            kept |= _needed(instance, before)  # some queries per asset, so only if there is a run
         run_id = record.dagster_run.run_id
-        if is_own(record.dagster_run) and run_id not in kept:
+        if run_id in kept or not is_own(record.dagster_run):
+            continue
+        if needed is None:  # some queries per asset, so only if there is such a run
+            needed = _needed(instance, before)
+        if run_id not in needed:
             found.append(run_id)
             if len(found) == _AT_ONCE:
                 break

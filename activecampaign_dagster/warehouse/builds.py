@@ -6,7 +6,7 @@ signature of all that it was made of. Nothing else reads or writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -64,32 +64,32 @@ def last_built(db: duckdb.DuckDBPyConnection, models: Collection[str]) -> dateti
     return max(times) if len(times) == len(models) else None
 
 
-def contents(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Stream → a digest of its tables in all accounts, which changes if their rows or columns do.
+def streams(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], dict[str, str]]:
+    """Two digests of each stream's tables in all accounts: of their rows, and of their columns.
 
-    Every row that a sync writes or marks is stamped with that sync, so that stamps tell it. They
-    take 30 ms per million rows.
+    The first changes if rows or columns do, the second if columns do. Every row that a sync writes
+    or marks is stamped with that sync, so that stamps tell it. They take 30 ms per million rows.
     """
-    return _of_streams(db, content_of)
-
-
-def forms(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Stream → a digest of its tables in all accounts, which changes if their columns do."""
-    return _of_streams(db, _form_of)
-
-
-def _of_streams(
-    db: duckdb.DuckDBPyConnection, of_table: Callable[[duckdb.DuckDBPyConnection, str], str]
-) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
-    for account, stream, table in sorted(ledger.entries(db)):
-        found.setdefault(stream, []).append(f"{account} {table} {of_table(db, table)}")
-    return {stream: digest(*parts) for stream, parts in found.items()}
+    entries = sorted(ledger.entries(db))
+    columns = _columns(db, {table for _, _, table in entries})
+    contents: dict[str, list[str]] = {}
+    forms: dict[str, list[str]] = {}
+    for account, stream, table in entries:
+        form = columns.get(table, "")
+        contents.setdefault(stream, []).append(f"{account} {table} {_content(db, table, form)}")
+        forms.setdefault(stream, []).append(f"{account} {table} {form}")
+    return (
+        {stream: digest(*parts) for stream, parts in contents.items()},
+        {stream: digest(*parts) for stream, parts in forms.items()},
+    )
 
 
 def content_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
     """A digest of a stream's table; empty if there is no such table."""
-    form = _form_of(db, table)
+    return _content(db, table, _columns(db, {table}).get(table, ""))
+
+
+def _content(db: duckdb.DuckDBPyConnection, table: str, form: str) -> str:
     if not form:
         return ""
     rows = db.execute(
@@ -99,13 +99,18 @@ def content_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
     return digest(form, str(rows))
 
 
-def _form_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
-    columns = db.execute(
-        "select column_name, data_type from duckdb_columns() where schema_name = ? "
-        "and table_name = ? and database_name = current_database() order by column_index",
-        [SCHEMA, table],
+def _columns(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, str]:
+    """Table → its columns and their types, of those that there are."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    rows = db.execute(
+        "select table_name, column_name, data_type from duckdb_columns() where schema_name = ? "
+        "and list_contains(?, table_name) and database_name = current_database() "
+        "order by table_name, column_index",
+        [SCHEMA, list(tables)],
     ).fetchall()
-    return str(columns) if columns else ""
+    for table, column, type_ in rows:
+        found.setdefault(table, []).append((column, type_))
+    return {table: str(columns) for table, columns in found.items()}
 
 
 def relations(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:

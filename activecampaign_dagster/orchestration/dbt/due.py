@@ -126,44 +126,37 @@ class Project:
                 found[unique_id] = digest(unique_id, ground.common, day, *below)
         return {name: (forms if name in self.fixed else contents)[name] for name in self.nodes}
 
-    def standing(
+    def current(
         self,
         signatures: Mapping[str, str],
         recorded: Mapping[str, str],
         present: Collection[tuple[str, str]],
     ) -> set[str]:
-        """The views and seeds that are in the database as they would be made again."""
+        """The nodes that are as a build would make them, apart from those that they are made of.
+
+        recorded: see `warehouse.builds`. present: the database's relations.
+        """
         return {
-            name for name in self.fixed if self._is_current(name, signatures, recorded, present)
+            unique_id
+            for unique_id in self.nodes
+            if unique_id not in self.runnable
+            or (
+                (unique_id not in self.tables or self.tables[unique_id] in present)
+                and recorded.get(unique_id) == signatures[unique_id]
+            )
         }
 
-    def due(
-        self,
-        signatures: Mapping[str, str],
-        recorded: Mapping[str, str],
-        present: Collection[tuple[str, str]],
-    ) -> set[str]:
-        """The nodes to run. recorded: see `warehouse.builds`. present: the database's relations."""
+    def due(self, current: Collection[str]) -> set[str]:
+        """The nodes to run, of what is not current and what is made of it."""
         changed: set[str] = set()
         for unique_id, node in self.nodes.items():
-            if not (
-                self._is_current(unique_id, signatures, recorded, present)
-                and changed.isdisjoint(parents(node))
-            ):
+            if unique_id not in current or not changed.isdisjoint(parents(node)):
                 changed.add(unique_id)
-        return changed & self.runnable - self.standing(signatures, recorded, present)
+        return changed & self.runnable - self.standing(current)
 
-    def _is_current(
-        self,
-        unique_id: str,
-        signatures: Mapping[str, str],
-        recorded: Mapping[str, str],
-        present: Collection[tuple[str, str]],
-    ) -> bool:
-        if unique_id not in self.runnable:
-            return True
-        is_there = unique_id not in self.tables or self.tables[unique_id] in present
-        return is_there and recorded.get(unique_id) == signatures[unique_id]
+    def standing(self, current: Collection[str]) -> set[str]:
+        """The views and seeds that are in the database as they would be made again."""
+        return self.fixed & set(current)
 
     def built(
         self,

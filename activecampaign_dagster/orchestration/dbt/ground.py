@@ -34,10 +34,11 @@ def ground(
 ) -> Ground:
     """What models are made of now. args: of dbt's command."""
     settings = sorted(_settings(account.source) for account in accounts)
+    contents, forms = builds.streams(db)
     return Ground(
         common=builds.digest(signature(project.project_dir), *args, *settings),
-        streams=builds.contents(db),
-        forms=builds.forms(db),
+        streams=contents,
+        forms=forms,
         day=_day(builds.last_sync(db), project.project_dir).isoformat(),
     )
 

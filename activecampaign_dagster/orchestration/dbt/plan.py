@@ -57,10 +57,10 @@ def plan(
         due = selected
         is_partial = _decides(context, args)
         if is_partial:
-            recorded, present = builds.recorded(db), builds.relations(db)
-            due = nodes.due(signatures, recorded, present) & selected
+            current = nodes.current(signatures, builds.recorded(db), builds.relations(db))
+            due = nodes.due(current) & selected
             if due and context.run.tags[MODE_TAG] == "full":
-                due = selected & nodes.runnable - nodes.standing(signatures, recorded, present)
+                due = selected & nodes.runnable - nodes.standing(current)
         builds.forget(db, due)
     models, all_models = len(due & keys.keys()), len(selected & keys.keys())
     if is_partial:

@@ -15,7 +15,7 @@ from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, da
 
 
 def put_dbt_on_path() -> None:
-    """Let dagster-dbt find a dbt, which it insists on; another one is run (see `command`)."""
+    """Let dagster-dbt find a dbt, which it insists on; what is run is another (see `runner`)."""
     if shutil.which("dbt") is None:
         here = str(Path(sys.executable).parent)
         os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", "")])

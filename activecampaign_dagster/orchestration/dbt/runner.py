@@ -136,8 +136,8 @@ def run(
 ) -> Ran:
     """Run a command of dbt in this process, which has dbt and the project in memory already.
 
-    A process of its own took 2 s of CPU before it began, for an interpreter, imports and what it
-    read of the project. All that dbt tells is kept in `dbt.log`. SIGTERM and Ctrl-C end the query
+    A process of its own would begin with an interpreter, imports and reading the project. All that
+    dbt tells is kept in `dbt.log`. SIGTERM and Ctrl-C end the query
     that runs, and raise KeyboardInterrupt. The database is closed in the end, which gives back the
     memory that DuckDB took.
 
@@ -170,7 +170,7 @@ def run(
         options["target"] = project.target
     command = [*args, *(f"--{name}={value}" for name, value in options.items()), "--no-use-colors"]
     runner = dbtRunner(manifest=about, callbacks=[take])
-    with _dbt_variables(), _interrupted_by_signals():
+    with _without_dbt_variables(), _interrupted_by_signals():
         try:
             ended = runner.invoke(command)
         finally:
@@ -212,19 +212,13 @@ def _interrupted_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _dbt_variables(**ours: str) -> Iterator[None]:
-    """Let a process begin with no other DBT_* variables than these.
-
-    The others may be another project's, and come back: it may be in this process, too.
-    """
+def _without_dbt_variables() -> Iterator[None]:
+    """Put the DBT_* variables aside, which may be another project's, perhaps in this process."""
     with _changing_environment:
-        theirs: dict[str, Any] = {
+        theirs = {
             name: os.environ.pop(name) for name in list(os.environ) if name.startswith("DBT_")
         }
-        os.environ.update(ours)
         try:
             yield
         finally:
-            for name in ours:
-                del os.environ[name]
             os.environ.update(theirs)
