@@ -12,7 +12,7 @@ from dagster_dbt import DbtProject
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.warehouse.private import make_folder
 
-# Of runs: 3 MB each. The last one that failed is kept as well.
+# Of runs: about 4 MB each. The last one that failed is kept as well.
 _KEPT_RUNS = 5
 _FAILED = "failed"  # a file that marks a run's artefacts
 READ = "partial_parse.msgpack"  # what dbt has read
