@@ -165,7 +165,8 @@ def _failure(
         for rows, rule, _ in found
     ]
     lines = "\n".join([*reasons, *rules]) or "It does not say why."
-    return StepError(f"dbt failed; its full log is {log}.\n{lines}", is_permanent=False)
+    where = f"; its full log is {log}" if log.exists() else ""  # it may have refused its arguments
+    return StepError(f"dbt failed{where}.\n{lines}", is_permanent=False)
 
 
 def _as_outputs(events: Iterable[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
