@@ -1,7 +1,7 @@
-"""The parts of pages that are generated: settings from their schema, streams from declarations.
+"""What is generated of pages: settings from their schema, streams from declarations.
 
-`python -m activecampaign_dagster.components.reference` brings docs/configuration.md and README.md
-up to date.
+`python -m activecampaign_dagster.components.reference` brings docs/configuration.md, README.md and
+the dbt project's sources up to date.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from activecampaign_dagster.components.dbt_sources import sources
 from activecampaign_dagster.components.settings import (
     AlertSettings,
     CheckSettings,
@@ -26,6 +27,7 @@ from activecampaign_dagster.streams.registry import STREAMS
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "configuration.md"
 README = _ROOT / "README.md"
+SOURCES = _ROOT / "dbt_project" / "models" / "staging" / "activecampaign" / "_sources.yml"
 _BEGIN, _END = "<!-- generated: begin -->", "<!-- generated: end -->"
 _PARTS = {
     "An account": Settings,
@@ -86,11 +88,13 @@ def _row(stream: Stream) -> str:
     return f"| `{stream.name}` | {about} | {stream.sync_type} | {parent} | {state} |"
 
 
-PAGES: dict[Path, Callable[[], str]] = {PAGE: reference, README: streams}
+PAGES: dict[Path, Callable[[], str]] = {PAGE: reference, README: streams, SOURCES: sources}
 
 
 def updated(page: Path) -> str:
-    """The text of a page with what is generated as it is now."""
+    """The text of a page with what is generated as it is now; without a mark, all of it is."""
+    if _BEGIN not in page.read_text(encoding="utf-8"):
+        return PAGES[page]()
     before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return f"{before}{_BEGIN}\n{PAGES[page]()}\n{_END}{after}"

@@ -2,8 +2,10 @@
     {%- set tables = account_tables(stream) -%}
     {%- set streams = synced_streams() -%}
     (
+        {{ declared_columns(stream) }}
         {%- for account, relation in tables %}
             {%- set name = dbt.string_literal(account) %}
+            union all by name
             select
                 cast({{ name }} as varchar) as _account,
                 {% if streams -%}
@@ -16,11 +18,24 @@
                 {%- endif %} as _last_synced_at,
                 *
             from {{ relation }}
-            {%- if not loop.last %}
-                union all by name
-            {%- endif %}
         {%- endfor %}
     )
+{%- endmacro %}
+
+{% macro declared_columns(stream) -%}
+    {#- a table may lack columns: older ones do, and users leave some out -#}
+    select
+        cast(null as varchar) as _account,
+        cast(null as timestamptz) as _last_synced_at
+        {%- if execute -%}
+            {%- for node in graph.sources.values()
+                if node.source_name == "activecampaign" and node.name == stream -%}
+                {%- for column in node.columns.values() %}
+                    , cast(null as {{ column.data_type }}) as "{{ column.name }}"
+                {%- endfor -%}
+            {%- endfor -%}
+        {%- endif %}
+    where false
 {%- endmacro %}
 
 {% macro account_tables(stream) -%}
@@ -28,21 +43,27 @@
     {%- set alone = [
         [dbt.escape_single_quotes(var("activecampaign_account")), declared]
     ] -%}
+    {%- if not execute or model.resource_type == "unit_test" -%}
+        {{ return(alone) }}
+    {%- endif -%}
+    {%- if stream in var("activecampaign_without") -%} {{ return([]) }} {%- endif -%}
     {%- set streams = synced_streams() -%}
-    {%- if not streams -%} {{ return(alone) }} {%- endif -%}
-    {%- set query -%}
-        select account, table_name from {{ streams }}
-        where stream = '{{ stream }}'
-        order by account
-    {%- endset -%}
     {%- set tables = [] -%}
-    {%- for row in run_query(query).rows -%}
-        {%- set relation = adapter.get_relation(
-            target.database, var("activecampaign_schema"), row[1]
-        ) -%}
-        {%- if relation -%}
-            {%- do tables.append([dbt.escape_single_quotes(row[0]), relation]) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(tables or alone) }}
+    {%- if streams -%}
+        {%- set query -%}
+            select account, table_name from {{ streams }}
+            where stream = '{{ stream }}'
+            order by account
+        {%- endset -%}
+        {%- for row in run_query(query).rows -%}
+            {%- set relation = adapter.get_relation(
+                target.database, var("activecampaign_schema"), row[1]
+            ) -%}
+            {%- if relation -%}
+                {%- do tables.append([dbt.escape_single_quotes(row[0]), relation]) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if tables or not load_relation(declared) -%} {{ return(tables) }} {%- endif -%}
+    {{ return(alone) }}
 {%- endmacro %}
