@@ -1,12 +1,13 @@
-{% macro is_counted() -%}
+{% macro is_counted(rows="") -%}
+    {%- set of = rows ~ "." if rows else "" -%}
     (
-        not is_deleted
+        not {{ of }}is_deleted
         and (
-            not is_hidden
+            not {{ of }}is_hidden
             -- a stub has no stamps
             or (
-                coalesce(status in ('won', 'lost'), false)
-                and coalesce(updated_at, created_at) is not null
+                coalesce({{ of }}status in ('won', 'lost'), false)
+                and coalesce({{ of }}updated_at, {{ of }}created_at) is not null
             )
         )
     )

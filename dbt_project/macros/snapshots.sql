@@ -1,19 +1,6 @@
 {% macro duckdb__snapshot_get_time() -%}
     {%- set stream = config.get("meta", {}).get("stream") -%}
-    {%- set streams = synced_streams() if stream -%}
-    {%- if streams -%}
-        (
-            select
-                coalesce(
-                    max(last_synced_at) filter (
-                        where account = snapshotted_data.account
-                    ),
-                    max(last_synced_at),
-                    cast('{{ last_synced_at() }}' as timestamptz)
-                )
-            from {{ streams }}
-            where stream = '{{ stream }}'
-        )
+    {%- if stream -%} {{ synced_at(stream, "snapshotted_data.account") }}
     {%- else -%} cast('{{ run_started_at }}' as timestamptz)
     {%- endif -%}
 {%- endmacro %}

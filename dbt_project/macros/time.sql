@@ -25,6 +25,23 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro synced_at(stream, account) -%}
+    {%- set streams = synced_streams() -%}
+    {%- if streams -%}
+        (
+            select
+                coalesce(
+                    max(last_synced_at) filter (where account = {{ account }}),
+                    max(last_synced_at),
+                    cast('{{ last_synced_at() }}' as timestamptz)
+                )
+            from {{ streams }}
+            where stream = '{{ stream }}'
+        )
+    {%- else -%} cast('{{ run_started_at }}' as timestamptz)
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro observed_at(source) -%}
     least(
         greatest({{ source }}._synced_at, {{ source }}._deleted_at),

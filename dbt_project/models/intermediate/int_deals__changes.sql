@@ -1,0 +1,139 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["account", "deal_id"],
+        on_schema_change="append_new_columns",
+        post_hook="{{ delete_emptied('history_version') }}",
+    )
+}}
+
+with
+    histories as (
+        select
+            account,
+            deal_id,
+            is_start_known or created_at >= first_activity_at as is_within_log,
+            is_start_known as is_fresh,
+            history_version
+        from {{ ref("int_deals__observations") }}
+        left join
+            (
+                select account, min(created_at) as first_activity_at
+                from {{ ref("stg_activecampaign__deal_activities") }}
+                group by account
+            ) using (account)
+        where kind = 'created'
+    ),
+
+    due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
+
+    -- for each attribute of a deal: activities tell the value before and after, what
+    -- syncs saw tells what it was then
+    chained as (
+        select
+            *,
+            row_number() over in_order = 1 as is_first,
+            lag(new_value) over in_order as value_before,
+            lag(if(is_activity, known_at, null)) over in_order as activity_before_at
+        from {{ ref("int_deals__evidence") }}
+        semi join due_deals using (account, deal_id)
+        window
+            in_order as (
+                partition by account, deal_id, attribute
+                order by known_at, is_activity desc, place
+            )
+    ),
+
+    -- a deal begins as what its first activity replaced, else as it was first seen; a
+    -- decided one was open before
+    begun as (
+        select
+            * replace (
+                case
+                    when not is_first
+                    then value_before
+                    when attribute <> 'status'
+                    then old_value
+                    when new_value is not null
+                    then if(is_activity, coalesce(old_value, 0), 0)
+                end as value_before
+            )
+        from chained
+    ),
+
+    compared as (
+        select
+            *,
+            if(is_activity, coalesce(old_value, value_before), new_value)
+            is distinct from value_before as is_gap,
+            min(known_at) filter (where is_first_sight) over of_deal as first_seen_at
+        from begun
+        window of_deal as (partition by account, deal_id)
+    ),
+
+    -- a log that tells of a deal, and contradicts nothing, tells all that happened
+    logged as (
+        select
+            account,
+            deal_id,
+            bool_or(is_activity and known_at <= first_seen_at)
+            and not bool_or(
+                attribute <> 'value' and is_gap and (is_activity or is_first_sight)
+            ) as is_logged
+        from compared
+        group by account, deal_id
+    ),
+
+    -- what an activity replaced, if nothing tells how it came about, began at some time
+    -- before
+    changes as (
+        select
+            *,
+            0 as step,
+            value_before as value,
+            is_fresh or (is_logged and is_within_log) as is_known,
+            null as begins_at,
+            null as changer_id
+        from compared
+        inner join logged using (account, deal_id)
+        inner join due_deals using (account, deal_id)
+        where is_first
+        union all by name
+        select
+            *,
+            1 as step,
+            if(is_activity, old_value, new_value) as value,
+            is_start_known and not is_activity as is_known,
+            greatest(
+                starts_at - to_microseconds(is_activity::int), activity_before_at
+            ) as begins_at
+        from compared
+        where is_gap
+        union all by name
+        select
+            *,
+            2 as step,
+            new_value as value,
+            true as is_known,
+            starts_at as begins_at,
+            changed_by_id as changer_id
+        from compared
+        where is_activity
+    )
+
+select
+    account,
+    deal_id,
+    attribute,
+    row_number() over (
+        partition by account, deal_id, attribute
+        order by known_at, is_activity desc, place, step
+    ) as change_number,
+    changes.value,
+    changes.changer_id as changed_by_id,
+    changes.is_known as is_start_known,
+    changes.begins_at as starts_at,
+    due_deals.history_version
+from due_deals
+left join changes using (account, deal_id)

@@ -1,0 +1,50 @@
+{%- set last_sync = "cast('" ~ last_synced_at() ~ "' as timestamptz)" %}
+
+with
+    currencies as (select * from {{ ref("currency_decimals") }}),
+
+    -- What an amount is worth is no history: the seed may be corrected. Stamps that
+    -- are later than the last sync are of a clock that was ahead.
+    versions as (
+        select
+            account,
+            deal_id,
+            least(updated_at, {{ last_sync }}) as updated_at,
+            if(
+                greatest(dbt_valid_from, dbt_valid_to) > {{ last_sync }},
+                hash(dbt_valid_from, dbt_valid_to, value_minor_units, decimals, true),
+                hash(dbt_valid_from, dbt_valid_to, value_minor_units, decimals)
+            ) as fingerprint
+        from {{ ref("deals_snapshot") }}
+        left join currencies using (currency)
+    ),
+
+    -- versions are added and ended, but never rewritten
+    seen as (
+        select
+            account,
+            deal_id,
+            bit_xor(fingerprint) as versions_seen,
+            greatest(
+                {{ synced_at("deals", "account") }}, max(updated_at)
+            ) as known_until
+        from versions
+        group by account, deal_id
+    ),
+
+    -- an activity that is later than what is known of the deal waits for the next sync
+    told as (
+        select account, deal_id, bit_xor(hash(activities)) as activities_told
+        from {{ ref("int_deals__activities") }} as activities
+        inner join seen using (account, deal_id)
+        where changed_at <= known_until
+        group by account, deal_id
+    )
+
+select
+    account,
+    deal_id,
+    seen.known_until,
+    hash(seen.versions_seen, told.activities_told) as history_version
+from seen
+left join told using (account, deal_id)
