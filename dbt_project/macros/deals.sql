@@ -1,13 +1,12 @@
-{% macro is_counted(rows="") -%}
-    {%- set of = rows ~ "." if rows else "" -%}
+{% macro is_counted() -%}
     (
-        not {{ of }}is_deleted
+        not is_deleted
         and (
-            not {{ of }}is_hidden
+            not is_hidden
             -- a stub has no stamps
             or (
-                coalesce({{ of }}status in ('won', 'lost'), false)
-                and coalesce({{ of }}updated_at, {{ of }}created_at) is not null
+                coalesce(status in ('won', 'lost'), false)
+                and coalesce(updated_at, created_at) is not null
             )
         )
     )

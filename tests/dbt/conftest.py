@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.registry import CORE, STREAMS
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse, serving
 
@@ -129,7 +130,13 @@ class Observed:
         self.warehouse = Warehouse(dbt.database)
 
     def sync(self, at: datetime, streams: Sequence[str] = CORE) -> None:
-        """A full sync that writes its rows at a time."""
+        """A full sync of streams that writes its rows at a time."""
+        more = [name for name in streams if name not in CORE]
+        if more:
+            names = (*CORE, *more)
+            tables = tuple(StreamTable(STREAMS[n], n, STREAMS[n].sync_type) for n in names)
+            source = Source(stream_tables=tables, enabled=frozenset(names))
+            self.warehouse = replace(self.warehouse, source=source)
         with serving(self.account) as sandbox:
             self.warehouse.sync(sandbox, at=at, streams=streams)
 

@@ -9,7 +9,12 @@ with
         select
             account,
             deal_id,
-            least(updated_at, {{ last_sync }}) as updated_at,
+            greatest(
+                least(observed_at, dbt_valid_from, {{ last_sync }}),
+                least(updated_at, {{ last_sync }})
+            ) as known_at,
+            not is_hidden and not is_deleted as is_in_full,
+            dbt_valid_to is null as is_present,
             if(
                 greatest(dbt_valid_from, dbt_valid_to) > {{ last_sync }},
                 hash(dbt_valid_from, dbt_valid_to, value_minor_units, decimals, true),
@@ -25,14 +30,17 @@ with
             account,
             deal_id,
             bit_xor(fingerprint) as versions_seen,
-            greatest(
-                {{ synced_at("deals", "account") }}, max(updated_at)
-            ) as known_until
+            case
+                when bool_or(is_present and is_in_full)
+                then greatest({{ synced_at("deals", "account") }}, max(known_at))
+                else max(known_at) filter (where is_in_full)
+            end as known_until
         from versions
         group by account, deal_id
     ),
 
-    -- an activity that is later than what is known of the deal waits for the next sync
+    -- an activity that is later than what is known of the deal waits until a sync
+    -- sees it
     told as (
         select account, deal_id, bit_xor(hash(activities)) as activities_told
         from {{ ref("int_deals__activities") }} as activities

@@ -1,13 +1,6 @@
-{{
-    config(
-        materialized="incremental",
-        incremental_strategy="delete+insert",
-        unique_key=["account", "deal_id"],
-        on_schema_change="append_new_columns",
-        post_hook="{{ delete_emptied('history_version') }}",
-    )
-}}
-
+-- Built for the deals whose `history_version` has changed, all their rows at a time.
+-- After a change of this SQL build it anew:
+-- `dbt build --full-refresh --select int_deals__changes+`.
 with
     histories as (
         select
@@ -28,13 +21,23 @@ with
 
     due_deals as ({{ due("histories", ["account", "deal_id"], "history_version") }}),
 
-    -- for each attribute of a deal: activities tell the value before and after, what
-    -- syncs saw tells what it was then
+    -- For each attribute of a deal activities tell the value before and after, what
+    -- syncs saw tells what it was then. A deal begins as what its first activity
+    -- replaced, else as it was first seen; a decided one was open before.
     chained as (
         select
             *,
             row_number() over in_order = 1 as is_first,
-            lag(new_value) over in_order as value_before,
+            lag(
+                new_value,
+                1,
+                case
+                    when attribute <> 'status'
+                    then old_value
+                    when new_value is not null
+                    then if(is_activity, coalesce(old_value, 0), 0)
+                end
+            ) over in_order as value_before,
             lag(if(is_activity, known_at, null)) over in_order as activity_before_at
         from {{ ref("int_deals__evidence") }}
         semi join due_deals using (account, deal_id)
@@ -45,31 +48,15 @@ with
             )
     ),
 
-    -- a deal begins as what its first activity replaced, else as it was first seen; a
-    -- decided one was open before
-    begun as (
-        select
-            * replace (
-                case
-                    when not is_first
-                    then value_before
-                    when attribute <> 'status'
-                    then old_value
-                    when new_value is not null
-                    then if(is_activity, coalesce(old_value, 0), 0)
-                end as value_before
-            )
-        from chained
-    ),
-
     compared as (
         select
             *,
             if(is_activity, coalesce(old_value, value_before), new_value)
             is distinct from value_before as is_gap,
-            min(known_at) filter (where is_first_sight) over of_deal as first_seen_at
-        from begun
-        window of_deal as (partition by account, deal_id)
+            min(known_at) filter (where is_first_sight) over (
+                partition by account, deal_id
+            ) as first_seen_at
+        from chained
     ),
 
     -- a log that tells of a deal, and contradicts nothing, tells all that happened

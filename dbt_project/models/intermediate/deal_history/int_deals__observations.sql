@@ -1,13 +1,6 @@
-{{
-    config(
-        materialized="incremental",
-        incremental_strategy="delete+insert",
-        unique_key=["account", "deal_id"],
-        on_schema_change="append_new_columns",
-        post_hook="{{ delete_emptied('history_version') }}",
-    )
-}}
-
+-- Built for the deals whose `history_version` has changed, all their rows at a time.
+-- After a change of this SQL build it anew:
+-- `dbt build --full-refresh --select int_deals__observations+`.
 {%- set last_sync = "cast('" ~ last_synced_at() ~ "' as timestamptz)" %}
 
 with
