@@ -65,8 +65,12 @@ def add_what_is_rare(account) -> None:
         {"status": "1", "automation": "12"},
         {"status": "1", "automation": None, "seriesid": "9"},
         {"status": "1", "user": None, "userid": "2"},
-        {"status": "3", "trackreads": "0", "sdate": None},
+        {"status": "3", "statusString": "Paused", "trackreads": "0", "sdate": None},
+        {"status": "2", "statusString": "SENDING", "trackreads": None},
+        {"status": "4", "statusString": "stopped", "trackreads": None, "opens": "0"},
+        {"status": "7", "statusString": "Under review", "sdate": None},
         {"send_amt": "0", "uniqueopens": "0", "hardbounces": "0", "softbounces": "0"},
+        {"send_amt": "2", "uniqueopens": "0", "hardbounces": "1", "softbounces": "1"},
     ]
     sent = [n for n, c in account.tables["campaigns"].items() if c["status"] == "5"]
     for campaign, changes in zip(sent, campaigns, strict=False):
@@ -138,7 +142,7 @@ def span(start: datetime, end: datetime):
 
 
 def share(part, whole) -> float | None:
-    return float(part) / float(whole) if whole else None
+    return float(part) / float(whole) if whole and part is not None else None
 
 
 def seen(observed) -> list[dict]:
@@ -560,9 +564,12 @@ def test_campaigns_agree(observed):
 
 def campaign_row(number: int, campaign) -> dict:
     automation = int(campaign["automation"] or 0) or int(campaign["seriesid"] or 0) or None
-    status = {"0": "draft", "5": "sent"}.get(campaign["status"], "other")
+    label = campaign.get("statusString")
+    status = label.lower() if label in {"Paused", "SENDING", "stopped"} else "other"
     if campaign["status"] == "1":
         status = "automation" if automation else "scheduled"
+    elif campaign["status"] in {"0", "5"}:
+        status = "sent" if campaign["status"] == "5" else "draft"
     count = {
         name: int(campaign[field])
         for name, field in {
@@ -583,35 +590,43 @@ def campaign_row(number: int, campaign) -> dict:
         }.items()
     }
     bounces, sends = count["hard_bounces"] + count["soft_bounces"], count["sends"]
+    delivered = sends - bounces
+    tracked = {"1": True, "0": False, None: count["opens"] > 0 or None}[campaign["trackreads"]]
+    opened = count["unique_opens"] if tracked else None
+    verified = count["verified_unique_opens"] if tracked else None
     sent, last = moment(campaign["sdate"]), moment(campaign["ldate"])
+    first_sent = (sent or last) if sends else None
     return {
         "campaign_id": number,
         "automation_id": automation,
         "campaign": campaign["name"].strip(),
         "campaign_type": campaign["type"],
         "status": status,
-        "status_label": campaign.get("statusString"),
+        "status_label": label,
         **count,
-        "delivered": sends - bounces,
-        "machine_opens": count["opens"] - count["verified_opens"],
-        "unique_machine_opens": count["unique_opens"] - count["verified_unique_opens"],
+        "delivered": delivered,
+        "unverified_opens": count["opens"] - count["verified_opens"],
+        "unverified_unique_opens": count["unique_opens"] - count["verified_unique_opens"],
         "bounces": bounces,
-        "open_rate": close(share(count["unique_opens"], sends)),
-        "verified_open_rate": close(share(count["verified_unique_opens"], sends)),
+        "open_rate": close(share(opened, sends)),
+        "open_rate_of_delivered": close(share(opened, delivered)),
+        "verified_open_rate": close(share(verified, sends)),
         "click_rate": close(share(count["clickers"], sends)),
-        "click_to_open_rate": close(share(count["clickers"], count["unique_opens"])),
+        "click_rate_of_delivered": close(share(count["clickers"], delivered)),
+        "click_to_open_rate": close(share(count["clickers"], opened)),
         "bounce_rate": close(share(bounces, sends)),
         "unsubscribe_rate": close(share(count["unsubscribes"], sends)),
+        "unsubscribe_rate_of_delivered": close(share(count["unsubscribes"], delivered)),
         "is_automated": automation is not None,
-        "are_opens_tracked": campaign["trackreads"] == "1",
+        "are_opens_tracked": tracked,
         "is_deleted": False,
         "created_at": moment(campaign["cdate"]),
         "sent_at": sent,
         "last_sent_at": last,
         "counted_at": in_chicago(campaign["updated_timestamp"]),
         "deleted_at": None,
-        "sent_date": local(sent or last),
-        "sent_month": month_of(sent or last),
+        "sent_date": local(first_sent),
+        "sent_month": month_of(first_sent),
     }
 
 
