@@ -348,7 +348,7 @@ def contact_row(number: int, contact, deals, values) -> dict:
     for deal in deals:
         worth[STATUS[deal["status"]]][deal["currency"].upper()] += money(deal)
     is_anonymized, bounces = contact.get("anonymized") == "1", int(contact.get("bounced_hard", 0))
-    email, status = words(contact["email"]), "reachable"
+    email, status = words(contact["email"]), "not bounced"
     if is_anonymized:
         status = "anonymized"
     elif not email:
@@ -392,12 +392,8 @@ def contact_row(number: int, contact, deals, values) -> dict:
         "last_opened_at": opened,
         "last_clicked_at": clicked,
         "last_machine_opened_at": by_machine,
-        "first_touch_at": created,
-        "last_touch_at": max(
-            stamp
-            for stamp in (created, opened, clicked, *(moment(deal["mdate"]) for deal in deals))
-            if stamp
-        ),
+        "last_engaged_at": max(filter(None, (opened, clicked)), default=None),
+        "last_deal_change_at": max((moment(deal["mdate"]) for deal in deals), default=None),
         "deleted_at": None,
         "created_date": local(created),
         "created_month": month_of(created),
