@@ -422,6 +422,7 @@ def test_owner_performance_agrees(observed):
         cycles = [days(moment(deal["mdate"]) - moment(deal["cdate"])) for deal in won]
         expected[key] = figures(deals) | {
             "average_won_value": close(fmean(map(money, won)) if won else None),
+            "average_days_to_win": close(fmean(cycles) if cycles else None, abs=0.006),
             "median_days_to_win": close(median(cycles) if cycles else None, abs=0.006),
         }
     assert_rows(observed, "owner_performance", ("owner_id", "currency"), expected)
@@ -438,7 +439,8 @@ def test_sales_velocity_agrees(observed):
         won = [deal for deal in recent if deal["status"] == "1"]
         rate = share(count["won"], count["won"] + count["lost"])
         value = fmean(map(money, won)) if won else None
-        cycle = fmean(days(moment(d["mdate"]) - moment(d["cdate"])) for d in won) if won else None
+        cycles = [days(moment(d["mdate"]) - moment(d["cdate"])) for d in won]
+        cycle = fmean(cycles) if won else None
         velocity = count["open"] * rate * float(value) / cycle if won else None
         expected[key] = {
             "window_days": 365,
@@ -449,6 +451,7 @@ def test_sales_velocity_agrees(observed):
             "win_rate": close(rate),
             "average_won_value": close(value),
             "average_days_to_win": close(cycle, abs=0.006),
+            "median_days_to_win": close(median(cycles) if won else None, abs=0.006),
             "value_per_day": close(velocity, rel=1e-3),
         }
     assert_rows(observed, "sales_velocity", ("pipeline_id", "currency"), expected)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from datetime import UTC, datetime
+from statistics import fmean, median
 from typing import Any
 
 import duckdb
@@ -93,6 +94,16 @@ def test_the_headline_counts_open_deals(built):
         "select count(*) as deals from marts.deals where is_counted and status = 'open'"
     )
     assert report(built).headlines[0] == (f"{counted['deals']:,}", "open deals")
+
+
+def test_the_time_to_win_is_told_as_median_and_average(built):
+    won = built.dbt.rows(
+        "select days_to_close from marts.deals where is_counted and status = 'won' "
+        "and closed_at > (select max(updated_at) from marts.deals) - interval 365 day"
+    )
+    days = [row["days_to_close"] for row in won]
+    meaning = f"median time to win, last 365 days (average: {fmean(days):.0f} days)"
+    assert report(built).headlines[3] == (f"{median(days):.0f} days", meaning)
 
 
 def test_a_report_without_data_says_so(built):
