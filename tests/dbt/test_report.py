@@ -15,6 +15,7 @@ import pytest
 from activecampaign_dagster.report.figures import _short
 from activecampaign_dagster.report.page import Report, render
 from activecampaign_dagster.warehouse.file import connect
+from tests.dbt.conftest import NOW
 
 SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
 
@@ -82,6 +83,37 @@ def test_the_open_pipeline_shows_value_and_number_of_deals_of_each_stage(built):
         )
     }
     assert drawn == expected
+
+
+def test_pipelines_stages_and_campaigns_of_one_name_stay_two(make_observed):
+    observed = make_observed(5, contacts=60, deals=60, field_values=0)
+    account = observed.account
+    stages = sorted(
+        account.truth("dealStages").values(), key=lambda s: (s["group"], int(s["order"]))
+    )
+    first, second = [int(stage["id"]) for stage in stages if stage["group"] == "1"][:2]
+    account.update_record("dealGroups", 2, title=account.truth("dealGroups")[1]["title"])
+    account.update_record("dealStages", second, title=account.truth("dealStages")[first]["title"])
+    for campaign in account.truth("campaigns"):
+        account.update_record("campaigns", campaign, name="News")
+    observed.sync(at=NOW)
+    observed.dbt.build()
+
+    funnel, _, win_rate, _, campaigns = charts(report(observed))
+    reached = observed.dbt.rows(
+        "select pipeline_id, sum(deals_reached)::bigint as deals, "
+        "count(distinct stage_id) as stages "
+        "from marts.sales_funnel where pipeline_id in (1, 2) group by 1"
+    )
+    title = account.truth("dealGroups")[1]["title"]
+    shared = {f"{title} ({row['pipeline_id']})": row for row in reached}
+    assert len(shared) == 2
+    for name, row in shared.items():
+        [trace] = [trace for trace in funnel if trace["name"] == name]
+        assert sum(trace["x"]) == row["deals"]
+        assert len(set(trace["y"][1])) == len(trace["y"][1]) == row["stages"]
+    assert shared.keys() <= {trace["name"] for trace in win_rate}
+    assert all(len(set(trace["y"])) == 10 for trace in campaigns)
 
 
 def test_a_figure_alone_in_its_row_has_all_of_it(built):
