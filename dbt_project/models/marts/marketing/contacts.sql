@@ -31,7 +31,7 @@ with
                 contacts.observed_at,
                 custom_fields.fingerprint,
                 deal_totals.fingerprint,
-                '{{ var("reporting_timezone") }}'
+                '{{ reporting_timezone() }}'
             ) as row_version
         from contacts
         left join deal_totals using (account, contact_id)
