@@ -244,7 +244,9 @@ class Settings(dg.Model):
         "records that are gone, in no more requests than a full read. full_sync_only: not at all.",
     )
     timezone: str = Field(
-        default="UTC", description="IANA zone of partitions and times, such as Europe/Berlin."
+        default="UTC",
+        description="IANA zone of partitions and times, such as Europe/Berlin, and of days and "
+        "months in the models unless dbt's variable `reporting_timezone` is set.",
     )
     start_date: date = Field(
         default=date(2020, 1, 1),

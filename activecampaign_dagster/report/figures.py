@@ -12,10 +12,21 @@ import plotly.graph_objects as go
 
 # one colour per pipeline, in every figure; distinguishable with the common colour-vision defects
 _PALETTE = ("#0b5fa5", "#e07b00", "#2a9d6f", "#b5407c", "#6b4fa0", "#7a7a00", "#00829b", "#a83232")
-# a pipeline's name, with its account's if there are several
-_NAME = """
-    case when (select count(distinct account) > 1 from marts.pipelines)
-        then account || ': ' || pipeline else pipeline end
+# a pipeline's name, with its account's if there are several, and its id if it shares the name
+_NAMES = """
+    with names as (
+        select
+            account,
+            pipeline_id,
+            case when (select count(distinct account) > 1 from marts.pipelines)
+                then account || ': ' else '' end
+            || pipeline
+            || case when count(*) over (partition by account, pipeline) > 1
+                then ' (' || pipeline_id || ')' else '' end as name
+        from marts.pipelines
+        where pipeline is not null
+        group by account, pipeline_id, pipeline
+    )
 """
 _INK, _GRID = "#22303c", "#e3e8ec"
 
@@ -34,8 +45,8 @@ def figures(db: duckdb.DuckDBPyConnection) -> list[Figure]:
     pipelines = [
         row[0]
         for row in db.execute(
-            f"select {_NAME} from marts.pipelines where deals > 0 and pipeline is not null "
-            "group by 1 order by sum(deals) desc, 1"
+            f"{_NAMES} select name from marts.pipelines join names using (account, pipeline_id) "
+            "where deals > 0 group by name order by sum(deals) desc, name"
         ).fetchall()
     ]
     colour = {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(pipelines)}
@@ -44,10 +55,12 @@ def figures(db: duckdb.DuckDBPyConnection) -> list[Figure]:
 
 def _funnel(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
     rows = db.execute(f"""
-        select {_NAME} as name, stage, sum(deals_reached)::bigint as deals
+        {_NAMES}
+        select name, stage, sum(deals_reached)::bigint as deals
         from marts.sales_funnel
-        where pipeline is not null and stage is not null
-        group by account, pipeline, stage_id, stage
+        join names using (account, pipeline_id)
+        where stage is not null
+        group by name, stage_id, stage
         order by name, min(stage_position)
     """).fetchall()
     chart = _bars(rows, colour, lambda row: f"{row[2]:,}")
@@ -60,13 +73,14 @@ def _funnel(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
 
 def _win_rate(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
     rows = db.execute(f"""
+        {_NAMES}
         select
-            {_NAME} as name,
+            name,
             date_trunc('quarter', closed_month)::date as quarter,
             sum(won_deals) / sum(won_deals + lost_deals) as rate,
             sum(won_deals + lost_deals)::bigint as decided
         from marts.win_rates
-        where pipeline is not null
+        join names using (account, pipeline_id)
         group by all
         having decided > 0
         order by name, quarter
@@ -101,10 +115,12 @@ def _open_by_stage(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Fig
     currency = main[0] if main else ""
     rows = db.execute(
         f"""
-        select {_NAME} as name, coalesce(stage, '(stage is gone)'), open_value::double, open_deals
+        {_NAMES}
+        select name, coalesce(stage, '(stage is gone)'), open_value::double, open_deals
         from marts.pipeline_stages
-        where currency = ? and open_deals > 0 and pipeline is not null
-        order by name, stage_position
+        join names using (account, pipeline_id)
+        where currency = ? and open_deals > 0
+        order by name, stage_position, stage_id
         """,
         [currency],
     ).fetchall()
@@ -125,8 +141,11 @@ def _open_by_stage(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Fig
 
 def _cycle(db: duckdb.DuckDBPyConnection, colour: dict[str, str]) -> Figure:
     rows = db.execute(f"""
-        select {_NAME}, days_to_close from marts.deals
-        where is_counted and status = 'won' and days_to_close is not null and pipeline is not null
+        {_NAMES}
+        select name, days_to_close
+        from marts.deals
+        join names using (account, pipeline_id)
+        where is_counted and status = 'won' and days_to_close is not null
     """).fetchall()
     chart = go.Figure()
     for name in _present(rows, colour):
@@ -155,13 +174,14 @@ def _campaigns(db: duckdb.DuckDBPyConnection, _: dict[str, str]) -> Figure:
     rows = db.execute("""
         select campaign, open_rate, click_rate, recipients
         from marts.campaign_performance
-        where recipients >= 20 and open_rate is not null and not is_deleted
-        order by click_rate desc nulls last limit 10
+        where recipients >= 20 and click_rate is not null and not is_deleted
+        order by click_rate desc, account, campaign_id limit 10
     """).fetchall()
+    names = _apart([row[0] for row in rows])
     chart = go.Figure()
     for index, name, shade in ((1, "opened", "#9cc3e0"), (2, "clicked", "#0b5fa5")):
         chart.add_bar(
-            y=[row[0] for row in rows],
+            y=names,
             x=[row[index] for row in rows],
             customdata=[row[3] for row in rows],
             name=name,
@@ -188,6 +208,11 @@ _FIGURES: tuple[Callable[[duckdb.DuckDBPyConnection, dict[str, str]], Figure], .
 )
 
 
+def _apart(names: Sequence[str]) -> list[str]:
+    """The names, with differences that nobody sees: plotly draws equal ones as one."""
+    return [name + "\N{ZERO WIDTH SPACE}" * number for number, name in enumerate(names)]
+
+
 def _present(rows: Sequence[tuple[Any, ...]], colour: dict[str, str]) -> list[str]:
     return [name for name in colour if any(row[0] == name for row in rows)]
 
@@ -208,12 +233,12 @@ def _bars(
 ) -> go.Figure | None:
     """Horizontal bars grouped by pipeline; rows of (pipeline, stage, length, …) in order."""
     chart = go.Figure()
-    for number, name in enumerate(_present(rows, colour)):
+    stages = _apart([row[1] for row in rows])
+    rows = [(row[0], stage, *row[2:]) for row, stage in zip(rows, stages, strict=True)]
+    for name in _present(rows, colour):
         own = [row for row in rows if row[0] == name]
-        # plotly sorts stages of one name together, so that each pipeline's names must differ
-        unique = "\N{ZERO WIDTH SPACE}" * number
         chart.add_bar(
-            y=[["<br>".join(wrap(name, 11))] * len(own), [row[1] + unique for row in own]],
+            y=[["<br>".join(wrap(name, 11))] * len(own), [row[1] for row in own]],
             x=[row[2] for row in own],
             text=[label(row) for row in own],
             textposition="auto",

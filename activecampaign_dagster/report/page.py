@@ -76,17 +76,22 @@ def _headlines(db: duckdb.DuckDBPyConnection) -> tuple[tuple[str, str], ...]:
             count(*) filter (status = 'won' and closed_at > newest - interval 90 day),
             count(*) filter (status = 'won' and closed_at > newest - interval 365 day)
                 / nullif(count(*) filter (closed_at > newest - interval 365 day), 0),
-            median(days_to_close) filter (status = 'won' and closed_at > newest - interval 365 day)
+            median(days_to_close) filter (status = 'won' and closed_at > newest - interval 365 day),
+            avg(days_to_close) filter (status = 'won' and closed_at > newest - interval 365 day)
         from marts.deals, (select max(updated_at) as newest from marts.deals)
         where is_counted
     """).fetchone()
-    opened, won, rate, days = found or (0, 0, None, None)
+    opened, won, rate, median, average = found or (0, 0, None, None, None)
     return (
         (f"{opened:,}", "open deals"),
         (f"{won:,}", "deals won in 90 days"),
         ("n/a" if rate is None else f"{rate:.0%}", "win rate of the last 365 days"),
-        ("n/a" if days is None else f"{days:.0f} days", "median time to win, last 365 days"),
+        (_days(median), f"median time to win, last 365 days (average: {_days(average)})"),
     )
+
+
+def _days(number: float | None) -> str:
+    return "n/a" if number is None else f"{number:.0f} days"
 
 
 def _card(figure: Figure, *, wide: bool) -> str:

@@ -56,6 +56,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro drop_former_columns() -%}
+    {%- if is_incremental() -%}
+        {%- for column in adapter.get_columns_in_relation(this)
+            if column.name not in model.columns -%}
+            alter table {{ this }} drop column {{ adapter.quote(column.name) }};
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro delete_vanished(parent, key) -%}
     {%- if is_incremental() -%}
         {%- set parent = ref(parent) -%}

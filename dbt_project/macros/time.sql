@@ -49,11 +49,14 @@
     )
 {%- endmacro %}
 
+{% macro reporting_timezone() -%}
+    {{ return(var("reporting_timezone") or "UTC") }}
+{%- endmacro %}
+
 {% macro local_date(instant) -%}
-    {%- if var("reporting_timezone") == "UTC" -%}
+    {%- if reporting_timezone() == "UTC" -%}
         cast(make_timestamp(epoch_us({{ instant }})) as date)
-    {%- else -%}
-        cast(({{ instant }} at time zone '{{ var("reporting_timezone") }}') as date)
+    {%- else -%} cast(({{ instant }} at time zone '{{ reporting_timezone() }}') as date)
     {%- endif -%}
 {%- endmacro %}
 

@@ -159,6 +159,30 @@ def test_stage_intervals_of_an_older_model_are_given_their_visits(make_observed)
     assert built == observed.dbt.rows(query)
 
 
+def test_contacts_of_an_older_model_are_worked_out_anew_and_lose_the_columns_of_before(
+    make_observed,
+):
+    observed = make_observed(7, contacts=12, deals=20, field_values=0)
+    for contact in observed.account.contacts.live[:5]:
+        observed.account.update_contact(contact, last_open_date="2026-02-28 23:30:00")
+    observed.sync(at=NOW)
+    observed.dbt.build("+contacts")
+    query = "from marts.contacts order by contact_id"
+    built = observed.dbt.rows(query)
+    observed.dbt.execute(
+        """
+        alter table marts.contacts drop column last_engaged_at;
+        alter table marts.contacts drop column last_deal_change_at;
+        alter table marts.contacts add column first_touch_at timestamptz;
+        alter table marts.contacts add column last_touch_at timestamptz;
+        update marts.contacts set status = 'reachable', last_touch_at = created_at
+        """
+    )
+    observed.dbt.build_rows("contacts")
+    assert observed.dbt.rows(query) == built
+    assert {row["status"] for row in built} == {"not bounced"}
+
+
 def test_these_are_all_incremental_models(manifest):
     incremental = {
         node["name"]

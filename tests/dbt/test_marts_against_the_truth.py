@@ -65,8 +65,12 @@ def add_what_is_rare(account) -> None:
         {"status": "1", "automation": "12"},
         {"status": "1", "automation": None, "seriesid": "9"},
         {"status": "1", "user": None, "userid": "2"},
-        {"status": "3", "trackreads": "0", "sdate": None},
+        {"status": "3", "statusString": "Paused", "trackreads": "0", "sdate": None},
+        {"status": "2", "statusString": "SENDING", "trackreads": None},
+        {"status": "4", "statusString": "stopped", "trackreads": None, "opens": "0"},
+        {"status": "7", "statusString": "Under review", "sdate": None},
         {"send_amt": "0", "uniqueopens": "0", "hardbounces": "0", "softbounces": "0"},
+        {"send_amt": "2", "uniqueopens": "0", "hardbounces": "1", "softbounces": "1"},
     ]
     sent = [n for n, c in account.tables["campaigns"].items() if c["status"] == "5"]
     for campaign, changes in zip(sent, campaigns, strict=False):
@@ -138,7 +142,7 @@ def span(start: datetime, end: datetime):
 
 
 def share(part, whole) -> float | None:
-    return float(part) / float(whole) if whole else None
+    return float(part) / float(whole) if whole and part is not None else None
 
 
 def seen(observed) -> list[dict]:
@@ -344,7 +348,7 @@ def contact_row(number: int, contact, deals, values) -> dict:
     for deal in deals:
         worth[STATUS[deal["status"]]][deal["currency"].upper()] += money(deal)
     is_anonymized, bounces = contact.get("anonymized") == "1", int(contact.get("bounced_hard", 0))
-    email, status = words(contact["email"]), "reachable"
+    email, status = words(contact["email"]), "not bounced"
     if is_anonymized:
         status = "anonymized"
     elif not email:
@@ -388,12 +392,8 @@ def contact_row(number: int, contact, deals, values) -> dict:
         "last_opened_at": opened,
         "last_clicked_at": clicked,
         "last_machine_opened_at": by_machine,
-        "first_touch_at": created,
-        "last_touch_at": max(
-            stamp
-            for stamp in (created, opened, clicked, *(moment(deal["mdate"]) for deal in deals))
-            if stamp
-        ),
+        "last_engaged_at": max(filter(None, (opened, clicked)), default=None),
+        "last_deal_change_at": max((moment(deal["mdate"]) for deal in deals), default=None),
         "deleted_at": None,
         "created_date": local(created),
         "created_month": month_of(created),
@@ -422,6 +422,7 @@ def test_owner_performance_agrees(observed):
         cycles = [days(moment(deal["mdate"]) - moment(deal["cdate"])) for deal in won]
         expected[key] = figures(deals) | {
             "average_won_value": close(fmean(map(money, won)) if won else None),
+            "average_days_to_win": close(fmean(cycles) if cycles else None, abs=0.006),
             "median_days_to_win": close(median(cycles) if cycles else None, abs=0.006),
         }
     assert_rows(observed, "owner_performance", ("owner_id", "currency"), expected)
@@ -438,7 +439,8 @@ def test_sales_velocity_agrees(observed):
         won = [deal for deal in recent if deal["status"] == "1"]
         rate = share(count["won"], count["won"] + count["lost"])
         value = fmean(map(money, won)) if won else None
-        cycle = fmean(days(moment(d["mdate"]) - moment(d["cdate"])) for d in won) if won else None
+        cycles = [days(moment(d["mdate"]) - moment(d["cdate"])) for d in won]
+        cycle = fmean(cycles) if won else None
         velocity = count["open"] * rate * float(value) / cycle if won else None
         expected[key] = {
             "window_days": 365,
@@ -449,6 +451,7 @@ def test_sales_velocity_agrees(observed):
             "win_rate": close(rate),
             "average_won_value": close(value),
             "average_days_to_win": close(cycle, abs=0.006),
+            "median_days_to_win": close(median(cycles) if won else None, abs=0.006),
             "value_per_day": close(velocity, rel=1e-3),
         }
     assert_rows(observed, "sales_velocity", ("pipeline_id", "currency"), expected)
@@ -560,9 +563,12 @@ def test_campaigns_agree(observed):
 
 def campaign_row(number: int, campaign) -> dict:
     automation = int(campaign["automation"] or 0) or int(campaign["seriesid"] or 0) or None
-    status = {"0": "draft", "5": "sent"}.get(campaign["status"], "other")
+    label = campaign.get("statusString")
+    status = label.lower() if label in {"Paused", "SENDING", "stopped"} else "other"
     if campaign["status"] == "1":
         status = "automation" if automation else "scheduled"
+    elif campaign["status"] in {"0", "5"}:
+        status = "sent" if campaign["status"] == "5" else "draft"
     count = {
         name: int(campaign[field])
         for name, field in {
@@ -583,35 +589,43 @@ def campaign_row(number: int, campaign) -> dict:
         }.items()
     }
     bounces, sends = count["hard_bounces"] + count["soft_bounces"], count["sends"]
+    delivered = sends - bounces
+    tracked = {"1": True, "0": False, None: count["opens"] > 0 or None}[campaign["trackreads"]]
+    opened = count["unique_opens"] if tracked else None
+    verified = count["verified_unique_opens"] if tracked else None
     sent, last = moment(campaign["sdate"]), moment(campaign["ldate"])
+    first_sent = (sent or last) if sends else None
     return {
         "campaign_id": number,
         "automation_id": automation,
         "campaign": campaign["name"].strip(),
         "campaign_type": campaign["type"],
         "status": status,
-        "status_label": campaign.get("statusString"),
+        "status_label": label,
         **count,
-        "delivered": sends - bounces,
-        "machine_opens": count["opens"] - count["verified_opens"],
-        "unique_machine_opens": count["unique_opens"] - count["verified_unique_opens"],
+        "delivered": delivered,
+        "unverified_opens": count["opens"] - count["verified_opens"],
+        "unverified_unique_opens": count["unique_opens"] - count["verified_unique_opens"],
         "bounces": bounces,
-        "open_rate": close(share(count["unique_opens"], sends)),
-        "verified_open_rate": close(share(count["verified_unique_opens"], sends)),
+        "open_rate": close(share(opened, sends)),
+        "open_rate_of_delivered": close(share(opened, delivered)),
+        "verified_open_rate": close(share(verified, sends)),
         "click_rate": close(share(count["clickers"], sends)),
-        "click_to_open_rate": close(share(count["clickers"], count["unique_opens"])),
+        "click_rate_of_delivered": close(share(count["clickers"], delivered)),
+        "click_to_open_rate": close(share(count["clickers"], opened)),
         "bounce_rate": close(share(bounces, sends)),
         "unsubscribe_rate": close(share(count["unsubscribes"], sends)),
+        "unsubscribe_rate_of_delivered": close(share(count["unsubscribes"], delivered)),
         "is_automated": automation is not None,
-        "are_opens_tracked": campaign["trackreads"] == "1",
+        "are_opens_tracked": tracked,
         "is_deleted": False,
         "created_at": moment(campaign["cdate"]),
         "sent_at": sent,
         "last_sent_at": last,
         "counted_at": in_chicago(campaign["updated_timestamp"]),
         "deleted_at": None,
-        "sent_date": local(sent or last),
-        "sent_month": month_of(sent or last),
+        "sent_date": local(first_sent),
+        "sent_month": month_of(first_sent),
     }
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from datetime import UTC, datetime
+from statistics import fmean, median
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ import pytest
 from activecampaign_dagster.report.figures import _short
 from activecampaign_dagster.report.page import Report, render
 from activecampaign_dagster.warehouse.file import connect
+from tests.dbt.conftest import NOW
 
 SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
 
@@ -83,6 +85,37 @@ def test_the_open_pipeline_shows_value_and_number_of_deals_of_each_stage(built):
     assert drawn == expected
 
 
+def test_pipelines_stages_and_campaigns_of_one_name_stay_two(make_observed):
+    observed = make_observed(5, contacts=60, deals=60, field_values=0)
+    account = observed.account
+    stages = sorted(
+        account.truth("dealStages").values(), key=lambda s: (s["group"], int(s["order"]))
+    )
+    first, second = [int(stage["id"]) for stage in stages if stage["group"] == "1"][:2]
+    account.update_record("dealGroups", 2, title=account.truth("dealGroups")[1]["title"])
+    account.update_record("dealStages", second, title=account.truth("dealStages")[first]["title"])
+    for campaign in account.truth("campaigns"):
+        account.update_record("campaigns", campaign, name="News")
+    observed.sync(at=NOW)
+    observed.dbt.build()
+
+    funnel, _, win_rate, _, campaigns = charts(report(observed))
+    reached = observed.dbt.rows(
+        "select pipeline_id, sum(deals_reached)::bigint as deals, "
+        "count(distinct stage_id) as stages "
+        "from marts.sales_funnel where pipeline_id in (1, 2) group by 1"
+    )
+    title = account.truth("dealGroups")[1]["title"]
+    shared = {f"{title} ({row['pipeline_id']})": row for row in reached}
+    assert len(shared) == 2
+    for name, row in shared.items():
+        [trace] = [trace for trace in funnel if trace["name"] == name]
+        assert sum(trace["x"]) == row["deals"]
+        assert len(set(trace["y"][1])) == len(trace["y"][1]) == row["stages"]
+    assert shared.keys() <= {trace["name"] for trace in win_rate}
+    assert all(len(set(trace["y"])) == 10 for trace in campaigns)
+
+
 def test_a_figure_alone_in_its_row_has_all_of_it(built):
     cards = re.findall(r'<section class="(card[^"]*)">', report(built).html)
     assert cards == ["card"] * 4 + ["card wide"]
@@ -93,6 +126,16 @@ def test_the_headline_counts_open_deals(built):
         "select count(*) as deals from marts.deals where is_counted and status = 'open'"
     )
     assert report(built).headlines[0] == (f"{counted['deals']:,}", "open deals")
+
+
+def test_the_time_to_win_is_told_as_median_and_average(built):
+    won = built.dbt.rows(
+        "select days_to_close from marts.deals where is_counted and status = 'won' "
+        "and closed_at > (select max(updated_at) from marts.deals) - interval 365 day"
+    )
+    days = [row["days_to_close"] for row in won]
+    meaning = f"median time to win, last 365 days (average: {fmean(days):.0f} days)"
+    assert report(built).headlines[3] == (f"{median(days):.0f} days", meaning)
 
 
 def test_a_report_without_data_says_so(built):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -13,11 +13,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import duckdb
-import yaml  # type: ignore[import-untyped]
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt.due import Ground
+from activecampaign_dagster.orchestration.dbt.timezone import configured_timezone
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.warehouse import builds
 
@@ -39,7 +39,7 @@ def ground(
         common=builds.digest(signature(project.project_dir), *args, *settings),
         streams=contents,
         forms=forms,
-        day=_day(builds.last_sync(db), project.project_dir).isoformat(),
+        day=_day(builds.last_sync(db), configured_timezone(project.project_dir, args)).isoformat(),
     )
 
 
@@ -88,11 +88,9 @@ def _settings(source: Source) -> str:
     return repr((source.name, sorted(source.enabled), source.pivots, sorted(held, key=str)))
 
 
-def _day(last_sync: datetime | None, project_dir: Path) -> date:
+def _day(last_sync: datetime | None, timezone: str) -> date:
     """The day that the models would call today: that of the last sync, where reports are read."""
     zone = ZoneInfo("UTC")
-    with suppress(OSError, KeyError, ValueError, TypeError, yaml.YAMLError):
-        configured = yaml.safe_load((project_dir / "dbt_project.yml").read_text("utf-8"))
-        variables: Mapping[str, object] = configured["vars"]
-        zone = ZoneInfo(str(variables["reporting_timezone"]))
+    with suppress(KeyError, ValueError):
+        zone = ZoneInfo(timezone)
     return (last_sync or datetime.now(UTC)).astimezone(zone).date()

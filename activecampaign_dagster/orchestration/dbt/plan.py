@@ -13,6 +13,7 @@ from dagster_dbt import DbtProject
 from activecampaign_dagster.orchestration.account import MODE_TAG, Account
 from activecampaign_dagster.orchestration.dbt.due import Project, parents
 from activecampaign_dagster.orchestration.dbt.ground import ground
+from activecampaign_dagster.orchestration.dbt.timezone import timezone_options
 from activecampaign_dagster.orchestration.resources import database_path
 from activecampaign_dagster.warehouse import builds
 from activecampaign_dagster.warehouse.file import connect
@@ -25,8 +26,8 @@ _SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--
 class Plan:
     """What to build.
 
-    due: nodes. is_partial: whether that is for us to say, and not for the run. options: by which
-    dbt selects them.
+    due: nodes. is_partial: whether that is for us to say, and not for the run. options: of dbt, by
+    which it selects them and knows the time zone.
     """
 
     nodes: Project
@@ -44,7 +45,8 @@ def plan(
     manifest: Mapping[str, Any],
     keys: Mapping[str, dg.AssetKey],
 ) -> Plan:
-    """Decide what to build, and let it count as not built until it is."""
+    """Decide what to build, and let it count as not built until it is. Raises StepError."""
+    timezone = timezone_options(project.project_dir, args, accounts, manifest)
     nodes = Project(manifest)
     selected = {node for node, key in keys.items() if key in context.selected_asset_keys}
     selected |= {
@@ -53,7 +55,7 @@ def plan(
         if about["resource_type"] == "test" and parents(about) & selected
     }
     with connect(database_path()) as db:  # which repairs what a killed process may have left
-        signatures = nodes.signatures(ground(db, project, args, accounts))
+        signatures = nodes.signatures(ground(db, project, [*args, *timezone], accounts))
         due = selected
         is_partial = _decides(context, args)
         if is_partial:
@@ -66,7 +68,7 @@ def plan(
     if is_partial:
         _tell(context, models, all_models)
     options = [] if _selects(args) and selected >= keys.keys() else _selection(nodes, due)
-    return Plan(nodes, signatures, due, is_partial, options)
+    return Plan(nodes, signatures, due, is_partial, [*options, *timezone])
 
 
 def _selects(args: Sequence[str]) -> bool:

@@ -6,8 +6,15 @@ with
             *,
             sends - coalesce(hard_bounces, 0) - coalesce(soft_bounces, 0) as delivered,
             hard_bounces + soft_bounces as bounces,
-            opens - verified_opens as machine_opens,
-            unique_opens - verified_unique_opens as unique_machine_opens
+            opens - verified_opens as unverified_opens,
+            unique_opens - verified_unique_opens as unverified_unique_opens,
+            case when are_opens_tracked then unique_opens end as tracked_opens,
+            case
+                when are_opens_tracked then verified_unique_opens
+            end as tracked_verified_opens,
+            case
+                when sends > 0 then coalesce(sent_at, last_sent_at)
+            end as first_sent_at
         from campaigns
     ),
 
@@ -32,8 +39,8 @@ with
             unique_opens,
             verified_opens,
             verified_unique_opens,
-            machine_opens,
-            unique_machine_opens,
+            unverified_opens,
+            unverified_unique_opens,
             clicks,
             unique_clicks,
             clickers,
@@ -43,12 +50,15 @@ with
             unsubscribes,
             forwards,
             replies,
-            {{ ratio("unique_opens", "sends") }} as open_rate,
-            {{ ratio("verified_unique_opens", "sends") }} as verified_open_rate,
+            {{ ratio("tracked_opens", "sends") }} as open_rate,
+            {{ ratio("tracked_opens", "delivered") }} as open_rate_of_delivered,
+            {{ ratio("tracked_verified_opens", "sends") }} as verified_open_rate,
             {{ ratio("clickers", "sends") }} as click_rate,
-            {{ ratio("clickers", "unique_opens") }} as click_to_open_rate,
+            {{ ratio("clickers", "delivered") }} as click_rate_of_delivered,
+            {{ ratio("clickers", "tracked_opens") }} as click_to_open_rate,
             {{ ratio("bounces", "sends") }} as bounce_rate,
             {{ ratio("unsubscribes", "sends") }} as unsubscribe_rate,
+            {{ ratio("unsubscribes", "delivered") }} as unsubscribe_rate_of_delivered,
 
             -- booleans
             automation_id is not null as is_automated,
@@ -61,8 +71,8 @@ with
             last_sent_at,
             counted_at,
             deleted_at,
-            {{ local_date("coalesce(sent_at, last_sent_at)") }} as sent_date,
-            {{ local_month("coalesce(sent_at, last_sent_at)") }} as sent_month
+            {{ local_date("first_sent_at") }} as sent_date,
+            {{ local_month("first_sent_at") }} as sent_month
         from counted
     )
 

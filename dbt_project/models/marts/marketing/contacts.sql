@@ -4,6 +4,7 @@
         incremental_strategy="delete+insert",
         unique_key=["account", "contact_id"],
         on_schema_change="append_new_columns",
+        pre_hook="{{ drop_former_columns() }}",
         post_hook="{{ delete_vanished('stg_activecampaign__contacts', ['account', 'contact_id']) }}",
     )
 }}
@@ -30,7 +31,7 @@ with
                 contacts.observed_at,
                 custom_fields.fingerprint,
                 deal_totals.fingerprint,
-                '{{ var("reporting_timezone") }}'
+                '{{ reporting_timezone() }}'
             ) as row_version
         from contacts
         left join deal_totals using (account, contact_id)
@@ -40,7 +41,8 @@ with
     due_contacts as (
         select versions.*
         from versions
-        {% if is_incremental() %}
+        -- tables of before lack the column, and all their rows are due
+        {% if is_loaded_with("last_engaged_at") %}
             anti join {{ this }} using (account, contact_id, row_version)
         {% endif %}
     ),
@@ -68,7 +70,7 @@ with
                 then 'no e-mail'
                 when contacts.hard_bounces > 0
                 then 'bounced'
-                else 'reachable'
+                else 'not bounced'
             end as status,
             coalesce(
                 contacts.custom_fields, custom_fields.custom_fields
@@ -96,13 +98,10 @@ with
             contacts.last_opened_at,
             contacts.last_clicked_at,
             contacts.last_machine_opened_at,
-            contacts.created_at as first_touch_at,
             greatest(
-                contacts.created_at,
-                contacts.last_opened_at,
-                contacts.last_clicked_at,
-                deal_totals.last_deal_updated_at
-            ) as last_touch_at,
+                contacts.last_opened_at, contacts.last_clicked_at
+            ) as last_engaged_at,
+            deal_totals.last_deal_updated_at as last_deal_change_at,
             contacts.deleted_at,
             {{ local_date("contacts.created_at") }} as created_date,
             {{ local_month("contacts.created_at") }} as created_month,

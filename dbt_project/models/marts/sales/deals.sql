@@ -66,7 +66,7 @@ with
 
     -- changes whenever something in the deal's row does, but for its age
     versioned as (
-        select *, hash(described, '{{ var("reporting_timezone") }}') as row_version
+        select *, hash(described, '{{ reporting_timezone() }}') as row_version
         from described
     ),
 

@@ -14,6 +14,7 @@ with
             coalesce(sum(value) filter (where status = 'open'), 0) as open_value,
             coalesce(sum(value) filter (where status = 'won'), 0) as won_value,
             coalesce(sum(value) filter (where status = 'lost'), 0) as lost_value,
+            avg(days_to_close) filter (where status = 'won') as average_days_to_win,
             median(days_to_close) filter (where status = 'won') as median_days_to_win,
             bool_or(is_owner_missing) as is_owner_missing
         from deals
@@ -35,6 +36,7 @@ select
     {{ ratio("won_deals", "won_deals + lost_deals") }} as win_rate,
     {{ ratio("won_value", "won_value + lost_value") }} as win_rate_by_value,
     {{ ratio("won_value", "won_deals") }} as average_won_value,
+    average_days_to_win,
     median_days_to_win,
     is_owner_missing
 from counted

@@ -21,7 +21,8 @@ with
             count(*) filter (where status = 'won') as won_deals,
             count(*) filter (where status = 'lost') as lost_deals,
             coalesce(sum(value) filter (where status = 'won'), 0) as won_value,
-            avg(days_to_close) filter (where status = 'won') as average_days_to_win
+            avg(days_to_close) filter (where status = 'won') as average_days_to_win,
+            median(days_to_close) filter (where status = 'won') as median_days_to_win
         from recent
         group by 1, 2, 3
     ),
@@ -47,6 +48,7 @@ select
     win_rate,
     average_won_value,
     average_days_to_win,
+    median_days_to_win,
     {{ ratio("open_deals * win_rate * average_won_value", "average_days_to_win") }}
     as value_per_day
 from averaged

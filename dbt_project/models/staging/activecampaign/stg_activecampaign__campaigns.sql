@@ -29,6 +29,8 @@ with
                 then 'scheduled'
                 when status = 5
                 then 'sent'
+                when lower(trim(statusstring)) in ('sending', 'paused', 'stopped')
+                then lower(trim(statusstring))
                 when status is not null
                 then 'other'
             end as status,
@@ -51,7 +53,9 @@ with
             replies,
 
             -- booleans
-            coalesce(trackreads, 0) = 1 as are_opens_tracked,
+            coalesce(
+                trackreads = 1, case when opens > 0 then true end
+            ) as are_opens_tracked,
             coalesce(deletestamp, _deleted_at) is not null as is_deleted,
 
             -- timestamps
