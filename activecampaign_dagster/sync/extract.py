@@ -38,6 +38,7 @@ from activecampaign_dagster.sync.children import (
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import Arrival, Spool
+from activecampaign_dagster.warehouse.clock import offsets_in
 from activecampaign_dagster.warehouse.tables import OTHER_FIELDS
 
 _REPORT_SECONDS = 10.0
@@ -84,6 +85,10 @@ class Extraction:
         }
         self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
+        shape = read.stream.endpoint.shape
+        given = shape.local if shape else ()  # their offset need not be the account's
+        self._stamps = [name for name in read.stream.stamps if name not in given]
+        self.offsets: set[datetime] = set()  # see `clock`
         self.requests = 0
         self.progress = spool.progress
         self._rows_before = spool.progress.rows
@@ -231,6 +236,7 @@ class Extraction:
             self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
+        self.offsets |= offsets_in(page.records, self._stamps)
         if self._parent:
             name, parent = self._parent
             for record in page.records:
