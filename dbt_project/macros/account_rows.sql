@@ -2,7 +2,7 @@
     {%- set tables = account_tables(stream) -%}
     {%- set streams = synced_streams() -%}
     (
-        {%- for account, relation in tables %}
+        {%- for account, relation, time_zone in tables %}
             {%- set name = dbt.string_literal(account) %}
             select
                 cast({{ name }} as varchar) as _account,
@@ -14,6 +14,7 @@
                     )
                 {%- else -%} cast(null as timestamptz)
                 {%- endif %} as _last_synced_at,
+                cast({{ dbt.string_literal(time_zone) }} as varchar) as _time_zone,
                 *
             from {{ relation }}
             {%- if not loop.last %}
@@ -25,13 +26,27 @@
 
 {% macro account_tables(stream) -%}
     {%- set declared = source("activecampaign", stream) -%}
+    {%- set unless_known = "America/Chicago" -%}
     {%- set alone = [
-        [dbt.escape_single_quotes(var("activecampaign_account")), declared]
+        [
+            dbt.escape_single_quotes(var("activecampaign_account")),
+            declared,
+            unless_known,
+        ]
     ] -%}
     {%- set streams = synced_streams() -%}
     {%- if not streams -%} {{ return(alone) }} {%- endif -%}
+    {%- set facts = adapter.get_relation(
+        target.database, var("activecampaign_schema"), "_account_facts"
+    ) -%}
     {%- set query -%}
-        select account, table_name from {{ streams }}
+        select account, table_name, {{ "value" if facts else "null" }} as time_zone
+        from {{ streams }}
+        {%- if facts %}
+            left join
+                (select account, value from {{ facts }} where fact = 'time_zone')
+                using (account)
+        {%- endif %}
         where stream = '{{ stream }}'
         order by account
     {%- endset -%}
@@ -41,7 +56,13 @@
             target.database, var("activecampaign_schema"), row[1]
         ) -%}
         {%- if relation -%}
-            {%- do tables.append([dbt.escape_single_quotes(row[0]), relation]) -%}
+            {%- do tables.append(
+                [
+                    dbt.escape_single_quotes(row[0]),
+                    relation,
+                    dbt.escape_single_quotes(row[2] or unless_known),
+                ]
+            ) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(tables or alone) }}

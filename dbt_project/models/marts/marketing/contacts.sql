@@ -28,6 +28,7 @@ with
             contact_id,
             hash(
                 contacts.observed_at,
+                contacts.time_zone,
                 custom_fields.fingerprint,
                 deal_totals.fingerprint,
                 '{{ var("reporting_timezone") }}'
