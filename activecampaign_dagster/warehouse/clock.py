@@ -16,6 +16,7 @@ import duckdb
 
 from activecampaign_dagster.api.stamps import parse_stamp
 from activecampaign_dagster.warehouse import ledger
+from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
 TIME_ZONE = "time_zone"  # fact: an IANA name
 OFFSETS_SEEN = "offsets_seen"  # fact: the last day of a month with each offset that it had
@@ -112,6 +113,16 @@ def note(db: duckdb.DuckDBPyConnection, account: str, clock: Clock) -> None:
     ledger.forget_fact(db, account, TIME_ZONE)
     for fact, value in clock.facts.items():
         ledger.note_fact(db, account, fact, value)
+
+
+def learn(open_database: Connect, account: str, seen: Set[datetime]) -> Clock:
+    """Note what was seen of an account's clock; raises WarehouseError."""
+    with open_database() as db:
+        ledger.create(db)
+        found = Clock.noted(ledger.facts(db, account)).after(seen)
+        with transaction(db):
+            note(db, account, found)
+    return found
 
 
 def zones(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
