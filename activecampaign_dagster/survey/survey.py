@@ -137,7 +137,7 @@ def survey(client: Client, source: Source) -> Survey:
         began=_began(client, source, pages),
         offsets=frozenset().union(
             *(
-                offsets_in(pages[stream_table.name].records, stream_table.stream.stamps)
+                offsets_in(stream_table.stream, pages[stream_table.name].records)
                 for stream_table in source.stream_tables
                 if stream_table.name in pages
             )

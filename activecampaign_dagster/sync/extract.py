@@ -85,11 +85,8 @@ class Extraction:
         }
         self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
-        shape = read.stream.endpoint.shape
-        given = shape.local if shape else ()  # their offset need not be the account's
-        self._stamps = [name for name in read.stream.stamps if name not in given]
-        self.offsets: set[datetime] = set()  # see `clock`
         self.requests = 0
+        self.offsets: set[datetime] = set()  # that stamps had, see `warehouse.clock`
         self.progress = spool.progress
         self._rows_before = spool.progress.rows
         self._announced: int | None = None  # the total beside the first page
@@ -236,7 +233,7 @@ class Extraction:
             self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
-        self.offsets |= offsets_in(page.records, self._stamps)
+        self.offsets |= offsets_in(stream, page.records)
         if self._parent:
             name, parent = self._parent
             for record in page.records:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from activecampaign_dagster.api.stamps import parse_stamp
+from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
@@ -88,17 +89,17 @@ class Clock:
         return _agrees(self.zone or UNLESS_KNOWN, seen)
 
 
-def offsets_in(records: Sequence[Any], names: Iterable[str]) -> set[datetime]:
+def offsets_in(stream: Stream, records: Sequence[Any]) -> set[datetime]:
     """The days of stamps, as midnights with their offset; a few records tell enough.
 
-    A Z is left out: it says that a program wrote the stamp without asking for a zone. So are years
-    from before there were such programs, when zones had other offsets.
+    Only streams that can be selected by their stamps tell: some of the others write theirs in UTC,
+    whatever the account's zone is. So does a Z. Before the first year zones had other offsets.
     """
     values = [
         record.get(name)
-        for record in records[:_LOOKED_AT]
+        for record in (records[:_LOOKED_AT] if stream.can_filter else ())
         if isinstance(record, dict)
-        for name in names
+        for name in stream.stamps
     ]
     stamps = (parse_stamp(value) for value in values if not str(value).endswith("Z"))
     return {

@@ -12,10 +12,16 @@ import pytest
 
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
+from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.warehouse.clock import ZONES, Clock, offsets_in
 from tests.helpers import Warehouse, serving
 
 ODD = {"udate": "2024-01-15T12:00:00+01:23"}  # an offset that no zone has
+
+
+def seen_in(stamp: str | None, stream: str = "contacts") -> set[datetime]:
+    declared = STREAMS[stream]
+    return offsets_in(declared, ["no record", {declared.replication_key: stamp}])
 
 
 def days(zone: str, first: str, last: str) -> set[datetime]:
@@ -23,9 +29,9 @@ def days(zone: str, first: str, last: str) -> set[datetime]:
     moment, end = (datetime.fromisoformat(f"{day}T12:00:00+00:00") for day in (first, last))
     stamps = []
     while moment <= end:
-        stamps.append({"at": moment.astimezone(ZoneInfo(zone)).isoformat()})
+        stamps.append(moment.astimezone(ZoneInfo(zone)).isoformat())
         moment += timedelta(days=5)
-    return set().union(*(offsets_in([stamp], ["at"]) for stamp in stamps))
+    return set().union(*map(seen_in, stamps))
 
 
 def sync(warehouse: Warehouse, zone: str, *rules: faults.Rule) -> dict[str, str]:
@@ -82,7 +88,7 @@ def test_a_zone_that_is_known_stays_where_others_agree_as_well() -> None:
 
 def test_digits_of_utc_with_the_accounts_offset_spoil_nothing() -> None:
     """The last hours of summer time, whose digits in UTC are those of the next day."""
-    seen = offsets_in([{"at": "2025-11-03T02:30:00-05:00"}], ["at"])
+    seen = seen_in("2025-11-03T02:30:00-05:00")
     assert Clock().after(seen | days("America/Chicago", "2025-01-01", "2025-12-31")).zone
 
 
@@ -90,7 +96,12 @@ def test_digits_of_utc_with_the_accounts_offset_spoil_nothing() -> None:
     "stamp", ["2025-07-01T12:00:00Z", "1850-01-01T00:00:00-05:50", "2025-07-01 12:00:00", "", None]
 )
 def test_stamps_that_tell_nothing_of_the_account_are_left_out(stamp: str | None) -> None:
-    assert not offsets_in([{"at": stamp}, "no record"], ["at"])
+    assert not seen_in(stamp)
+
+
+def test_streams_that_may_write_their_stamps_in_utc_tell_nothing() -> None:
+    assert seen_in("2025-07-01T12:00:00+00:00", "deals")
+    assert not seen_in("2025-07-01T12:00:00+00:00", "account_contacts")
 
 
 def test_a_sync_notes_the_zone_with_the_days_that_it_rests_on(warehouse: Warehouse) -> None:
