@@ -13,7 +13,9 @@ import pytest
 from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.warehouse import builds, clock
 from activecampaign_dagster.warehouse.clock import ZONES, Clock, offsets_in
+from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse, serving
 
 ODD = {"udate": "2024-01-15T12:00:00+01:23"}  # an offset that no zone has
@@ -142,3 +144,18 @@ def test_an_account_whose_stamps_have_no_offset_has_no_zone(warehouse: Warehouse
 
     facts = sync(warehouse, "Australia/Adelaide", faults.always(faults.changed(strip)))
     assert facts.keys().isdisjoint({"time_zone", "offsets_seen"})
+
+
+def test_models_are_due_when_the_zone_changes_not_when_it_is_confirmed(
+    warehouse: Warehouse,
+) -> None:
+    sync(warehouse, "America/Chicago")
+    with connect(warehouse.path) as db:
+        known = builds.streams(db)
+        clock.note(db, "activecampaign", Clock())
+        assert builds.streams(db) == known
+        clock.note(db, "activecampaign", Clock("Asia/Tokyo"))
+        moved = builds.streams(db)
+    for before, after in zip(known, moved, strict=True):
+        assert before.keys() == after.keys()
+        assert all(before[stream] != after[stream] for stream in before)
