@@ -69,7 +69,8 @@ class Clock:
     def facts(self) -> dict[str, str]:
         """The facts that note it."""
         days = ", ".join(f"{day:{_FORM}}" for day in sorted(self.days))
-        return {OFFSETS_SEEN: days} | ({TIME_ZONE: self.zone} if self.zone else {})
+        found = {TIME_ZONE: self.zone or "", OFFSETS_SEEN: days}
+        return {fact: value for fact, value in found.items() if value}
 
     def after(self, seen: Set[datetime]) -> Clock:
         """The clock once more was seen: what agrees with all of it, or with the latest at least.
@@ -111,7 +112,8 @@ def offsets_in(stream: Stream, records: Sequence[Any]) -> set[datetime]:
 
 def note(db: duckdb.DuckDBPyConnection, account: str, clock: Clock) -> None:
     """Replace what is known of an account's clock, in the transaction that is open."""
-    ledger.forget_fact(db, account, TIME_ZONE)
+    for fact in (TIME_ZONE, OFFSETS_SEEN):
+        ledger.forget_fact(db, account, fact)
     for fact, value in clock.facts.items():
         ledger.note_fact(db, account, fact, value)
 

@@ -40,13 +40,18 @@
         target.database, var("activecampaign_schema"), "_account_facts"
     ) -%}
     {%- set query -%}
-        select account, table_name, {{ "value" if facts else "null" }} as time_zone
-        from {{ streams }}
-        {%- if facts %}
-            left join
-                (select account, value from {{ facts }} where fact = 'time_zone')
-                using (account)
-        {%- endif %}
+        select
+            account,
+            table_name,
+            {% if facts -%}
+                (
+                    select max(value)
+                    from {{ facts }} as facts
+                    where facts.account = streams.account and fact = 'time_zone'
+                )
+            {%- else -%} null
+            {%- endif %} as time_zone
+        from {{ streams }} as streams
         where stream = '{{ stream }}'
         order by account
     {%- endset -%}
