@@ -42,7 +42,7 @@ ZONES = (
     *("Pacific/Gambier", "Pacific/Pitcairn", "Pacific/Easter"),
 )
 UNLESS_KNOWN = ZONES[0]
-_LOOKED_AT = 20  # records of a page
+_LOOKED_AT = 10  # records of a page
 _KEPT = 24  # days: some two years
 _DAY = timedelta(days=1)
 _FIRST_YEAR = 1970
