@@ -35,6 +35,8 @@ from activecampaign_dagster.survey.survey import (
     survey,
 )
 from activecampaign_dagster.survey.totals import totals
+from activecampaign_dagster.warehouse import clock
+from activecampaign_dagster.warehouse.clock import UNLESS_KNOWN, Clock
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import (
     OFFSETS_HONOURED,
@@ -159,13 +161,14 @@ def configured() -> list[Account]:
 def _survey(account: Account) -> Survey:
     with account.api.client() as client:
         surveyed = survey(client, account.source)
+    open_database = partial(connect, database_path(), patience=_PATIENCE)
     try:
-        store_facts(
-            partial(connect, database_path(), patience=_PATIENCE), account.name, surveyed.facts
-        )
+        store_facts(open_database, account.name, surveyed.facts)
+        found = clock.learn(open_database, account.name, surveyed.offsets)
     except WarehouseError as error:
         _say(f"The findings could not be stored: {error}", err=True)
-    return surveyed
+        found = Clock().after(surveyed.offsets)
+    return replace(surveyed, facts={**surveyed.facts, **found.facts})
 
 
 def _say(text: str, *, err: bool = False) -> None:
@@ -178,7 +181,7 @@ def _as_dict(surveyed: Survey) -> dict[str, Any]:
     shown = asdict(replace(surveyed, rereads=()))
     shown["rereads"] = [costs.as_dict(reread) for reread in surveyed.rereads]
     shown["began"] = surveyed.began and surveyed.began.isoformat()
-    del shown["hidden"]
+    del shown["hidden"], shown["offsets"]
     for hidden in surveyed.hidden:
         shown[f"{hidden.stream}_seen"] = hidden.seen
         shown[f"hidden_{hidden.stream}"] = hidden.stubs
@@ -233,6 +236,7 @@ def _findings(surveyed: Survey) -> list[str]:
         _about_filters(surveyed.facts),
         *_about_totals(surveyed.facts),
         *_about_children(surveyed.facts),
+        _about_clock(Clock.noted(surveyed.facts)),
     ]
 
 
@@ -251,6 +255,17 @@ def _about_filters(facts: Mapping[str, str]) -> str:
     shown = ", ".join(f"{stream}: {answer}" for stream, answer in answers.items())
     overlap = "10 minutes" if answers and set(answers.values()) == {"yes"} else "24 hours"
     return f"Date filters honour time-zone offsets? {shown}. Syncs overlap by {overlap}."
+
+
+def _about_clock(found: Clock) -> str:
+    if found.zone:
+        why = "whose offsets the account's other stamps have"
+    elif found.days:
+        offsets = ", ".join(sorted({f"{day:%z}" for day in found.days}))
+        why = f"as no zone has all the offsets of the account's other stamps ({offsets})"
+    else:
+        why = "as no stamp with an offset was seen"
+    return f"Stamps without an offset are read as times of {found.zone or UNLESS_KNOWN}, {why}."
 
 
 def _about_totals(facts: Mapping[str, str]) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -24,6 +26,7 @@ from tests.components.projects import project
 from tests.helpers import Warehouse, unresolved
 
 pytestmark = pytest.mark.usefixtures("no_waits")
+OFFSET = re.compile(r"T\d\d:\d\d:\d\d[+-]\d\d:\d\d$")
 
 
 @pytest.fixture
@@ -85,6 +88,30 @@ def test_check_keeps_what_it_found_out_where_syncs_find_it(
         facts = dict(db.execute("select fact, value from activecampaign._account_facts").fetchall())
     assert facts["offsets_honoured:contacts"] == facts["offsets_honoured:deals"] == "yes"
     assert facts["include_works:custom_field_values"] == "yes"
+
+
+def test_check_tells_in_which_zone_stamps_without_an_offset_are_read(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strip(body: dict[str, Any]) -> None:
+        for records in body.values():
+            for record in records if isinstance(records, list) else ():
+                iso = [name for name, value in record.items() if OFFSET.search(str(value))]
+                record.update(dict.fromkeys(iso))
+
+    sandbox.faults = [faults.always(faults.changed(strip))]
+    assert "read as times of America/Chicago, as no stamp with an offset" in run("check").output
+    odd = faults.record("contacts", udate="2024-01-15T12:00:00+01:23")
+    sandbox.faults = [faults.always(odd, "contacts")]
+    assert "America/Chicago, as no zone has all the offsets" in run("check").output
+    sandbox.faults = []
+    assert "read as times of America/Chicago, whose offsets" in run("check").output
+    account = Account.generate(contacts=60, deals=40, zone="Australia/Adelaide")
+    with Sandbox(account, requests_per_second=None) as moved:
+        monkeypatch.setenv("ACTIVECAMPAIGN_URL", moved.url)
+        assert "read as times of Australia/Adelaide, whose offsets" in run("check").output
+        [report] = json.loads(run("check", "--json").output)
+    assert report["facts"]["time_zone"] == "Australia/Adelaide"
 
 
 def test_check_reads_the_env_file_as_dagster_does(

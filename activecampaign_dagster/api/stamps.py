@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-# Every recorded stamp carries Chicago's offset, so its digits are right even for a reader that
-# drops the offset: filters are written the same way.
+# Nearly every recorded stamp carries Chicago's offset, so its digits are right even for a reader
+# that drops the offset: filters are written the same way. Of accounts elsewhere such a reader would
+# be less than a day off, which is the margin of syncs.
 CHICAGO = ZoneInfo("America/Chicago")
 # What stands for "never" in one system or another lies outside. Inside, a margin or a time zone
 # leads to no year that has no date.

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from typing import NoReturn
+from zoneinfo import available_timezones
 
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.live import Live
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--off", action="append", default=[], help="a feature that the account does not have")
     add("--date-filter", choices=[str(way) for way in DateFilter], default="offset_honoured")
+    add("--zone", default="America/Chicago", help="the zone that stamps are written in")
     add("--ignore-include", action="store_true", help="include= on contacts does nothing")
     return parser
 
@@ -74,6 +76,8 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
     for size in options.size:
         name, _, number = size.partition("=")
         sizes[name] = float(number)
+    if options.zone not in available_timezones():
+        raise ValueError(f"there is no zone {options.zone}")
     account = Account.generate(
         seed=options.seed,
         contacts=options.contacts,
@@ -84,6 +88,7 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
         date_filter=options.date_filter,
         include_honoured=not options.ignore_include,
         sizes=sizes,
+        zone=options.zone,
     )
     for feature in options.off:
         account.switch_off(feature)

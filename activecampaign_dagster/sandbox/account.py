@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from random import Random
+from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.sandbox import activity, answers, generation
 from activecampaign_dagster.sandbox.operations import Operations
 from activecampaign_dagster.sandbox.query import Params
-from activecampaign_dagster.sandbox.stamps import DateFilter
+from activecampaign_dagster.sandbox.stamps import DateFilter, in_zone
 from activecampaign_dagster.sandbox.state import Clock
 
 
@@ -36,6 +37,7 @@ class SimulatedAccount(Operations):
         field_values_touch_contact: bool = True,
         meta: Mapping[str, str] | None = None,
         sizes: Mapping[str, float] | None = None,
+        zone: str = "America/Chicago",
     ) -> SimulatedAccount:
         """The account that belongs to these arguments, always the same one.
 
@@ -44,6 +46,7 @@ class SimulatedAccount(Operations):
         third of them); `stub_share` the part of the deals whose pipeline is not accessible.
         `sizes` says how many records other collections have, or have per parent: `{"tags": 40,
         "contactTags": 3}`; nothing is made of them before it is read.
+        `zone` is the one that its stamps are written in.
         Without a `clock` changes are stamped by one that shows `now` at first and runs on.
         """
         scale = generation.Scale(
@@ -58,7 +61,9 @@ class SimulatedAccount(Operations):
             stub_share=stub_share,
             sizes=sizes or {},
         )
-        account = cls(generation.begin(scale, now, clock))
+        with in_zone(ZoneInfo(zone)):
+            made = generation.begin(scale, now, clock)
+        account = cls(made, ZoneInfo(zone))
         account.date_filter = DateFilter(date_filter)
         account.include_honoured = include_honoured
         account.field_values_touch_contact = field_values_touch_contact

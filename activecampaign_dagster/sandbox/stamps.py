@@ -1,14 +1,17 @@
 """Instants and the ways the API writes and reads them.
 
 Inside the sandbox an instant is a whole number of seconds since 1970 (UTC). ActiveCampaign API:
-every ISO stamp is written in America/Chicago with that day's offset, `created_timestamp` and
-`updated_timestamp` are the same wall clock without an offset.
+every ISO stamp is written in the account's zone with that day's offset, nearly always that of
+Chicago; `created_timestamp` and `updated_timestamp` are the same wall clock without an offset.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 CHICAGO = ZoneInfo("America/Chicago")
 DAY = 86_400
+# of the account that writes and reads: its zone, and the seconds that its hours begin before UTC's
+_zone: ContextVar[tuple[ZoneInfo, int]] = ContextVar("zone", default=(CHICAGO, 0))
 
 _WITHIN_HOUR = tuple(b":%02d:%02d" % divmod(second, 60) for second in range(3600))
 _FILTER = re.compile(
@@ -32,23 +37,40 @@ class DateFilter(StrEnum):
     DIGITS_AS_UTC = "digits_as_utc"
 
 
+@contextmanager
+def in_zone(zone: ZoneInfo) -> Iterator[None]:
+    """Write stamps in a zone, and read those without an offset in it, until the block ends."""
+    offset = datetime(2020, 1, 1, tzinfo=zone).utcoffset() or timedelta(0)
+    token = _zone.set((zone, int(offset.total_seconds()) % 3600))
+    try:
+        yield
+    finally:
+        _zone.reset(token)
+
+
 @lru_cache(maxsize=65_536)
-def _hour(hour: int) -> tuple[bytes, bytes, bytes]:
-    text = datetime.fromtimestamp(hour * 3600, tz=CHICAGO).isoformat().encode()
+def _hour(begin: int, zone: ZoneInfo) -> tuple[bytes, bytes, bytes]:
+    text = datetime.fromtimestamp(begin, tz=zone).isoformat().encode()
     return text[:13], text[:10] + b" " + text[11:13], text[-6:]
 
 
+def _parts(epoch: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """Day and hour in both spellings, the offset, and the rest of the hour."""
+    zone, ahead = _zone.get()
+    rest = (epoch + ahead) % 3600
+    return *_hour(epoch - rest, zone), _WITHIN_HOUR[rest]
+
+
 def iso(epoch: int) -> bytes:
-    """`2018-09-12T16:51:30-05:00`, Chicago."""
-    hour, rest = divmod(epoch, 3600)
-    day, _, offset = _hour(hour)
-    return day + _WITHIN_HOUR[rest] + offset
+    """`2018-09-12T16:51:30-05:00`."""
+    day, _, offset, within = _parts(epoch)
+    return day + within + offset
 
 
 def naive(epoch: int) -> bytes:
-    """`2018-09-12 16:51:30`, Chicago wall clock."""
-    hour, rest = divmod(epoch, 3600)
-    return _hour(hour)[1] + _WITHIN_HOUR[rest]
+    """`2018-09-12 16:51:30`, the same clock."""
+    _, plain, _, within = _parts(epoch)
+    return plain + within
 
 
 def utc(epoch: int) -> bytes:
@@ -58,14 +80,12 @@ def utc(epoch: int) -> bytes:
 
 def both(epoch: int) -> tuple[bytes, bytes]:
     """`iso` and `naive` at once."""
-    hour, rest = divmod(epoch, 3600)
-    day, plain, offset = _hour(hour)
-    within = _WITHIN_HOUR[rest]
+    day, plain, offset, within = _parts(epoch)
     return day + within + offset, plain + within
 
 
 def mislabelled(epoch: int) -> str:
-    """UTC digits with Chicago's offset, hours in the future.
+    """UTC digits with the account's offset, hours in the future west of Greenwich.
 
     ActiveCampaign API: recorded in the `udate` of dealGroups and dealStages after a stage was
     deleted.
@@ -114,7 +134,7 @@ def _instant(digits: datetime, zone: str | None, reading: DateFilter) -> int:
     if reading is DateFilter.DIGITS_AS_UTC:
         return seconds(digits.replace(tzinfo=UTC))
     if zone is None or reading is DateFilter.OFFSET_DROPPED:
-        return seconds(digits.replace(tzinfo=CHICAGO))
+        return seconds(digits.replace(tzinfo=_zone.get()[0]))
     if zone == "Z":
         return seconds(digits.replace(tzinfo=UTC))
     minutes = int(zone[1:3]) * 60 + int(zone[-2:])

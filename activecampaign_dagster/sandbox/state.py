@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -21,7 +23,7 @@ from activecampaign_dagster.sandbox.deals import Deals
 from activecampaign_dagster.sandbox.family import Family, Origin, owner_fact
 from activecampaign_dagster.sandbox.logbook import SOURCES, Logbook
 from activecampaign_dagster.sandbox.pipelines import PIPELINES, Table
-from activecampaign_dagster.sandbox.stamps import DateFilter
+from activecampaign_dagster.sandbox.stamps import CHICAGO, DateFilter, in_zone
 from activecampaign_dagster.sandbox.templates import Record, dumps, merged
 
 T = TypeVar("T")
@@ -54,6 +56,24 @@ class Tables(dict[str, Table]):
         origin = self._origin
         self[name] = settings.table(name, origin.sizes, origin.seed, origin.start)
         return self[name]
+
+
+class Turn:
+    """A re-entrant lock; whoever holds it writes stamps in the account's zone."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._lock = threading.RLock()
+        self._held: list[AbstractContextManager[None]] = []
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._held.append(in_zone(self._zone))
+        self._held[-1].__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._held.pop().__exit__(None, None, None)
+        self._lock.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +113,7 @@ class AccountRecords:
     `clock` gives the instant of a change and is read at every change.
     """
 
-    def __init__(self, made: Beginning) -> None:
+    def __init__(self, made: Beginning, zone: ZoneInfo = CHICAGO) -> None:
         self.contacts = made.contacts
         self.deals = made.deals
         self.values = made.values
@@ -122,7 +142,7 @@ class AccountRecords:
         self.off: dict[str, tuple[int, str]] = {}
         self.dice_of_pages = Random(made.origin.seed)
         self.dice_beside = Random(made.origin.seed)
-        self.lock = threading.RLock()
+        self.lock = Turn(zone)
         self.hidden = {pipeline.id for pipeline in PIPELINES if not pipeline.accessible}
         self._cache: dict[Hashable, Any] = {}
         self._logbook_changes: dict[int, Record] = {}

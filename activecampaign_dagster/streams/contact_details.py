@@ -42,11 +42,11 @@ CONTACT_TAGS = Stream(
         instant("cdate", "When the tag was added: the replication key"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of the user who added the tag; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("tag", "Id of the tag (`tags.id`)", references="tags"),
         bigint("updated_by", "Id of the user who last changed it; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Naive Chicago wall clock; reportedly the creation"),
+        wall_clock("updated_timestamp", "Naive time of the account; reportedly the creation"),
     ),
 )
 
@@ -87,7 +87,7 @@ CONTACT_LISTS = Stream(
         ),
         text("channel", "Channel of the list, e.g. email; absent in older responses"),
         bigint("created_by", "Id of the user who subscribed the contact; NULL if none"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock"),
+        wall_clock("created_timestamp", "Creation, naive time of the account"),
         text("first_name", "First name of the contact on this list; may be empty", personal=True),
         bigint(
             "form",
@@ -123,7 +123,7 @@ CONTACT_LISTS = Stream(
             references="automations",
         ),
         bigint("updated_by", "Id of the user who last changed the membership; NULL if none"),
-        wall_clock("updated_timestamp", "Last change, naive Chicago wall clock"),
+        wall_clock("updated_timestamp", "Last change, naive time of the account"),
     ),
 )
 
@@ -278,7 +278,7 @@ BOUNCE_LOGS = Stream(
         bigint("codeid", "Id of the code; not documented by the API"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of a user; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `tstamp`"),
+        wall_clock("created_timestamp", "Creation, naive time of the account; see `tstamp`"),
         text("email", "E-mail address that bounced", personal=True),
         text("error", "By its name the text of an error; only ever seen empty", personal=True),
         nested("links", "URLs of related resources, keyed by resource name"),
@@ -288,6 +288,6 @@ BOUNCE_LOGS = Stream(
         bigint("subscriberid", "Id of the contact again; see `contact`", references="contacts"),
         instant("tstamp", "When the mail bounced: the replication key"),
         bigint("updated_by", "Id of a user; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Last change, naive Chicago wall clock"),
+        wall_clock("updated_timestamp", "Last change, naive time of the account"),
     ),
 )

@@ -69,8 +69,8 @@ CONTACTS = Stream(
         nested("contactAutomations", "Ids of the contact's entries into automations"),
         nested("contactLists", "Ids of the contact's list memberships"),
         bigint("created_by", "Id of the user who created the contact; NULL or 0 if none"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
-        wall_clock("created_utc_timestamp", "Creation: NOT UTC, the same Chicago wall clock"),
+        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
+        wall_clock("created_utc_timestamp", "Creation: NOT UTC, the same wall clock"),
         nested(
             "customFields",
             "The contact's custom field values, personalisation tag → value; not sent by "
@@ -104,11 +104,11 @@ CONTACTS = Stream(
             "ip", "IP address, 0 if unknown; may be dotted or packed into one number", personal=True
         ),
         text("lastName", "Last name of the contact", personal=True),
-        wall_clock("last_click_date", "Last click in a mail, reportedly naive Chicago wall clock"),
+        wall_clock("last_click_date", "Last click in a mail, reportedly naive time of the account"),
         wall_clock(
             "last_mpp_open_date", "Last open by Apple's privacy proxy; form not established"
         ),
-        wall_clock("last_open_date", "Last open of a mail, reportedly naive Chicago wall clock"),
+        wall_clock("last_open_date", "Last open of a mail, reportedly naive time of the account"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("mpp_tracking", "Flag for Apple Mail Privacy Protection (opens by machine)"),
         bigint("organization", "Id of the organization; NULL or empty if there is none"),
@@ -128,8 +128,8 @@ CONTACTS = Stream(
         text("ua", "User agent of the contact; mostly NULL", personal=True),
         instant("udate", "When the contact was last updated: the replication key"),
         bigint("updated_by", "Id of the user who last updated the contact; NULL or 0 if none"),
-        wall_clock("updated_timestamp", "Last update, naive Chicago wall clock; see `udate`"),
-        wall_clock("updated_utc_timestamp", "Last update: NOT UTC, the same Chicago wall clock"),
+        wall_clock("updated_timestamp", "Last update, naive time of the account; see `udate`"),
+        wall_clock("updated_utc_timestamp", "Last update: NOT UTC, the same wall clock"),
         text("whatsapp_id", "WhatsApp id of the contact; only ever seen NULL", personal=True),
         text(
             "whatsapp_username",
@@ -155,7 +155,7 @@ CUSTOM_FIELDS = Stream(
         instant("cdate", "When the field was created"),
         bigint("cols", "Width of a textarea in columns; no longer used by ActiveCampaign"),
         bigint("created_by", "Id of the user who created the field; NULL or 0 if none"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
         text("defval", "Default value of the field"),
         text("descript", "Description of the field"),
         bigint("isrequired", "1 if the field must be filled in"),
@@ -181,7 +181,7 @@ CUSTOM_FIELDS = Stream(
         text("type", "Kind of field: text, textarea, date, dropdown, listbox, radio, checkbox, …"),
         instant("udate", "When the field was last updated"),
         bigint("updated_by", "Id of the user who last updated the field; NULL or 0 if none"),
-        wall_clock("updated_timestamp", "Last update, naive Chicago wall clock; see `udate`"),
+        wall_clock("updated_timestamp", "Last update, naive time of the account; see `udate`"),
         bigint("visible", "1 if the field is shown in the form builder"),
     ),
 )

@@ -100,7 +100,7 @@ DEALS = Stream(
             references="accounts",
         ),
         text("description", "Free-text description of the deal"),
-        wall_clock("edate", "Naive stamp, Chicago wall clock; meaning not documented by the API"),
+        wall_clock("edate", "Naive time of the account; meaning not documented by the API"),
         bigint("group", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
         text("hash", "Opaque hash of the deal; its use is not documented by the API"),
         boolean("isDisabled", "True for a stub: its pipeline is hidden from the key or deleted"),

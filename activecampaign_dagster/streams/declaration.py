@@ -28,7 +28,7 @@ class Type(StrEnum):
     BIGINT = "BIGINT"  # ids, counts, cents, 0/1 flags sent as numbers or numeric strings
     BOOLEAN = "BOOLEAN"  # sent as a JSON boolean in at least one recording
     TIMESTAMPTZ = "TIMESTAMPTZ"  # 2018-09-12T16:51:30-05:00
-    TIMESTAMP = "TIMESTAMP"  # 2018-09-12 16:51:30, Chicago wall clock
+    TIMESTAMP = "TIMESTAMP"  # 2018-09-12 16:51:30, wall clock of the account
     JSON = "JSON"  # arrays and objects
     VARCHAR = "VARCHAR"
 

@@ -53,7 +53,7 @@ CAMPAIGNS = Stream(
         bigint("can_skip_approval", "1 if the campaign may be sent without approval"),
         instant("cdate", "Creation; in copies it differs from `created_timestamp`"),
         bigint("created_by", "Id of the user who created the campaign; 0 if none is recorded"),
-        wall_clock("created_timestamp", "Creation, naive Chicago wall clock; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
         instant("deletestamp", "When the campaign was deleted; form not established"),
         bigint("ed_version", "Version of the mail editor"),
         bigint("embed_images", "1 if images are embedded in the mail"),
@@ -156,7 +156,9 @@ CAMPAIGNS = Stream(
         bigint("unsubreasons", "Number of unsubscriptions that came with a reason"),
         bigint("unsubscribes", "Number of unsubscriptions"),
         bigint("updated_by", "Id of the user who last updated the campaign; 0 if none is recorded"),
-        wall_clock("updated_timestamp", "Last update, counters included: naive Chicago wall clock"),
+        wall_clock(
+            "updated_timestamp", "Last update, counters included: naive time of the account"
+        ),
         bigint("updates", "Number of updates; meaning not documented by the API"),
         bigint("use_quartz_scheduler", "Plainly a 0/1 flag; internal to ActiveCampaign"),
         bigint("user", "Id of the user who created the campaign (`users.id`)", references="users"),

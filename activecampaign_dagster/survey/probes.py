@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
-from activecampaign_dagster.api.stamps import CHICAGO, first_stamp, parse_stamp, write_stamp
+from activecampaign_dagster.api.stamps import first_stamp, parse_stamp, write_stamp
 from activecampaign_dagster.streams.declaration import ByCreation, ById, HiddenBy, Stream
 from activecampaign_dagster.sync.axis import axis_of
 
@@ -100,7 +100,7 @@ def honours_offsets(client: Client, stream: Stream, page: Page) -> str:
     if record is None or stamp is None:
         return "unknown"
     by_offset = _finds(client, stream, record, _span(stamp, *ends))
-    digits = stamp.astimezone(CHICAGO).replace(tzinfo=_FAR_EAST)
+    digits = stamp.replace(tzinfo=_FAR_EAST)  # as the account wrote them
     by_digits = _finds(client, stream, record, _span(digits, *ends))
     if by_offset and not by_digits:
         return "yes"
@@ -132,7 +132,7 @@ def totals_follow_filters(client: Client, stream: Stream, page: Page) -> str:
 
 
 def _span(middle: datetime, after: str, before: str) -> Params:
-    """A filter for what was changed around a moment, its digits far from those of Chicago."""
+    """A filter for what was changed around a moment, in digits of the far east."""
     start, end = (moment.astimezone(_FAR_EAST) for moment in (middle - _AROUND, middle + _AROUND))
     return {
         after: start.isoformat(timespec="seconds"),

@@ -24,6 +24,7 @@ from activecampaign_dagster.survey import effort, probes
 from activecampaign_dagster.survey.effort import Count, Reread
 from activecampaign_dagster.sync.axis import axis_of
 from activecampaign_dagster.sync.unavailable import lacking
+from activecampaign_dagster.warehouse.clock import offsets_in
 from activecampaign_dagster.warehouse.ledger import OFFSETS_HONOURED, TOTALS_FOLLOW_FILTERS
 
 INCLUDE_WORKS = "include_works"  # per child: whether its records come beside its parent's
@@ -86,6 +87,7 @@ class Survey:
     `include_works:<child>` is there to be read by people, since a sync sees for itself whether a
     child comes beside its parent (older databases may have `include_field_values` for one child).
     began: when the first record was made, of the streams whose path can be asked for spans of time.
+    offsets: what the stamps of records show of the account's clock (see `warehouse.clock`).
     """
 
     account: str
@@ -98,6 +100,7 @@ class Survey:
     hidden: tuple[Hidden, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     began: datetime | None = None
+    offsets: frozenset[datetime] = frozenset()
     requests: int = 0
 
     @property
@@ -132,6 +135,13 @@ def survey(client: Client, source: Source) -> Survey:
         ),
         facts=_facts(client, source, pages),
         began=_began(client, source, pages),
+        offsets=frozenset().union(
+            *(
+                offsets_in(stream_table.stream, pages[stream_table.name].records)
+                for stream_table in source.stream_tables
+                if stream_table.name in pages
+            )
+        ),
     )
     return replace(found, requests=client.requests)
 

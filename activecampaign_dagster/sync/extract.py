@@ -38,6 +38,7 @@ from activecampaign_dagster.sync.children import (
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import Arrival, Spool
+from activecampaign_dagster.warehouse.clock import offsets_in
 from activecampaign_dagster.warehouse.tables import OTHER_FIELDS
 
 _REPORT_SECONDS = 10.0
@@ -85,6 +86,7 @@ class Extraction:
         self._shapes: dict[str, dict[tuple[str, ...], Set[str]]] = {}
         self._began = self._reported = time.monotonic()
         self.requests = 0
+        self.offsets: set[datetime] = set()  # that stamps had, see `warehouse.clock`
         self.progress = spool.progress
         self._rows_before = spool.progress.rows
         self._announced: int | None = None  # the total beside the first page
@@ -231,6 +233,7 @@ class Extraction:
             self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
+        self.offsets |= offsets_in(stream, page.records)
         if self._parent:
             name, parent = self._parent
             for record in page.records:

@@ -33,12 +33,13 @@ from activecampaign_dagster.sync.shortfalls import Shortfalls
 from activecampaign_dagster.sync.spool import forget
 from activecampaign_dagster.sync.totals import Totals
 from activecampaign_dagster.sync.unavailable import not_on_plan, why_unavailable
-from activecampaign_dagster.warehouse import ledger, migrate, tables
+from activecampaign_dagster.warehouse import clock, ledger, migrate, tables
 from activecampaign_dagster.warehouse.binding import bind
+from activecampaign_dagster.warehouse.clock import Clock
 from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.retention import keep_to_settings
-from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError
+from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, transaction
 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
@@ -118,6 +119,7 @@ class _Run:
         self._staging = staging
         self._log = log
         self._known = known
+        self._clock = Clock.noted(known.facts)
         self._totals = Totals(client, known.facts)
         self._shortfalls = Shortfalls(source, request, self._totals, known.facts)
         self._deliveries = Deliveries(source, request, known.in_full, self._totals)
@@ -335,6 +337,7 @@ class _Run:
         read, spool = complete.read, complete.spool
         self._deliveries.learn(db, complete)
         self._learn_parents(db, complete)
+        self._learn_clock(db, complete.extraction.offsets)
         delivery = self._deliveries.make(db, complete)
         landed = land(db, self._source, delivery) if delivery.batches else {}
         for doubt in {each.doubt for each in landed.values() if each.doubt}:
@@ -394,6 +397,28 @@ class _Run:
                 self._waiting.append(alone)
             else:
                 self._again.append((alone, partial(self._reading.whole, alone)))
+
+    def _learn_clock(self, db: duckdb.DuckDBPyConnection, seen: set[datetime]) -> None:
+        """Note what stamps of a read show of the account's clock, and say what changes by it."""
+        before, self._clock = self._clock, self._clock.after(seen)
+        read_in = self._clock.zone or clock.UNLESS_KNOWN
+        if not self._clock.agrees(seen):
+            offsets = ", ".join(sorted({f"{day:%z}" for day in seen}))
+            self._log.warning(
+                "The offsets of the account's stamps (%s) are those of no time zone: stamps "
+                "without an offset are read as times of %s.",
+                offsets,
+                read_in,
+            )
+        elif read_in != (before.zone or clock.UNLESS_KNOWN):
+            self._log.info(
+                "Stamps without an offset are read as times of %s, whose offsets the account's "
+                "stamps have.",
+                read_in,
+            )
+        if self._clock != before:
+            with transaction(db):
+                clock.note(db, self._source.name, self._clock)
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import duckdb
 
-from activecampaign_dagster.warehouse import ledger
+from activecampaign_dagster.warehouse import clock, ledger
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import transaction
 
@@ -67,17 +67,20 @@ def last_built(db: duckdb.DuckDBPyConnection, models: Collection[str]) -> dateti
 def streams(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], dict[str, str]]:
     """Two digests of each stream's tables in all accounts: of their rows, and of their columns.
 
-    The first changes if rows or columns do, the second if columns do. Every row that a sync writes
-    or marks is stamped with that sync, so that stamps tell it. They take 30 ms per million rows.
+    The first changes if rows or columns do, the second if columns do; both if the zone does in
+    which an account's stamps are read. Every row that a sync writes or marks is stamped with that
+    sync, so that stamps tell it. They take 30 ms per million rows.
     """
     entries = sorted(ledger.entries(db))
+    zones = clock.zones(db)
     columns = _columns(db, {table for _, _, table in entries})
     contents: dict[str, list[str]] = {}
     forms: dict[str, list[str]] = {}
     for account, stream, table in entries:
         form = columns.get(table, "")
-        contents.setdefault(stream, []).append(f"{account} {table} {_content(db, table, form)}")
-        forms.setdefault(stream, []).append(f"{account} {table} {form}")
+        name = f"{account} {table} {zones.get(account, clock.UNLESS_KNOWN)}"
+        contents.setdefault(stream, []).append(f"{name} {_content(db, table, form)}")
+        forms.setdefault(stream, []).append(f"{name} {form}")
     return (
         {stream: digest(*parts) for stream, parts in contents.items()},
         {stream: digest(*parts) for stream, parts in forms.items()},

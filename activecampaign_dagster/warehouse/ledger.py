@@ -159,16 +159,16 @@ def recount(db: duckdb.DuckDBPyConnection, account: str, stream: str, table: str
 
 def entries(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
     """Account, stream and table of every line; none if the database has no ledger."""
-    if not _exists(db):
+    if not _exists(db, "_streams"):
         return []
     return db.execute(f"select account, stream, table_name from {_STREAMS}").fetchall()
 
 
-def _exists(db: duckdb.DuckDBPyConnection) -> bool:
+def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
     found = db.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = '_streams' "
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = ? "
         "and database_name = current_database()",
-        [SCHEMA],
+        [SCHEMA, table],
     ).fetchone()
     return found is not None
 
@@ -218,7 +218,7 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     if not path.exists():
         return {}
     with connect(path, patience=_PATIENCE, read_only=True) as db:
-        if not _exists(db):
+        if not _exists(db, "_streams"):
             return {}
         found = states(db, account)
     return {name: state for name, state in found.items() if state.last_synced_at}
@@ -248,6 +248,15 @@ def facts(db: duckdb.DuckDBPyConnection, account: str) -> dict[str, str]:
     """What is known about an account: fact → value."""
     found = db.execute(f"select fact, value from {_FACTS} where account = ?", [account])
     return dict(found.fetchall())
+
+
+def values_of(db: duckdb.DuckDBPyConnection, fact: str) -> dict[str, str]:
+    """Account → the value of a fact, where it is known."""
+    if not _exists(db, "_account_facts"):
+        return {}
+    return dict(
+        db.execute(f"select account, value from {_FACTS} where fact = ?", [fact]).fetchall()
+    )
 
 
 def note_fact(db: duckdb.DuckDBPyConnection, account: str, fact: str, value: str) -> None:

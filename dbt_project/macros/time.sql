@@ -68,6 +68,6 @@
     round((epoch({{ end }}) - epoch({{ start }})) / 86400, 2)
 {%- endmacro %}
 
-{% macro from_chicago(wall_clock) -%}
-    ({{ wall_clock }} at time zone 'America/Chicago')
+{% macro from_account_clock(wall_clock) -%}
+    ({{ wall_clock }} at time zone _time_zone)
 {%- endmacro %}

@@ -168,11 +168,11 @@ def session_patch() -> Iterator[pytest.MonkeyPatch]:
 def make_observed(artifacts, manifests, session_patch, tmp_path_factory):
     """Makes accounts with a database of their own, to be synced and built."""
 
-    def make(seed: int, **sizes: int) -> Observed:
+    def make(seed: int, **options: Any) -> Observed:
         database = tmp_path_factory.mktemp("database") / "warehouse.duckdb"
         clock = Clock(NOW)
-        sizes = {"contacts": 120, "deals": 120, "field_values": 300, **sizes}
-        account = Account.generate(seed=seed, now=NOW, clock=clock, **sizes)
+        options = {"contacts": 120, "deals": 120, "field_values": 300, **options}
+        account = Account.generate(seed=seed, now=NOW, clock=clock, **options)
         return Observed(Dbt(database, artifacts, manifests, session_patch), account, clock)
 
     return make

@@ -201,7 +201,7 @@ def test_the_metrics_that_sales_talks_about_are_defined(manifest):
 
 
 ARITHMETIC = (
-    r"\b(ratio|days_between|currency_units|choices|from_chicago|sum|avg|median|arg_max|arg_max_null"
+    r"\b(ratio|days_between|currency_units|choices|from_account_clock|sum|avg|median|arg_max|arg_max_null"
     r"|count|lag|lead|row_number)\b\s*\("
 )
 

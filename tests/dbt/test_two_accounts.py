@@ -17,6 +17,7 @@ from tests.helpers import Warehouse, serving
 pytestmark = pytest.mark.slow
 
 NAMES = ("activecampaign", "two")
+ZONES = ("America/Chicago", "Australia/Adelaide")
 WITHOUT_ACCOUNT = {"calendar", "currency_decimals"}
 LAST = 2  # of the syncs
 # what keeps rows from build to build, with what it is made of
@@ -37,7 +38,10 @@ def sync(observed: Observed, dbt, name: str, number: int) -> None:
 def databases(make_observed):
     """dbt on a database of both accounts, and on one of each alone, through the same days."""
     both = make_observed(30)
-    alone = {name: make_observed(seed) for name, seed in zip(NAMES, (31, 32), strict=True)}
+    alone = {
+        name: make_observed(seed, zone=zone)
+        for name, seed, zone in zip(NAMES, (31, 32), ZONES, strict=True)
+    }
     random = Random(3)
     for number in range(LAST + 1):
         for name, observed in alone.items():

@@ -48,6 +48,7 @@ def test_what_cannot_be_had_is_said_in_one_sentence() -> None:
             ["--latency", "nan"],
             ["--jitter", "-1"],
             ["--live", "0"],
+            ["--zone", "Springfield"],
             ["--size", "contactTag=3"],
             ["--size", "contactTags=many"],
         ):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -164,6 +165,22 @@ def test_stamps_are_chicago_wall_clock_in_both_spellings(account: Account) -> No
         assert instant(record["udate"]) <= NOW
     offsets = {r["cdate"][-6:] + r["udate"][-6:] for r in account.truth("contacts").values()}
     assert len(offsets) == 4
+
+
+def test_stamps_of_an_account_in_adelaide_are_its_wall_clock() -> None:
+    account = Account.generate(contacts=300, now=NOW, zone="Australia/Adelaide")
+    records = account.truth("contacts").values()
+    assert {r["udate"][-6:] for r in records} == {"+09:30", "+10:30"}
+    for record in records:
+        moment = datetime.fromisoformat(record["udate"])
+        there = moment.astimezone(ZoneInfo("Australia/Adelaide"))
+        assert moment.utcoffset() == there.utcoffset()
+        assert moment <= NOW
+        if "updated_timestamp" in record:
+            assert record["updated_timestamp"] == f"{moment:%Y-%m-%d %H:%M:%S}"
+    same = Account.generate(contacts=300, now=NOW).truth("contacts").values()
+    stamps = [[datetime.fromisoformat(r["cdate"]) for r in each] for each in (records, same)]
+    assert stamps[0] == stamps[1]
 
 
 def test_no_address_belongs_to_anybody(account: Account) -> None:

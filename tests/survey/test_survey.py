@@ -8,6 +8,7 @@ import pytest
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox import faults
+from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.streams.columns import bigint
 from activecampaign_dagster.streams.declaration import ByOffset, Each, Endpoint, Family, Stream
 from activecampaign_dagster.streams.registry import STREAMS
@@ -63,3 +64,15 @@ def test_stubs_of_a_stream_are_counted_whatever_it_is_called() -> None:
     assert hidden.stream == "offers"
     assert 0 < hidden.stubs < hidden.seen
     assert hidden.hiders == "pipelines"
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Australia/Adelaide"])
+@pytest.mark.parametrize(
+    ("reading", "answer"), [("offset_honoured", "yes"), ("offset_dropped", "no")]
+)
+def test_it_tells_in_any_zone_whether_offsets_count(zone: str, reading: str, answer: str) -> None:
+    account = Account.generate(contacts=40, deals=0, field_values=0, zone=zone, date_filter=reading)
+    contacts = STREAMS["contacts"]
+    source = Source(stream_tables=(StreamTable(contacts, "contacts", contacts.sync_type),))
+    with serving(account) as served, Client(served.url, served.api_key, per_second=None) as client:
+        assert survey(client, source).facts["offsets_honoured:contacts"] == answer

@@ -26,7 +26,7 @@ _OF_THE_DAY = re.compile(
 )
 # by which SQL depends on rows already when it is made
 _OF_ROWS = re.compile(r"\b(run_query|statement|load_result|dbt_utils)\b")
-_OF_TABLES = "account_tables"  # asks which tables a stream has, which is in `Ground.forms`
+_OF_TABLES = "account_tables"  # asks for tables and time zones, which are in `Ground.forms`
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Ground:
     """What models are made of, apart from each other.
 
     common: what concerns all of them, code and settings. streams: source's table → a digest of its
-    rows in all accounts. forms: the same → a digest of its tables' names and columns. day: the date
-    up to which ages are measured.
+    rows in all accounts. forms: the same → a digest of its tables' names and columns, and of the
+    accounts' time zones. day: the date up to which ages are measured.
     """
 
     common: str

@@ -29,6 +29,7 @@ with
             contact_id,
             hash(
                 contacts.observed_at,
+                contacts.time_zone,
                 custom_fields.fingerprint,
                 deal_totals.fingerprint,
                 '{{ reporting_timezone() }}'

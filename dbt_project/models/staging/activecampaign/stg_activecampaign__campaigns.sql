@@ -63,7 +63,7 @@ with
             mdate as updated_at,
             sdate as sent_at,
             ldate as last_sent_at,
-            {{ from_chicago("updated_timestamp") }} as counted_at,
+            {{ from_account_clock("updated_timestamp") }} as counted_at,
             coalesce(_deleted_at, deletestamp) as deleted_at,
             greatest(_synced_at, _deleted_at) as observed_at
         from source

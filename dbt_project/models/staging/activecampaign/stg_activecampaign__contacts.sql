@@ -17,6 +17,7 @@ with
             {{ present_text("phone") }} as phone,
             {{ present_text("orgname") }} as organization,
             customfields as custom_fields,
+            _time_zone as time_zone,
 
             -- numerics
             bounced_hard as hard_bounces,
@@ -30,10 +31,10 @@ with
             -- timestamps
             cdate as created_at,
             udate as updated_at,
-            {{ from_chicago("last_open_date") }} as last_opened_at,
-            {{ from_chicago("last_click_date") }} as last_clicked_at,
-            {{ from_chicago("last_mpp_open_date") }} as last_machine_opened_at,
-            coalesce(_deleted_at, {{ from_chicago("deleted_at") }}) as deleted_at,
+            {{ from_account_clock("last_open_date") }} as last_opened_at,
+            {{ from_account_clock("last_click_date") }} as last_clicked_at,
+            {{ from_account_clock("last_mpp_open_date") }} as last_machine_opened_at,
+            coalesce(_deleted_at, {{ from_account_clock("deleted_at") }}) as deleted_at,
             greatest(_synced_at, _deleted_at) as observed_at
         from source
     )
