@@ -64,6 +64,7 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
     database = folder / "warehouse.duckdb"
     now = NOW - timedelta(weeks=WEEKS)
     account = Account.generate(seed=1, now=now, clock=lambda: now, **SIZES)
+    _name_forms_and_campaigns(account)
     random = Random(1)  # noqa: S311
     dbt = partial(_dbt, database, manifest or _dbt(database, None, "parse"))
     without_tests = ("--exclude-resource-type=test", "--exclude-resource-type=unit_test")
@@ -78,6 +79,14 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
             dbt("snapshot")
     dbt("build", *without_tests)
     return database
+
+
+def _name_forms_and_campaigns(account: Account) -> None:
+    """Say by which form and campaign contacts came and left, which a sandbox leaves open."""
+    for number, membership in account.truth("contactLists").items():
+        form = str(1 + number % 3) if number % 4 else None
+        campaign = str(1 + number % 7) if membership["udate"] else None
+        account.update_record("contactLists", number, form=form, campaign=campaign)
 
 
 def _sync(database: Path, sandbox: Sandbox, at: datetime) -> None:
