@@ -30,8 +30,8 @@ from dbt.contracts.graph.manifest import Manifest
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import CORE
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
@@ -64,6 +64,7 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
     database = folder / "warehouse.duckdb"
     now = NOW - timedelta(weeks=WEEKS)
     account = Account.generate(seed=1, now=now, clock=lambda: now, **SIZES)
+    _name_forms_and_campaigns(account)
     random = Random(1)  # noqa: S311
     dbt = partial(_dbt, database, manifest or _dbt(database, None, "parse"))
     without_tests = ("--exclude-resource-type=test", "--exclude-resource-type=unit_test")
@@ -80,12 +81,21 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
     return database
 
 
+def _name_forms_and_campaigns(account: Account) -> None:
+    """Say by which form and campaign contacts came and left, which a sandbox leaves open."""
+    for number, membership in account.truth("contactLists").items():
+        form = str(1 + number % 3) if number % 4 else None
+        campaign = str(1 + number % 7) if membership["udate"] else None
+        account.update_record("contactLists", number, form=form, campaign=campaign)
+
+
 def _sync(database: Path, sandbox: Sandbox, at: datetime) -> None:
-    streams = frozenset(CORE)
-    request = SyncRequest(streams=streams, mode=Mode.FULL, sync_id=f"{at:%Y-%m-%d}", at=at)
+    tables = tuple(StreamTable(s, s.name, s.sync_type) for s in STREAMS.values())
+    source = Source(stream_tables=tables, enabled=frozenset(STREAMS))
+    request = SyncRequest(streams=source.enabled, mode=Mode.FULL, sync_id=f"{at:%Y-%m-%d}", at=at)
     with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
         outcomes = sync(
-            Source(),
+            source,
             request,
             client=client,
             connect=partial(connect, database),

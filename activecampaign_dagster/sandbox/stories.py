@@ -15,6 +15,7 @@ from activecampaign_dagster.sandbox.stamps import DAY, iso
 from activecampaign_dagster.sandbox.templates import Record
 
 _BLOCKS = ("start", "send", "wait", "if", "addtag", "end")
+_REASONS = ("Too many mails", "", "Not what I expected", "")
 _JOBS = ("Buyer", "Head of Sales", "Owner", "Operations", "")
 _COUNTERS = (
     "opens", "uniqueopens", "linkclicks", "uniquelinkclicks", "subscriberclicks", "forwards",
@@ -74,22 +75,23 @@ def uuid(bits: int) -> str:
 
 
 def _subscription(child: Child) -> Record:
-    left = child.bits % 8 == 0
+    left = (child.bits >> 5) % 8 == 0
     return {
         "status": 2 if left else 1,
         "sdate": child.facts["created"],
         "udate": child.facts["updated"] if left else None,
-        "unsubreason": "Too many mails" if left and child.bits & 16 else "",
+        "unsubreason": _REASONS[child.bits >> 8 & 3] if left else "",
         "channel": child.known.tables["lists"].get(child.facts["list"], {}).get("channel", "email"),
     }
 
 
 def _series(child: Child) -> Record:
-    left = child.bits % 3 != 0
-    steps = 5 if left else 1 + child.bits % 4
+    left = (child.bits >> 16) % 3 != 0
+    completed = left and (child.bits >> 20) % 5 != 0
+    steps = 5 if completed else 1 + child.bits % 4
     return {
         "status": 2 if left else 1,
-        "completed": int(left),
+        "completed": int(completed),
         "completedElements": steps,
         "totalElements": 5,
         "completeValue": steps * 20,
@@ -249,12 +251,24 @@ def _variant(child: Child) -> Record:
 
 
 def _link(child: Child) -> Record:
-    """Every campaign's first link is its open pixel."""
-    first = child.known.owned("links", child.facts["campaign"])[:1] == [child.number]
+    """Every campaign's first link is its open pixel; the clicks are on the others."""
+    pixel, *others = child.known.owned("links", child.facts["campaign"])
+    campaign = child.known.tables["campaigns"].get(child.facts["campaign"], {})
+    is_first = others[:1] == [child.number]
+
+    def share(counter: str) -> int:
+        clicks = int(campaign.get(counter, "0"))
+        each = clicks // (len(others) + 1)
+        return clicks - each * (len(others) - 1) if is_first else each
+
+    if child.number == pixel:
+        return {"link": "open", "name": "", "message": child.facts["campaign"]}
     return {
-        "link": "open" if first else f"https://www.example.com/offer/{child.number}",
-        "name": "" if first else f"Offer {child.number}",
+        "link": f"https://www.example.com/offer/{child.number}",
+        "name": f"Offer {child.number}",
         "message": child.facts["campaign"],
+        "tracked": 1,
+        **{counter: share(counter) for counter in ("linkclicks", "uniquelinkclicks")},
     }
 
 

@@ -30,7 +30,7 @@
         cast(null as timestamptz) as _last_synced_at,
         cast(null as varchar) as _time_zone
         {%- if execute -%}
-            {%- for node in graph.sources.values()
+            {%- for node in graph.get("sources", {}).values()
                 if node.source_name == "activecampaign" and node.name == stream -%}
                 {%- for column in node.columns.values() %}
                     , cast(null as {{ column.data_type }}) as "{{ column.name }}"

@@ -1,0 +1,29 @@
+with
+    source as (select * from {{ account_rows("forms") }}),
+
+    renamed as (
+        select
+            -- ids
+            _account as account,
+            id as form_id,
+            {{ present_id("userid") }} as user_id,
+
+            -- strings
+            {{ present_text("name") }} as form,
+
+            -- numerics
+            entries,
+
+            -- booleans
+            _deleted_at is not null as is_deleted,
+
+            -- timestamps
+            cdate as created_at,
+            udate as updated_at,
+            _deleted_at as deleted_at,
+            {{ observed_at("source") }} as observed_at
+        from source
+    )
+
+select *
+from renamed

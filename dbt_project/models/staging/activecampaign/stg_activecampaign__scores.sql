@@ -1,0 +1,29 @@
+with
+    source as (select * from {{ account_rows("scores") }}),
+
+    renamed as (
+        select
+            -- ids
+            _account as account,
+            id as score_id,
+
+            -- strings
+            {{ present_text("name") }} as score,
+            lower({{ present_text("reltype") }}) as score_type,
+
+            -- numerics
+            status as status_code,
+
+            -- booleans
+            _deleted_at is not null as is_deleted,
+
+            -- timestamps
+            cdate as created_at,
+            mdate as updated_at,
+            _deleted_at as deleted_at,
+            {{ observed_at("source") }} as observed_at
+        from source
+    )
+
+select *
+from renamed
