@@ -9,7 +9,9 @@ with
             deal_id,
             arg_max(status, interval_number) as status,
             arg_max(is_start_known, interval_number) as is_start_known,
-            arg_max(starts_at, interval_number) as starts_at
+            arg_max(starts_at, interval_number) as starts_at,
+            arg_max(owner_id, interval_number) as owner_id,
+            arg_max(value, interval_number) as value
         from intervals
         where
             not is_deleted
@@ -22,7 +24,9 @@ with
         select
             account,
             deal_id,
+            owner_id,
             status,
+            value,
             is_start_known as is_closed_at_known,
             starts_at as closed_at
         from latest

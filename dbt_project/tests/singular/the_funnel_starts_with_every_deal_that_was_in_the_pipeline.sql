@@ -9,7 +9,7 @@ with
     -- pipelines without a stage that is still listed have no funnel
     deals as (
         select account, pipeline_id, count(distinct deal_id) as deals
-        from {{ ref("int_deals__furthest_stages") }}
+        from {{ ref("int_deals__stages_reached") }}
         where created_at is not null
         group by all
     )

@@ -79,7 +79,8 @@ with
             *,
             0 as step,
             value_before as value,
-            is_fresh or (is_logged and is_within_log) as is_known,
+            is_fresh
+            or (is_logged and is_within_log and value_before is not null) as is_known,
             null as begins_at,
             null as changer_id
         from compared

@@ -5,6 +5,8 @@ with
 
     pipelines as (select * from {{ ref("int_pipelines__known") }}),
 
+    users as (select * from {{ ref("int_users__known") }}),
+
     deals as (select * from {{ ref("int_deals__tracked") }}),
 
     -- a visit is the time that an open deal spends in a stage
@@ -42,10 +44,12 @@ with
             visits.step_number,
             visits.pipeline_id,
             visits.stage_id,
+            visits.changed_by_id as moved_by_id,
 
             -- strings
             pipelines.pipeline,
             stages.stage,
+            users.full_name as moved_by,
             visits.ended_by,
 
             -- numerics
@@ -97,6 +101,10 @@ with
             pipelines
             on visits.account = pipelines.account
             and visits.pipeline_id = pipelines.pipeline_id
+        left join
+            users
+            on visits.account = users.account
+            and visits.changed_by_id = users.user_id
         left join
             deals on visits.account = deals.account and visits.deal_id = deals.deal_id
     )

@@ -1,5 +1,12 @@
 with
-    events as not materialized(select * from {{ ref("int_deals__events") }}),
+    events as (
+        select
+            *,
+            lead(is_start_known, 1, true) over (
+                partition by account, deal_id order by event_number
+            ) as is_end_known
+        from {{ ref("int_deals__events") }}
+    ),
 
     calendar as (select * from {{ ref("calendar") }}),
 
@@ -11,6 +18,7 @@ with
             coalesce(stage_id, 0) as stage_id,
             coalesce(currency, 'unknown') as currency,
             coalesce(value, 0) as value,
+            if(is_start_known and is_end_known, 0, 1) as is_doubtful,
             {{ local_date("visible_from") }} as first_day,
             {{ local_date("ends_at") }} as first_day_after
         from events
@@ -23,22 +31,12 @@ with
             pipeline_id,
             stage_id,
             currency,
-            first_day as day,
-            1 as deals,
-            value
+            unnest([first_day, first_day_after]) as day,
+            unnest([1, -1]) as deals,
+            unnest([value, - value]) as value,
+            unnest([is_doubtful, - is_doubtful]) as doubtful_deals
         from open_periods
         where first_day is distinct from first_day_after
-        union all
-        select
-            account,
-            pipeline_id,
-            stage_id,
-            currency,
-            first_day_after as day,
-            -1 as deals,
-            - value as value
-        from open_periods
-        where first_day < first_day_after
     ),
 
     daily_movements as (
@@ -49,8 +47,10 @@ with
             currency,
             greatest(day, (select min(day) from calendar)) as day,
             sum(deals) as deals,
-            sum(value) as value
+            sum(value) as value,
+            sum(doubtful_deals) as doubtful_deals
         from movements
+        where day is not null
         group by all
     ),
 
@@ -61,12 +61,7 @@ with
     ),
 
     days as (
-        select
-            spans.account,
-            spans.pipeline_id,
-            spans.stage_id,
-            spans.currency,
-            calendar.day
+        select spans.* exclude (first_day), calendar.day
         from spans
         inner join
             calendar
@@ -82,6 +77,9 @@ with
             currency,
             day,
             cast(sum(coalesce(deals, 0)) over up_to_day as bigint) as open_deals,
+            cast(
+                sum(coalesce(doubtful_deals, 0)) over up_to_day as bigint
+            ) as open_deals_of_unknown_date,
             cast(sum(coalesce(value, 0)) over up_to_day as decimal(38, 4)) as open_value
         from days
         left join daily_movements using (account, pipeline_id, stage_id, currency, day)
@@ -104,25 +102,19 @@ with
     )
 
 select
-    running.account,
+    account,
     running.day,
-    running.pipeline_id,
-    running.stage_id,
+    pipeline_id,
+    stage_id,
     running.currency,
     pipelines.pipeline,
     stages.stage,
     stages.stage_position,
     running.open_deals,
+    running.open_deals_of_unknown_date,
     running.open_value,
     running.day >= first_observations.first_observed_day as is_observed
 from running
 inner join first_observations using (account)
-left join
-    stages
-    on running.account = stages.account
-    and running.stage_id = stages.stage_id
-    and running.pipeline_id = stages.pipeline_id
-left join
-    pipelines
-    on running.account = pipelines.account
-    and running.pipeline_id = pipelines.pipeline_id
+left join stages using (account, pipeline_id, stage_id)
+left join pipelines using (account, pipeline_id)

@@ -1,7 +1,15 @@
 with
-    furthest_stages as (
-        select *, {{ local_month("created_at") }} as created_month
-        from {{ ref("int_deals__furthest_stages") }}
+    reached as (
+        select
+            *,
+            {{ local_month("created_at") }} as created_month,
+            -- whether it got to the stage that comes next now
+            lead(stage_position) over (
+                partition by account, deal_id, pipeline_id order by stage_position
+            )
+            = stage_position + 1 as is_next_reached
+        from {{ ref("int_deals__stages_reached") }}
+        where created_at is not null
     ),
 
     history as (select * from {{ ref("deal_stage_history") }}),
@@ -9,50 +17,29 @@ with
     deals as (select * from {{ ref("deals") }} where is_counted),
 
     stages as (
-        select * from {{ ref("int_deal_stages__known") }} where not is_stage_missing
+        select
+            *,
+            stage_position
+            = max(stage_position) over (partition by account, pipeline_id) as is_last
+        from {{ ref("int_deal_stages__known") }}
+        where not is_stage_missing
     ),
 
-    per_position as (
+    cohorts as (select distinct account, pipeline_id, created_month from reached),
+
+    per_stage as (
         select
             account,
             pipeline_id,
             created_month,
-            furthest_position,
-            count(*) as deals,
-            count(*) filter (where is_won_here) as won_deals
-        from furthest_stages
-        where created_month is not null
-        group by all
-    ),
-
-    -- who got to a stage got to those before it, whether a sync saw that or not
-    reached as (
-        select
-            per_position.account,
-            per_position.pipeline_id,
-            per_position.created_month,
-            stages.stage_id,
-            stages.pipeline,
-            stages.stage,
-            stages.stage_position,
-            cast(
-                coalesce(
-                    sum(per_position.deals) filter (
-                        where per_position.furthest_position >= stages.stage_position
-                    ),
-                    0
-                ) as bigint
-            ) as deals_reached,
-            cast(
-                coalesce(
-                    sum(per_position.won_deals) filter (
-                        where per_position.furthest_position >= stages.stage_position
-                    ),
-                    0
-                ) as bigint
-            ) as won_deals
-        from per_position
-        inner join stages using (account, pipeline_id)
+            stage_id,
+            count(*) as deals_reached,
+            count(*) filter (where is_visited) as deals_visited,
+            count(*) filter (where status = 'open' and is_here) as open_deals,
+            count(*) filter (where status = 'won' and is_here) as won_deals,
+            count(*) filter (where status = 'lost' and is_here) as lost_deals,
+            count(*) filter (where is_next_reached) as next_stage_deals
+        from reached
         group by all
     ),
 
@@ -72,20 +59,6 @@ with
         from history
         inner join deals using (account, deal_id)
         group by all
-    ),
-
-    compared as (
-        select
-            reached.*,
-            coalesce(visits.deals_seen, 0) as deals_seen,
-            coalesce(visits.measured_visits, 0) as measured_visits,
-            visits.median_days,
-            lead(reached.deals_reached) over (
-                partition by reached.account, reached.pipeline_id, reached.created_month
-                order by reached.stage_position
-            ) as next_stage_deals
-        from reached
-        left join visits using (account, pipeline_id, created_month, stage_id)
     )
 
 select
@@ -93,15 +66,27 @@ select
     pipeline_id,
     created_month,
     stage_id,
-    pipeline,
-    stage,
-    stage_position,
-    deals_reached,
-    deals_seen,
-    won_deals,
-    next_stage_deals,
-    {{ ratio("next_stage_deals", "deals_reached") }} as conversion_to_next,
+    stages.pipeline,
+    stages.stage,
+    stages.stage_position,
+    {% for figure in [
+        "deals_reached",
+        "deals_visited",
+        "deals_seen",
+        "open_deals",
+        "won_deals",
+        "lost_deals",
+    ] %}
+        coalesce({{ figure }}, 0) as {{ figure }},
+    {% endfor %}
+    if(stages.is_last, null, coalesce(next_stage_deals, 0)) as next_stage_deals,
+    {{ ratio("if(stages.is_last, null, next_stage_deals)", "deals_reached") }}
+    as conversion_to_next,
     {{ ratio("won_deals", "deals_reached") }} as conversion_to_won,
-    measured_visits,
+    {{ ratio("won_deals", "won_deals + lost_deals") }} as win_rate,
+    coalesce(measured_visits, 0) as measured_visits,
     median_days
-from compared
+from cohorts
+inner join stages using (account, pipeline_id)
+left join per_stage using (account, pipeline_id, created_month, stage_id)
+left join visits using (account, pipeline_id, created_month, stage_id)

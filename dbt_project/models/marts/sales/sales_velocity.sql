@@ -20,7 +20,10 @@ with
             count(*) filter (where status = 'open') as open_deals,
             count(*) filter (where status = 'won') as won_deals,
             count(*) filter (where status = 'lost') as lost_deals,
-            coalesce(sum(value) filter (where status = 'won'), 0) as won_value,
+            count(*) filter (
+                where status in ('won', 'lost') and not is_closed_at_known
+            ) as decided_deals_of_unknown_date,
+            coalesce(sum(closed_value) filter (where status = 'won'), 0) as won_value,
             avg(days_to_close) filter (where status = 'won') as average_days_to_win,
             median(days_to_close) filter (where status = 'won') as median_days_to_win
         from recent
@@ -44,6 +47,7 @@ select
     open_deals,
     won_deals,
     lost_deals,
+    decided_deals_of_unknown_date,
     won_value,
     win_rate,
     average_won_value,

@@ -9,15 +9,18 @@ with
         select
             account,
             coalesce(pipeline_id, 0) as pipeline_id,
-            coalesce(owner_id, 0) as owner_id,
+            coalesce(closed_owner_id, 0) as owner_id,
             closed_month,
             coalesce(currency, 'unknown') as currency,
             any_value(pipeline) as pipeline,
-            any_value(owner) as owner,
+            any_value(closed_owner) as owner,
             count(*) filter (where status = 'won') as won_deals,
             count(*) filter (where status = 'lost') as lost_deals,
-            coalesce(sum(value) filter (where status = 'won'), 0) as won_value,
-            coalesce(sum(value) filter (where status = 'lost'), 0) as lost_value
+            count(*) filter (
+                where not is_closed_at_known
+            ) as decided_deals_of_unknown_date,
+            coalesce(sum(closed_value) filter (where status = 'won'), 0) as won_value,
+            coalesce(sum(closed_value) filter (where status = 'lost'), 0) as lost_value
         from deals
         group by 1, 2, 3, 4, 5
     )
@@ -32,6 +35,7 @@ select
     owner,
     won_deals,
     lost_deals,
+    decided_deals_of_unknown_date,
     won_value,
     lost_value,
     {{ ratio("won_deals", "won_deals + lost_deals") }} as win_rate,
