@@ -99,9 +99,7 @@ with
             contacts.last_opened_at,
             contacts.last_clicked_at,
             contacts.last_machine_opened_at,
-            greatest(
-                contacts.last_opened_at, contacts.last_clicked_at
-            ) as last_engaged_at,
+            greatest(last_opened_at, last_clicked_at) as last_engaged_at,
             deal_totals.last_deal_updated_at as last_deal_change_at,
             contacts.deleted_at,
             {{ local_date("contacts.created_at") }} as created_date,
