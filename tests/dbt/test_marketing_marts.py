@@ -4,15 +4,18 @@ Python from the account's own records: before and after contacts, lists and tags
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from statistics import median
+from statistics import fmean, median
 
 import pytest
 
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
+from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.forget import find, forget
 from tests.dbt.conftest import AS_OF, NOW, Observed
 from tests.dbt.test_marts_against_the_truth import (
     by_key,
@@ -319,6 +322,7 @@ def test_automations_agree(account):
             "left_early": len(ended) - len(completed),
             "completion_rate": close(share(len(completed), len(entered))),
             "median_days_to_complete": close(median(spans) if spans else None, abs=0.006),
+            "average_days_to_complete": close(fmean(spans) if spans else None, abs=0.006),
             "goals_reached": sum(goals[record_id] for record_id, _ in entered),
             "is_automation_missing": listed is None,
         }
@@ -497,10 +501,28 @@ def test_what_contacts_opened_and_clicked_agrees(account):
     account.assert_rows("email_engagement", ("contact_id", "campaign_id"), expected)
 
 
+OF_CONTACTS = (
+    "list_memberships", "contact_tags", "orders", "customers", "lead_scores", "email_engagement",
+)  # fmt: skip
+
+
+def test_who_is_forgotten_is_in_none_of_the_marts(account, tmp_path):
+    customer = next(iter(account.now["ecomCustomers"].values()))
+    email = customer["email"].lower()
+    [contact] = [n for n, c in account.now["contacts"].items() if c["email"].lower() == email]
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copy(account.observed.dbt.database, copy)
+    with connect(copy) as db:
+        forget(db, find(db, email, None))
+        for mart in OF_CONTACTS:
+            columns = db.execute(f"from marts.{mart} limit 0").description
+            is_theirs = f"contact_id = {contact}"
+            if "email" in {name for name, *_ in columns}:
+                is_theirs += f" or email = '{email}'"
+            [found] = db.execute(f"select count(*) from marts.{mart} where {is_theirs}").fetchone()
+            assert found == 0, mart
+
+
 def test_without_their_streams_the_marts_are_there_and_empty(built):
-    marts = (
-        "list_memberships", "lists", "contact_tags", "tags", "automation_performance", "orders",
-        "customers", "lead_scores", "campaign_links", "email_engagement",
-    )  # fmt: skip
-    for mart in marts:
+    for mart in (*OF_CONTACTS, "lists", "tags", "automation_performance", "campaign_links"):
         assert built.dbt.rows(f"from marts.{mart}") == [], mart

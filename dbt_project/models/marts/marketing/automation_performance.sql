@@ -28,6 +28,9 @@ with
             median({{ days_between("entered_at", "left_at") }}) filter (
                 where status = 'ended' and is_completed
             ) as median_days_to_complete,
+            avg({{ days_between("entered_at", "left_at") }}) filter (
+                where status = 'ended' and is_completed
+            ) as average_days_to_complete,
             cast(sum(goals_reached) as bigint) as goals_reached
         from entries
         left join goals_of_entries using (account, contact_automation_id)
@@ -52,6 +55,7 @@ select
     counted.left_early,
     {{ ratio("counted.completed", "counted.entered") }} as completion_rate,
     counted.median_days_to_complete,
+    counted.average_days_to_complete,
     -- the stream is off by default, and none is not zero
     case
         when account in (select account from goals_of_entries)
