@@ -30,8 +30,8 @@ from dbt.contracts.graph.manifest import Manifest
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.sandbox.account import Account
 from activecampaign_dagster.sandbox.server import Sandbox
-from activecampaign_dagster.streams.registry import CORE
-from activecampaign_dagster.streams.source import Source
+from activecampaign_dagster.streams.registry import STREAMS
+from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
@@ -81,11 +81,12 @@ def made_up(folder: Path, manifest: Manifest | None = None) -> Path:
 
 
 def _sync(database: Path, sandbox: Sandbox, at: datetime) -> None:
-    streams = frozenset(CORE)
-    request = SyncRequest(streams=streams, mode=Mode.FULL, sync_id=f"{at:%Y-%m-%d}", at=at)
+    tables = tuple(StreamTable(s, s.name, s.sync_type) for s in STREAMS.values())
+    source = Source(stream_tables=tables, enabled=frozenset(STREAMS))
+    request = SyncRequest(streams=source.enabled, mode=Mode.FULL, sync_id=f"{at:%Y-%m-%d}", at=at)
     with Client(sandbox.url, sandbox.api_key, per_second=None) as client:
         outcomes = sync(
-            Source(),
+            source,
             request,
             client=client,
             connect=partial(connect, database),
