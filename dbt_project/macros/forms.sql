@@ -10,6 +10,7 @@
             {
                 "DATE": date,
                 "TIMESTAMP WITH TIME ZONE": date ~ "[T ]" ~ time ~ offset,
+                "BIGINT": "-?\\d{1,18}",
                 "DOUBLE": "[+-]?(?:\\d{1,15}(?:\\.\\d{0,15})?|\\.\\d{1,15})",
             }
         )
@@ -25,15 +26,34 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro is_malformed(value, field_type) -%}
+{% macro is_malformed(value, field_type, types) -%}
     (
         {{ value }} is not null
         and case
             {{ field_type }}
-            {% for name, type in custom_field_types().items() if type in forms() %}
+            {% for name, type in types.items() if type in forms() %}
                 when '{{ name }}' then {{ typed(value, type) }} is null
             {% endfor %}
             else false
         end
     )
+{%- endmacro %}
+
+{% macro has_choices(field_type) -%}
+    coalesce({{ field_type }} in ('checkbox', 'listbox', 'multiselect'), false)
+{%- endmacro %}
+
+{% macro choices(value) -%}
+    list_filter(
+        list_transform(string_split({{ value }}, '||'), lambda choice:trim(choice)),
+        lambda choice:choice <> ''
+    )
+{%- endmacro %}
+
+{% macro malformed_values(model) -%}
+    -- a row per field, in the result their sum
+    select account, custom_field_id, custom_field, count(*) as malformed_values
+    from {{ ref(model) }}
+    where is_malformed and not is_deleted
+    group by all
 {%- endmacro %}

@@ -90,3 +90,27 @@
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
+
+{% macro outdated_columns(relation, columns, fixed) %}
+    {%- set wanted = {} -%}
+    {%- for column in columns -%}
+        {%- do wanted.update({column.name: column.type}) -%}
+    {%- endfor -%}
+    {%- set outdated = [] -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+        {%- if column.name not in fixed and wanted.pop(
+            column.name, ""
+        ) != column.dtype -%}
+            {%- do outdated.append(column.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return({"drop": outdated, "add": wanted.keys() | list}) }}
+{% endmacro %}
+
+{% macro drop_outdated_columns(columns, fixed) %}
+    {%- if is_incremental() -%}
+        {%- for name in outdated_columns(this, columns, fixed).drop %}
+            alter table {{ this }} drop column "{{ name }}";
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}

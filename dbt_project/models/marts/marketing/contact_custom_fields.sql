@@ -76,5 +76,6 @@ select
     case
         when {{ has_choices("field_type") }} then {{ choices("value") }}
     end as choices,
-    {{ is_malformed("value", "field_type") }} as is_malformed
+    {{ is_malformed("value", "field_type", custom_field_types("contact")) }}
+    as is_malformed
 from due

@@ -1,0 +1,1 @@
+with described as ({{ described_values("company") }}) select * from described

@@ -1,0 +1,1 @@
+{{ malformed_values("company_custom_fields") }}

@@ -1,0 +1,1 @@
+{{ malformed_values("deal_custom_fields") }}
