@@ -8,39 +8,8 @@
     {{ return(column in names) }}
 {%- endmacro %}
 
-{% macro loaded_until(rows, key, identity, loaded_identity, stamp) -%}
-    {%- if is_loaded_with(stamp) -%}
-        {%- set newest = single_value(
-            "select epoch_us(max(" ~ stamp ~ ")) from " ~ this
-        ) -%}
-        {%- set until = "make_timestamptz(" ~ newest ~ ")" -%}
-        {%- set query -%}
-            with
-                later as (
-                    select distinct {{ key | join(", ") }}
-                    from ({{ rows }})
-                    where {{ stamp }} > {{ until }}
-                )
-
-            select
-                (
-                    select bit_xor({{ identity }})
-                    from ({{ rows }})
-                    anti join later using ({{ key | join(", ") }})
-                ) is not distinct from (
-                    select bit_xor({{ loaded_identity }})
-                    from {{ this }}
-                    anti join later using ({{ key | join(", ") }})
-                )
-        {%- endset -%}
-        {%- if newest is not none and single_value(query) -%}
-            {{ return(until) }}
-        {%- endif -%}
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro due(versions, key, version, newest_column=version) -%}
-    {%- if is_loaded_with(newest_column) -%}
+{% macro due(versions, key, version) -%}
+    {%- if is_loaded_with(version) -%}
         {%- set key = key | join(", ") -%}
         select distinct {{ key }}, {{ versions }}.* exclude ({{ key }})
         from {{ versions }}

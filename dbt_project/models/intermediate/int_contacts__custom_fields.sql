@@ -1,3 +1,7 @@
+-- Built for the contacts whose `fingerprint` has changed, otherwise left as it is.
+-- After a
+-- change of this SQL build it anew:
+-- `dbt build --full-refresh --select int_contacts__custom_fields+`.
 {{
     config(
         materialized="incremental",
@@ -8,46 +12,30 @@
     )
 }}
 
-{%- set values -%}
-    select * from {{ ref("contact_custom_fields") }} where contact_id is not null
-{%- endset -%}
-{#- earlier versions typed malformed values: what they made of them is made anew -#}
-{%- set identity -%}
-    if(
-        is_malformed,
-        hash(custom_field_value_id, row_version, is_malformed),
-        hash(custom_field_value_id, row_version)
-    )
-{%- endset -%}
-{%- set until = loaded_until(
-    values, ["account", "contact_id"], identity, "fingerprint", "observed_at"
-) %}
-
 with
-    custom_field_values as not materialized({{ values }}),
+    custom_field_values as not materialized(
+        select * from {{ ref("contact_custom_fields") }} where contact_id is not null
+    ),
 
+    -- earlier versions typed malformed values: what they made of them is made anew
     fingerprints as (
         select
             account,
             contact_id,
-            bit_xor({{ identity }}) as fingerprint,
+            bit_xor(
+                if(
+                    is_malformed,
+                    hash(custom_field_value_id, row_version, is_malformed),
+                    hash(custom_field_value_id, row_version)
+                )
+            ) as fingerprint,
             max(observed_at) as observed_at
         from custom_field_values
-        {% if until %}
-            semi join
-                (
-                    select account, contact_id
-                    from custom_field_values
-                    where observed_at > {{ until }}
-                ) using (account, contact_id)
-        {% endif %}
         group by account, contact_id
     ),
 
     due_contacts as (
-        {% if until %}select * from fingerprints
-        {% else %}{{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
-        {% endif %}
+        {{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
     ),
 
     due_values as (

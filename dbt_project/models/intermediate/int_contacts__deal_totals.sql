@@ -1,3 +1,7 @@
+-- Built for the contacts whose `fingerprint` has changed, otherwise left as it is.
+-- After a
+-- change of this SQL build it anew:
+-- `dbt build --full-refresh --select int_contacts__deal_totals+`.
 {{
     config(
         materialized="incremental",

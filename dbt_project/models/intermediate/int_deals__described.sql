@@ -15,7 +15,9 @@
 with
     deals as (select * from {{ ref("stg_activecampaign__deals") }}),
 
-    contacts as (select * from {{ ref("contacts") }} where not is_deleted),
+    contacts as (
+        select * from {{ ref("stg_activecampaign__contacts") }} where not is_deleted
+    ),
 
     owners as (select * from {{ ref("int_users__known") }}),
 

@@ -1,3 +1,7 @@
+-- Built for the values whose `row_version` has changed, otherwise left as it is.
+-- After a
+-- change of this SQL build it anew:
+-- `dbt build --full-refresh --select contact_custom_fields+`.
 {{
     config(
         materialized="incremental",
@@ -49,24 +53,12 @@
         using (account, custom_field_id)
 {%- endset %}
 
-{%- set identity = "hash(account, custom_field_value_id, row_version)" -%}
-{#- tables of earlier versions do not say which values are malformed -#}
-{%- if is_loaded_with("is_malformed") -%}
-    {%- set until = loaded_until(
-        rows,
-        ["account", "custom_field_value_id"],
-        identity,
-        identity,
-        "observed_at",
-    ) %}
-{%- endif %}
-
 with
     due as (
         select *
         from ({{ rows }})
-        {% if until %} where observed_at > {{ until }}
-        {% elif is_loaded_with("is_malformed") %}
+        -- tables of before do not say which values are malformed
+        {% if is_loaded_with("is_malformed") %}
             anti join {{ this }} using (account, custom_field_value_id, row_version)
         {% endif %}
     )

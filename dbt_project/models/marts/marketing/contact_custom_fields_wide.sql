@@ -1,3 +1,7 @@
+-- Built for the contacts whose `row_version` has changed, otherwise left as it is.
+-- After a
+-- change of this SQL build it anew:
+-- `dbt build --full-refresh --select contact_custom_fields_wide+`.
 {%- set columns = custom_field_columns("contact") -%}
 {%- set fixed = fixed_columns("contact") -%}
 
