@@ -167,6 +167,7 @@ def test_no_model_names_a_table_or_a_schema_by_hand(models):
 def test_a_chain_of_views_is_short(models):
     def depth(unique_id: str) -> int:
         node = models.get(unique_id)
+        if node is None or node["config"]["materialized"] != "view":
             return 0
         return 1 + max((depth(parent) for parent in parents(node)), default=0)
 
