@@ -11,7 +11,7 @@ with
             deal_id,
             greatest(
                 least(observed_at, dbt_valid_from, {{ last_sync }}),
-                least(updated_at, {{ last_sync }})
+                least(coalesce(updated_at, observed_at), {{ last_sync }})
             ) as known_at,
             not is_hidden and not is_deleted as is_in_full,
             dbt_valid_to is null as is_present,

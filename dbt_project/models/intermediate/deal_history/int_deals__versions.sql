@@ -40,9 +40,12 @@ with
             content is not distinct from lag(content) over in_order as is_same_content,
             lead(updated_at) over in_order as next_updated_at,
             lead(dbt_valid_from) over in_order as next_valid_from,
-            max(greatest(observed_at, least(updated_at, {{ last_sync }}))) over (
-                in_order rows unbounded preceding
-            ) as known_at
+            max(
+                greatest(
+                    observed_at,
+                    least(coalesce(updated_at, observed_at), {{ last_sync }})
+                )
+            ) over (in_order rows unbounded preceding) as known_at
         from telling
         window in_order as (partition by account, deal_id order by dbt_valid_from)
     )
