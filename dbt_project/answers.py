@@ -1,6 +1,6 @@
 """Write the answers below the questions of the marts: `python dbt_project/answers.py`.
 
-Each page of `models/marts` has its questions as SQL. This makes an account up, always the same one,
+Each page of `models/marts`, and docs/questions.md, has its questions as SQL. This makes an account up, always the same one,
 lets it live for some weeks with a sync and a snapshot after each, builds the models, asks the
 questions and puts each answer below its question, in place of the one that was there. The pages
 hold the same answers for everybody, so that a change of the models shows in what it changes here.
@@ -37,7 +37,8 @@ from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse.file import connect
 
 PROJECT = Path(__file__).parent
-PAGES = sorted((PROJECT / "models" / "marts").rglob("*.md"))
+QUESTIONS = PROJECT.parent / "docs" / "questions.md"
+PAGES = [*sorted((PROJECT / "models" / "marts").rglob("*.md")), QUESTIONS]
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)  # when the last sync ran and the questions are asked
 WEEKS = 3  # for which the account was watched

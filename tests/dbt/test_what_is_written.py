@@ -49,7 +49,7 @@ def test_every_test_of_the_project_passes(built):
 
 
 def test_every_mart_names_the_questions_that_it_answers(manifest):
-    described = {page.stem for page in PAGES}
+    described = {page.stem for page in PAGES if page != answers.QUESTIONS}
     for node in manifest["nodes"].values():
         if is_model(node) and node["name"] in described:
             assert "Questions this answers" in node["description"], node["name"]
