@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from activecampaign_dagster.report.page import render
-from activecampaign_dagster.streams.registry import CORE, STREAMS
+from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
 from tests.dbt.conftest import NOW, Observed
@@ -26,9 +26,10 @@ REMEMBERING = ("+config.materialized:incremental", "+resource_type:snapshot")
 def sync(observed: Observed, dbt, name: str, number: int) -> None:
     """Land an account under a name in a database, which need not be its own."""
     stream_tables = tuple(
-        StreamTable(STREAMS[each], f"{name}_{each}", STREAMS[each].sync_type) for each in CORE
+        StreamTable(each, f"{name}_{each.name}", each.sync_type) for each in STREAMS.values()
     )
-    warehouse = Warehouse(dbt.database, Source(name=name, stream_tables=stream_tables))
+    source = Source(name=name, stream_tables=stream_tables, enabled=frozenset(STREAMS))
+    warehouse = Warehouse(dbt.database, source)
     with serving(observed.account) as sandbox:
         warehouse.sync(sandbox, at=NOW + timedelta(hours=number))
 
