@@ -49,17 +49,14 @@ def plan(
     timezone = timezone_options(project.project_dir, args, accounts, manifest)
     nodes = Project(manifest)
     selected = {node for node, key in keys.items() if key in context.selected_asset_keys}
-    selected |= {
-        node
-        for node, about in nodes.nodes.items()
-        if about["resource_type"] == "test" and parents(about) & selected
-    }
     with connect(database_path()) as db:  # which repairs what a killed process may have left
         signatures = nodes.signatures(ground(db, project, [*args, *timezone], accounts))
+        present = builds.relations(db)
+        selected |= _tests(nodes, selected, present)
         due = selected
         is_partial = _decides(context, args)
         if is_partial:
-            current = nodes.current(signatures, builds.recorded(db), builds.relations(db))
+            current = nodes.current(signatures, builds.recorded(db), present)
             due = nodes.due(current) & selected
             if due and context.run.tags[MODE_TAG] == "full":
                 due = selected & nodes.runnable - nodes.standing(current)
@@ -69,6 +66,18 @@ def plan(
         _tell(context, models, all_models)
     options = [] if _selects(args) and selected >= keys.keys() else _selection(nodes, due)
     return Plan(nodes, signatures, due, is_partial, [*options, *timezone])
+
+
+def _tests(nodes: Project, selected: set[str], present: set[tuple[str, str]]) -> set[str]:
+    """The tests of what is selected, unless they compare it with a model that was never built."""
+    built = {node for node, table in nodes.tables.items() if table in present}
+    return {
+        node
+        for node, about in nodes.nodes.items()
+        if about["resource_type"] == "test"
+        and parents(about) & selected
+        and parents(about) & nodes.tables.keys() <= selected | built
+    }
 
 
 def _selects(args: Sequence[str]) -> bool:
