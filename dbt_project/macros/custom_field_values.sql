@@ -92,9 +92,10 @@
     group by all
 {%- endmacro %}
 
-{% macro custom_field_value(column, values_by_column) -%}
+{% macro custom_field_value(column, values_by_column, parts) -%}
     {%- set found = values_by_column ~ "[" ~ column.position ~ "]" -%}
-    {%- if column.type == "VARCHAR[]" -%} {{ found }}.choices
+    {%- if column.type == "VARCHAR[]" and "choices" in parts -%} {{ found }}.choices
+    {%- elif column.type == "VARCHAR[]" -%} {{ choices(found ~ ".value") }}
     {%- elif column.type.startswith("MAP") -%}
         case
             when {{ found }}.amount is not null

@@ -52,7 +52,8 @@
 {% macro custom_field_columns(object) %}
     {%- set columns = [] -%}
     {%- set known = ref("int_custom_fields__columns") -%}
-    {%- if execute and load_relation(known) -%}
+    {#- a table that has columns must not lose them where they are not known yet -#}
+    {%- if execute and (is_incremental() or load_relation(known)) -%}
         {%- set found = run_query(
             "select distinct column_name, column_type, column_position from "
             ~ known

@@ -361,3 +361,25 @@ def test_figures_by_team_are_one_join(company):
     members = {r["user"] for r in company.truth("userGroups").values() if r["group"] == "1"}
     won = [d for d in counted(company) if d["status"] == "1" and d["owner"] in members]
     assert found["won"] == len(won)
+
+
+def test_without_their_streams_the_marts_are_empty_and_fail_nothing(make_observed):
+    observed = make_observed(63)
+    observed.sync(at=NOW)
+    observed.dbt.build(tests=True)
+    deals = observed.account.truth("deals")
+    with_contact = [deal for deal in deals.values() if number(deal.get("contact"))]
+    expected = {
+        "companies": 0,
+        "company_contacts": 0,
+        "deal_contacts": len(with_contact),
+        "activities": 0,
+        "teams": 0,
+        "deal_custom_fields": 0,
+        "deal_custom_fields_wide": len(deals),
+        "company_custom_fields": 0,
+        "company_custom_fields_wide": 0,
+    }
+    for mart, rows in expected.items():
+        [found] = observed.dbt.rows(f"select count(*) as rows from marts.{mart}")
+        assert found["rows"] == rows, mart

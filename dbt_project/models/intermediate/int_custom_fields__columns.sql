@@ -14,7 +14,7 @@ with recursive
                     {% endfor %}
                     else 'VARCHAR'
                 end as column_type,
-                {{ fields.named_by }} as label,
+                coalesce({{ fields.named_by }}, '') as label,
                 {{ fixed_columns(object) }} as fixed_columns
             from {{ ref(fields.definitions) }}
             where not is_deleted
@@ -30,10 +30,7 @@ with recursive
             *,
             trim(
                 regexp_replace(
-                    lower(replace(coalesce(label, ''), 'İ', 'i_')),
-                    '[^a-z0-9]+',
-                    '_',
-                    'g'
+                    lower(replace(label, 'İ', 'i_')), '[^a-z0-9]+', '_', 'g'
                 ),
                 '_'
             ) as words
@@ -55,10 +52,7 @@ with recursive
 
     allowed as (
         select
-            account,
-            custom_field_id,
-            object,
-            column_type,
+            * exclude (label, fixed_columns, words, name),
             case
                 when
                     list_contains(fixed_columns, name)
@@ -115,7 +109,6 @@ select
     custom_field_id,
     object,
     column_name,
-    -- text where accounts disagree
     case
         when min(column_type) over same_column = max(column_type) over same_column
         then column_type
