@@ -501,10 +501,12 @@ def test_the_forecast_agrees(observed):
     expected = {}
     for key, deals in grouped(seen(observed), "group", "stage").items():
         pipeline, stage, _ = key
-        value = sum((money(deal) for deal in deals if deal["status"] == "0"), Decimal(0))
-        count = sum(deal["status"] == "0" for deal in deals)
-        if not count:
+        still_open = [deal for deal in deals if deal["status"] == "0"]
+        if not still_open:
             continue
+        value = sum(map(money, still_open), Decimal(0))
+        likely = [deal for deal in still_open if deal["winProbability"] is not None]
+        by_probability = [float(money(deal)) * int(deal["winProbability"]) / 100 for deal in likely]
         later = stages[pipeline][stages[pipeline].index(stage) :]
         decided = [
             deal
@@ -515,13 +517,16 @@ def test_the_forecast_agrees(observed):
         won = sum(deal["status"] == "1" for deal in decided)
         rate = share(won, len(decided))
         expected[key] = {
-            "open_deals": count,
+            "open_deals": len(still_open),
             "open_value": value,
             "decided_deals": len(decided),
             "won_deals": won,
             "decided_in_stage": sum(int(deal["stage"]) == stage for deal in decided),
             "win_rate": close(rate),
             "weighted_value": close(None if rate is None else float(value) * rate),
+            "deals_with_probability": len(likely),
+            "weighted_value_by_probability": close(sum(by_probability) if likely else None),
+            "expected_close_month": None,
         }
     assert_rows(observed, "forecast", ("pipeline_id", "stage_id", "currency"), expected)
 

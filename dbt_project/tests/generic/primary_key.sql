@@ -1,4 +1,4 @@
-{% test primary_key(model, columns) %}
+{% test primary_key(model, columns, may_be_empty=[]) %}
 
     {%- set id = columns | last %}
     {%- set is_id = columns | length == 2 and id.endswith("_id") %}
@@ -25,6 +25,10 @@
     select {{ columns | join(", ") }}, count(*) as row_count
     from keys
     group by all
-    having count(*) > 1 {% for column in columns %} or {{ column }} is null {% endfor %}
+    having
+        count(*) > 1
+        {% for column in columns if column not in may_be_empty %}
+            or {{ column }} is null
+        {% endfor %}
 
 {% endtest %}
