@@ -164,6 +164,14 @@ def entries(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
     return db.execute(f"select account, stream, table_name from {_STREAMS}").fetchall()
 
 
+def streams_read(db: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The streams of which a sync has landed, in any account."""
+    if not _exists(db, "_streams"):
+        return frozenset()
+    rows = db.execute(f"select stream from {_STREAMS} where last_synced_at is not null").fetchall()
+    return frozenset(stream for (stream,) in rows)
+
+
 def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
     found = db.execute(
         "select 1 from duckdb_tables() where schema_name = ? and table_name = ? "

@@ -2,54 +2,366 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
-from datetime import UTC, datetime
-from statistics import fmean, median
+import shutil
+import subprocess
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from html import unescape
+from pathlib import Path
 from typing import Any
 
-import duckdb
+import dagster as dg
 import pytest
 
-from activecampaign_dagster.report.figures import _short
-from activecampaign_dagster.report.page import Report, render
+from activecampaign_dagster.orchestration.assets.pipeline_report import (
+    pipeline_report,
+    report_path,
+)
+from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.report.page import Report, Synced, render
+from activecampaign_dagster.report.parts import short
+from activecampaign_dagster.report.preview import preview
+from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.warehouse.file import connect
-from tests.dbt.conftest import NOW
+from tests.dbt.conftest import NOW, Observed
 
-SALES = ["deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates"]
-
-
-def report(built: Any) -> Report:
-    with connect(built.dbt.database) as db:
-        return render(db, datetime(2026, 3, 1, tzinfo=UTC))
-
-
-def charts(page: Report) -> list[list[dict[str, Any]]]:
-    """The traces of each chart, as the page hands them to plotly."""
-    decoder = json.JSONDecoder()
-    found = re.finditer(r'Plotly\.newPlot\(\s*"[^"]+",\s*', page.html)
-    return [decoder.raw_decode(page.html, match.end())[0] for match in found]
+LATER = NOW + timedelta(days=2)
+MARKETING = ("lists", "contact_lists", "automations", "contact_automations")
+SHOPS = ("ecommerce_orders", "ecommerce_customers", "ecommerce_connections")
+READ = (*CORE, *MARKETING, *SHOPS)
+HOSTILE = "<script>alert('x')</script> | [a](http://b)"
 
 
-def test_the_page_loads_nothing_from_elsewhere(built):
-    html = report(built).html
-    head_and_body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
-    assert "<script src" not in head_and_body
-    assert "<link" not in head_and_body
-    assert "http" not in head_and_body.split("<body>")[0]
+def report(observed: Observed, streams: tuple[str, ...] = READ, address: str = "") -> Report:
+    with connect(observed.dbt.database, read_only=True) as db:
+        addresses = {"activecampaign": address} if address else {}
+        return render(db, Synced(LATER, frozenset(streams), addresses))
 
 
-def test_the_funnel_shows_what_the_mart_says(built):
-    drawn = {
-        (trace["name"], stage.strip("\u200b")): int(label.replace(",", ""))
-        for trace in charts(report(built))[0]
-        for stage, label in zip(trace["y"][1], trace["text"], strict=True)
+def section(page: Report, title: str, nth: int = 0) -> str:
+    """The HTML of a card."""
+    return page.html.split(f"<h3>{title}</h3>")[1 + nth].split("</section>")[0]
+
+
+def tile(card: str, meaning: str) -> tuple[str, str]:
+    """Value and small print of a tile."""
+    found = re.search(rf"<strong>([^<]*)</strong><p>{meaning}</p>(.*?)</div>", card, re.DOTALL)
+    assert found, meaning
+    return found[1], " ".join(unescape(re.sub("<[^>]*>", " ", found[2])).split())
+
+
+def titles(card: str) -> list[str]:
+    found = re.findall(r'<li><div class="line"><span>(?:<a [^>]*>)?([^<]*)', card)
+    return [unescape(title) for title in found]
+
+
+def table(card: str) -> list[list[str]]:
+    """The cells of a card's table, without its head."""
+    lines = re.findall(r"<tr>(.*?)</tr>", card.split("<tbody>")[1], re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", line) for line in lines]
+    return [[unescape(cell) for cell in line] for line in cells]
+
+
+@pytest.fixture(scope="module")
+def changed(make_observed) -> dict[str, Any]:
+    """The deals that are changed between two syncs, by what happens to them; and the account."""
+    observed = make_observed(7, contacts=80, deals=200, field_values=0)
+    account = observed.account
+    observed.sync(at=NOW, streams=READ)
+    observed.dbt.build("+resource_type:snapshot")
+    opened = [
+        number
+        for number, deal in account.truth("deals").items()
+        if not deal["isDisabled"] and deal["status"] == "0" and deal["currency"] == "usd"
+    ]
+    won, lost, moved, overdue, large = opened[:5]
+    observed.clock.now = NOW + timedelta(days=1)
+    account.update_record("deals", won, value="123400")
+    account.win_deal(won)
+    account.lose_deal(lost)
+    stages = account.stages_of(account.pipeline_of(moved))
+    here = int(account.truth("deals")[moved]["stage"])
+    account.move_deal(moved, next(stage for stage in stages if stage != here))
+    account.update_record("deals", overdue, nextdate="2026-02-20T10:00:00-06:00")
+    account.update_record("deals", large, value="99999900", title=HOSTILE)
+    observed.sync(at=LATER, streams=READ)
+    observed.dbt.build(variables={"as_of": ""})
+    names = ("won", "lost", "moved", "overdue", "large")
+    return {"observed": observed, **dict(zip(names, opened[:5], strict=True))}
+
+
+@pytest.fixture(scope="module")
+def observed(changed) -> Observed:
+    return changed["observed"]
+
+
+@pytest.fixture(scope="module")
+def page(observed) -> Report:
+    return report(observed)
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_is_small(page):
+    assert not re.search(r"<script|<link|<img|@import|url\(|src=", page.html)
+    assert "http" not in page.html.replace("(http://b)", "")
+    assert len(page.html.encode()) < 200_000
+
+
+def test_the_day_is_that_of_the_last_sync(page):
+    assert f"{LATER:%A, %-d %B %Y}" in page.html
+
+
+def test_what_was_won_this_month_is_what_the_account_says_of_each_currency(page, observed):
+    won: defaultdict[str, list[Decimal]] = defaultdict(list)
+    before: defaultdict[str, Decimal] = defaultdict(Decimal)
+    currencies = set()
+    for deal in observed.account.truth("deals").values():
+        if deal["isDisabled"]:
+            continue
+        decimals = 0 if deal["currency"] == "jpy" else 2
+        currencies.add(currency := deal["currency"].upper())
+        if deal["status"] != "1":
+            continue
+        closed = datetime.fromisoformat(deal["mdate"]).astimezone(UTC).date()
+        value = Decimal(deal["value"]) / 10**decimals
+        if closed >= date(2026, 3, 1):
+            won[currency].append(value)
+        elif closed >= date(2026, 2, 1):
+            before[currency] += value
+    assert len(currencies) > 1
+    assert sum(won["USD"]) >= 1234
+    for currency in currencies:
+        value, detail = tile(section(page, f"Deals, {currency}"), "won this month")
+        assert value == f"{sum(won[currency]):,.0f}"
+        assert detail.startswith(f"{len(won[currency])} deal")
+        assert f"last month: {before[currency]:,.0f}, " in detail
+
+
+def test_what_was_won_this_quarter_and_is_open_is_what_the_marts_say(page, observed):
+    marts = observed.dbt.rows("""
+        select
+            currency,
+            coalesce(sum(won_value) filter (closed_month >= '2026-01-01'), 0) as won,
+            sum(decided_deals_of_unknown_date) filter (closed_month >= '2026-01-01') as unknown
+        from marts.win_rates group by 1
+    """)
+    assert len(marts) > 1
+    for row in marts:
+        value, _ = tile(section(page, f"Deals, {row['currency']}"), "won this quarter")
+        assert value == f"{row['won']:,.0f}"
+    for row in observed.dbt.rows(
+        "select currency, sum(open_value) as opened, sum(weighted_value) as weighted "
+        "from marts.forecast group by 1"
+    ):
+        card = section(page, f"Deals, {row['currency']}")
+        assert tile(card, "open")[0] == f"{row['opened']:,.0f}"
+        weighted = row["weighted"]
+        shown = tile(card, "open, weighted by win rate")[0]
+        assert shown == ("n/a" if weighted is None else f"{weighted:,.0f}")
+
+
+def test_a_tile_says_how_much_of_it_rests_on_unknown_dates(page, observed):
+    [found] = observed.dbt.rows("""
+        select
+            count(*) filter (not is_closed_at_known) as unknown,
+            count(*) as decided,
+            count(*) filter (status = 'won') as won
+        from marts.deals
+        where is_counted and status in ('won', 'lost') and closed_date > date '2025-03-03'
+    """)
+    value, detail = tile(section(page, "All deals"), "win rate, last 365 days")
+    assert value == f"{found['won'] / found['decided']:.0%}"
+    assert 0 < found["unknown"] < found["decided"]
+    assert detail.endswith(f"{found['unknown']} of {found['decided']} deals of unknown date")
+
+
+def test_what_changed_in_seven_days_is_named(page, changed):
+    truth = changed["observed"].account.truth("deals")
+    for kind in ("won", "lost", "moved"):
+        title = truth[changed[kind]]["title"]
+        assert title in titles(section(page, kind.capitalize())), kind
+    assert re.search(r"USD 1\.23k</b>", section(page, "Won"))
+
+
+def test_the_week_is_compared_with_the_one_before(page, observed):
+    def created(start: date, end: date) -> int:
+        days = f"between date '{start}' and date '{end}'"
+        sql = f"select count(*) as n from marts.deals where is_counted and created_date {days}"
+        return int(observed.dbt.rows(sql)[0]["n"])
+
+    today = LATER.date()
+    week = created(today - timedelta(days=6), today)
+    before = created(today - timedelta(days=13), today - timedelta(days=7))
+    assert f"<strong>{week}</strong>\n<p>created (the week before: {before})</p>" in page.html
+
+
+def test_deals_to_do_are_named(page, changed):
+    observed = changed["observed"]
+    overdue = observed.account.truth("deals")[changed["overdue"]]["title"]
+    card = section(page, "Past their next action")
+    assert overdue in titles(card)
+    assert "due 20 Feb 2026, 11 days ago" in card
+    assert titles(section(page, "Largest open deals")).count(HOSTILE) == 1
+    longest = observed.dbt.rows("""
+        select title
+        from marts.deal_stage_history as history
+        join marts.deals as deals using (account, deal_id)
+        where history.is_current and is_counted
+        order by coalesce(days, days_observed) desc, deal_id
+        limit 8
+    """)
+    assert titles(section(page, "Longest in their stage")) == [row["title"] for row in longest]
+
+
+def test_deals_are_linked_where_the_account_is_known(observed, page, changed):
+    assert '<a href="http' not in page.html
+    linked = report(observed, address="acme").html
+    assert f'href="https://acme.activehosted.com/app/deals/{changed["won"]}"' in linked
+    assert '<a href="http' not in report(observed, address="127.0.0.1").html
+
+
+def test_owners_have_what_they_won_and_have_open_in_each_currency(page, observed):
+    rows = observed.dbt.rows("""
+        select currency, owner, sum(won) as won, sum(opened) as opened
+        from (
+            select currency, closed_owner as owner, closed_value as won, 0 as opened
+            from marts.deals
+            where is_counted and status = 'won' and closed_date >= date '2026-01-01'
+            union all
+            select currency, owner, 0, value
+            from marts.deals
+            where is_counted and status = 'open'
+        )
+        group by all
+    """)
+    shown = {
+        (currency, line[0]): (line[1], line[3])
+        for currency in {row["currency"] for row in rows}
+        for line in table(section(page, currency))
     }
-    expected: Counter[tuple[str, str]] = Counter()
-    for row in built.dbt.rows("from marts.sales_funnel where stage is not null"):
-        expected[row["pipeline"], row["stage"]] += row["deals_reached"]
-    assert drawn == dict(expected)
+    expected = {
+        (row["currency"], row["owner"] or "(no owner)"): (
+            f"{row['won']:,.0f}",
+            f"{row['opened']:,.0f}",
+        )
+        for row in rows
+    }
+    assert shown == expected
+
+
+def test_quarters_with_few_decided_deals_are_grey(page):
+    card = section(page, "Win rate by quarter")
+    found = re.findall(r'<div class="column( faint)?">.*?<small>(\d+)', card, re.DOTALL)
+    assert {bool(faint) for faint, _ in found} == {True, False}
+    assert all(bool(faint) == (int(decided) < 10) for faint, decided in found)
+
+
+def test_the_funnel_shows_what_the_mart_says(page, observed):
+    card = section(page, "Sales funnel")
+    drawn = re.findall(r'<span class="figure">([\d,]+)</span>', card)
+    expected = observed.dbt.rows("""
+        select sum(deals_reached)::bigint as deals
+        from marts.sales_funnel
+        where stage is not null
+        group by pipeline, pipeline_id, stage_id
+    """)
+    assert sorted(drawn) == sorted(f"{row['deals']:,}" for row in expected)
+
+
+def test_marketing_shows_what_the_marts_say(page, observed):
+    lists = observed.dbt.rows(
+        "select list, members from marts.lists where month = date '2026-03-01' and "
+        "not is_list_missing"
+    )
+    shown = {line[0]: line[1] for line in table(section(page, "Lists"))}
+    assert shown == {row["list"]: f"{row['members']:,}" for row in lists}
+    entered = observed.dbt.rows(
+        "select automation, sum(in_progress)::bigint as n from marts.automation_performance "
+        "where not is_automation_missing group by all"
+    )
+    shown = {line[0]: line[3] for line in table(section(page, "Automations"))}
+    assert shown.items() <= {row["automation"]: f"{row['n']:,}" for row in entered}.items()
+    sold = observed.dbt.rows(
+        "select currency, sum(total_price) filter (ordered_date >= date '2026-01-01') as quarter "
+        "from marts.orders where is_purchase group by 1"
+    )
+    assert sold
+    for row in sold:
+        value, _ = tile(section(page, f"Orders, {row['currency']}"), "sold this quarter")
+        assert value == f"{row['quarter'] or 0:,.0f}"
+
+
+def test_what_people_typed_into_the_account_is_text(page):
+    assert "<script" not in page.html
+    assert "&lt;script&gt;" in page.html
+    lines = preview(page).splitlines()
+    [line] = [line for line in lines if "alert" in line]
+    assert r"\<script\>" in line
+    assert len(re.findall(r"(?<!\\)\|", line)) == 5
+
+
+def test_streams_that_were_never_read_are_named(make_observed):
+    observed = make_observed(51)
+    observed.sync(at=LATER, streams=("deals",))
+    observed.dbt.build(variables={"as_of": ""})
+    page = report(observed, streams=("deals",))
+    assert "lists and contact_lists" in section(page, "Lists")
+    assert re.search(r"the stream\s+campaigns", section(page, "Campaigns"))
+    assert "ecommerce_orders" in section(page, "Orders")
+    assert titles(section(page, "Longest in their stage"))
+
+
+def test_before_any_sync_the_report_says_that_there_is_nothing(make_observed):
+    observed = make_observed(50)
+    observed.dbt.execute("select 1")
+    observed.dbt.build()
+    page = report(observed, streams=())
+    assert "no account yet" in page.html
+    assert re.search(r"the stream\s+deals", page.html)
+    assert tile(section(page, "All deals"), "win rate, last 365 days")[0] == "n/a"
+
+
+def test_pipelines_of_one_name_stay_two(make_observed):
+    observed = make_observed(5, contacts=60, deals=60, field_values=0)
+    account = observed.account
+    title = account.truth("dealGroups")[1]["title"]
+    account.update_record("dealGroups", 2, title=title)
+    observed.sync(at=NOW)
+    observed.dbt.build(variables={"as_of": ""})
+    card = section(report(observed), "Sales funnel")
+    assert f"<h4>{title} (1)</h4>" in card
+    assert f"<h4>{title} (2)</h4>" in card
+
+
+def test_the_asset_previews_the_report_in_the_ui(observed):
+    database = observed.dbt.database
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [pipeline_report],
+            instance=instance,
+            resources={"warehouse": WarehouseResource(database=str(database))},
+        )
+    [event] = result.asset_materializations_for_node("pipeline_report")
+    assert "won this month" in str(event.metadata["preview"].value)
+    assert not any("file:" in str(value.value) for value in event.metadata.values())
+    assert "Pipeline report" in report_path(database).read_text()
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+def test_a_phone_shows_the_page_without_scrolling_sideways(page, tmp_path: Path):
+    path = tmp_path / "report.html"
+    measure = "<script>document.title = document.documentElement.scrollWidth</script>"
+    path.write_text(page.html.replace("</body>", f"{measure}</body>"))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,800"]
+    done = subprocess.run(
+        ["chromium", *options, "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "<title>390</title>" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -61,89 +373,8 @@ def test_the_funnel_shows_what_the_mart_says(built):
         (229_521, "230k"),
         (999_600, "1000k"),
         (2.5e6, "2.5M"),
+        (None, "n/a"),
     ],
 )
-def test_values_are_short_enough_to_stand_beside_a_bar_on_a_phone(value, label):
-    assert _short(value) == label
-
-
-def test_the_open_pipeline_shows_value_and_number_of_deals_of_each_stage(built):
-    drawn = {
-        (trace["name"], stage.strip("\u200b")): (value, label)
-        for trace in charts(report(built))[1]
-        for stage, value, label in zip(trace["y"][1], trace["x"], trace["text"], strict=True)
-    }
-    expected = {
-        (row["pipeline"], row["stage"]): (
-            float(row["open_value"]),
-            f"{_short(float(row['open_value']))} · {row['open_deals']}",
-        )
-        for row in built.dbt.rows(
-            "from marts.pipeline_stages where currency = 'USD' and open_deals > 0"
-        )
-    }
-    assert drawn == expected
-
-
-def test_pipelines_stages_and_campaigns_of_one_name_stay_two(make_observed):
-    observed = make_observed(5, contacts=60, deals=60, field_values=0)
-    account = observed.account
-    stages = sorted(
-        account.truth("dealStages").values(), key=lambda s: (s["group"], int(s["order"]))
-    )
-    first, second = [int(stage["id"]) for stage in stages if stage["group"] == "1"][:2]
-    account.update_record("dealGroups", 2, title=account.truth("dealGroups")[1]["title"])
-    account.update_record("dealStages", second, title=account.truth("dealStages")[first]["title"])
-    for campaign in account.truth("campaigns"):
-        account.update_record("campaigns", campaign, name="News")
-    observed.sync(at=NOW)
-    observed.dbt.build()
-
-    funnel, _, win_rate, _, campaigns = charts(report(observed))
-    reached = observed.dbt.rows(
-        "select pipeline_id, sum(deals_reached)::bigint as deals, "
-        "count(distinct stage_id) as stages "
-        "from marts.sales_funnel where pipeline_id in (1, 2) group by 1"
-    )
-    title = account.truth("dealGroups")[1]["title"]
-    shared = {f"{title} ({row['pipeline_id']})": row for row in reached}
-    assert len(shared) == 2
-    for name, row in shared.items():
-        [trace] = [trace for trace in funnel if trace["name"] == name]
-        assert sum(trace["x"]) == row["deals"]
-        assert len(set(trace["y"][1])) == len(trace["y"][1]) == row["stages"]
-    assert shared.keys() <= {trace["name"] for trace in win_rate}
-    assert all(len(set(trace["y"])) == 10 for trace in campaigns)
-
-
-def test_a_figure_alone_in_its_row_has_all_of_it(built):
-    cards = re.findall(r'<section class="(card[^"]*)">', report(built).html)
-    assert cards == ["card"] * 4 + ["card wide"]
-
-
-def test_the_headline_counts_open_deals(built):
-    [counted] = built.dbt.rows(
-        "select count(*) as deals from marts.deals where is_counted and status = 'open'"
-    )
-    assert report(built).headlines[0] == (f"{counted['deals']:,}", "open deals")
-
-
-def test_the_time_to_win_is_told_as_median_and_average(built):
-    won = built.dbt.rows(
-        "select days_to_close from marts.deals where is_counted and status = 'won' "
-        "and closed_at > (select max(updated_at) from marts.deals) - interval 365 day"
-    )
-    days = [row["days_to_close"] for row in won]
-    meaning = f"median time to win, last 365 days (average: {fmean(days):.0f} days)"
-    assert report(built).headlines[3] == (f"{median(days):.0f} days", meaning)
-
-
-def test_a_report_without_data_says_so(built):
-    with duckdb.connect() as db:
-        db.execute(f"attach '{built.dbt.database}' as full_one (read_only)")
-        db.execute("create schema marts")
-        for mart in [*SALES, "campaign_performance"]:
-            db.execute(f"create table marts.{mart} as from full_one.marts.{mart} limit 0")
-        page = render(db, datetime(2026, 3, 1, tzinfo=UTC))
-    assert page.html.count("There is no data for this figure yet.") == 5
-    assert page.headlines[2] == ("n/a", "win rate of the last 365 days")
+def test_values_are_short_enough_to_stand_beside_a_bar_on_a_phone(value: Any, label: str) -> None:
+    assert short(value) == label

@@ -7,18 +7,29 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import yaml  # type: ignore[import-untyped]
 
 from activecampaign_dagster.orchestration.account import MODE_TAG
 from activecampaign_dagster.orchestration.dagster_internals import silent_output
 from activecampaign_dagster.orchestration.failures import StepError, failure
-from activecampaign_dagster.orchestration.resources import WarehouseResource
-from activecampaign_dagster.report.page import render
-from activecampaign_dagster.warehouse import builds
+from activecampaign_dagster.orchestration.resources import PROJECT_ROOT, WarehouseResource
+from activecampaign_dagster.report.page import Report, Synced, render
+from activecampaign_dagster.report.preview import preview
+from activecampaign_dagster.warehouse import builds, ledger
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
-_MARTS = ("deals", "pipelines", "pipeline_stages", "sales_funnel", "win_rates")
-_READ = (*_MARTS, "campaign_performance")
+_EXPOSURES = PROJECT_ROOT / "dbt_project" / "models" / "semantics" / "exposures.yml"
+
+
+def marts_read() -> tuple[str, ...]:
+    """The marts that the report reads, as its exposure in the dbt project lists them."""
+    exposures = yaml.safe_load(_EXPOSURES.read_text("utf-8"))["exposures"]
+    [own] = [each for each in exposures if each["name"] == "pipeline_report"]
+    return tuple(ref.split("'")[1] for ref in own["depends_on"])
+
+
+_READ = marts_read()
 
 
 def report_path(database: Path) -> Path:
@@ -30,15 +41,15 @@ def report_path(database: Path) -> Path:
     deps=[dg.AssetKey(["marts", mart]) for mart in _READ],
     dagster_type=dg.Nothing,
     group_name="sales",
-    kinds={"plotly", "html"},
+    kinds={"html"},
     owners=["team:data"],
-    description="One self-contained HTML page: funnel, open pipeline by stage, win rate over "
-    "time, sales cycle and top campaigns. It lies beside the database.",
+    description="One self-contained HTML page for the weekly meeting: money by currency, what to "
+    "do, what changed, who won, and marketing. It lies beside the database.",
 )
 def pipeline_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[Any]:
-    """Render the report beside the database and preview its headline figures.
+    """Render the report beside the database and preview its figures and the deals to talk about.
 
     A run of a job leaves it as it is if none of its marts was built since.
     """
@@ -50,10 +61,10 @@ def pipeline_report(
                 if built and path.exists() and path.stat().st_mtime > built.timestamp():
                     yield silent_output("result")
                     return
-            report = render(db, datetime.now(UTC))
+            report = _rendered(db)
     except WarehouseError as error:
         raise failure(error, context) from None
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.BinderException):
         raise StepError(
             f"The marts that the report is made of are not all in {warehouse.path}: build the "
             "models first, for instance with the job full_refresh.",
@@ -63,11 +74,14 @@ def pipeline_report(
     partial.write_text(report.html, encoding="utf-8")
     partial.replace(path)
     context.log.info("The pipeline report is at %s", path)
-    table = "".join(f"| {meaning} | {value} |\n" for value, meaning in report.headlines)
     yield dg.MaterializeResult(
         metadata={
-            "report": dg.MetadataValue.url(path.as_uri()),
             "path": dg.MetadataValue.path(path),
-            "preview": dg.MetadataValue.md(f"| figure | value |\n| --- | --- |\n{table}"),
+            "preview": dg.MetadataValue.md(preview(report)),
         }
     )
+
+
+def _rendered(db: duckdb.DuckDBPyConnection) -> Report:
+    at = builds.last_sync(db) or datetime.now(UTC)
+    return render(db, Synced(at, ledger.streams_read(db), ledger.values_of(db, ledger.ADDRESS)))
