@@ -215,7 +215,7 @@ def test_no_sql_asks_the_machine_for_the_time(manifest):
         if node["package_name"] in own
         and asking.search(node.get("raw_code") or node.get("macro_sql") or "")
     }
-    assert found == {"last_synced_at", "duckdb__snapshot_get_time"}
+    assert found == {"last_synced_at", "synced_at", "duckdb__snapshot_get_time"}
 
 
 def test_todays_date_is_that_of_the_last_sync(observed):

@@ -330,6 +330,7 @@ def test_months_agree(company):
             "owner": company.user(key[2]),
             **{f"{event}_deals": count[event] for event in count},
             **{f"{event}_value": value[event] for event in count},
+            "decided_deals_of_unknown_date": 0,
             "net_deals": count["created"] - count["won"] - count["lost"],
             "net_value": value["created"] - value["won"] - value["lost"],
             "win_rate": close(share(count["won"], count["won"] + count["lost"])),

@@ -31,7 +31,7 @@ def rows(built) -> dict[str, int]:
     with duckdb.connect(built.dbt.database, read_only=True) as db:
         found = count_rows(db)
     assert len(found) > 10
-    assert {name.split(".")[0] for name in found} == {"staging", "intermediate"}
+    assert {name.split(".")[0] for name in found} == {"staging", "intermediate", "marts"}
     return found
 
 
