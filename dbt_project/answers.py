@@ -1,9 +1,10 @@
 """Write the answers below the questions of the marts: `python dbt_project/answers.py`.
 
-Each page of `models/marts`, and docs/questions.md, has its questions as SQL. This makes an account up, always the same one,
-lets it live for some weeks with a sync and a snapshot after each, builds the models, asks the
-questions and puts each answer below its question, in place of the one that was there. The pages
-hold the same answers for everybody, so that a change of the models shows in what it changes here.
+Each page of `models/marts` has its questions as SQL, and so has docs/questions.md. This makes an
+account up, always the same one, lets it live for some weeks with a sync and a snapshot after each,
+builds the models, asks the questions and puts each answer below its question, in place of the one
+that was there. The pages hold the same answers for everybody, so that a change of the models shows
+in what it changes here.
 """
 
 from __future__ import annotations

@@ -187,7 +187,8 @@ def test_the_open_pipeline_of_a_month_is_that_of_its_last_day(namesakes, query):
     mart = namesakes.dbt.rows(
         "select date_trunc('month', day) as key, sum(open_deals) as figure "
         "from marts.pipeline_daily "
-        "where day in (select max(day) from marts.pipeline_daily group by date_trunc('month', day)) "
+        "where day in "
+        "(select max(day) from marts.pipeline_daily group by date_trunc('month', day)) "
         "group by key"
     )
     expected = {row["key"]: row["figure"] for row in mart}

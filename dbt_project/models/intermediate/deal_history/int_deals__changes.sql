@@ -2,6 +2,12 @@
 -- After a change of this SQL build it anew:
 -- `dbt build --full-refresh --select int_deals__changes+`.
 with
+    first_activities as (
+        select account, min(created_at) as first_activity_at
+        from {{ ref("stg_activecampaign__deal_activities") }}
+        group by account
+    ),
+
     histories as (
         select
             account,
@@ -10,12 +16,7 @@ with
             is_start_known as is_fresh,
             history_version
         from {{ ref("int_deals__observations") }}
-        left join
-            (
-                select account, min(created_at) as first_activity_at
-                from {{ ref("stg_activecampaign__deal_activities") }}
-                group by account
-            ) using (account)
+        left join first_activities using (account)
         where kind = 'created'
     ),
 
@@ -52,39 +53,35 @@ with
         select
             *,
             if(is_activity, coalesce(old_value, value_before), new_value)
-            is distinct from value_before as is_gap,
-            min(known_at) filter (where is_first_sight) over (
-                partition by account, deal_id
-            ) as first_seen_at
+            is distinct from value_before as is_gap
         from chained
     ),
 
     -- a log that tells of a deal, and contradicts nothing, tells all that happened
     logged as (
         select
-            account,
-            deal_id,
-            bool_or(is_activity and known_at <= first_seen_at)
+            *,
+            coalesce(
+                min(known_at) filter (where is_activity) over of_deal
+                <= min(known_at) filter (where is_first_sight) over of_deal,
+                false
+            )
             and not bool_or(
                 attribute <> 'value' and is_gap and (is_activity or is_first_sight)
-            ) as is_logged
+            ) over of_deal as is_logged
         from compared
-        group by account, deal_id
+        window of_deal as (partition by account, deal_id)
     ),
 
-    -- what an activity replaced, if nothing tells how it came about, began at some time
-    -- before
+    -- what an activity replaced and nothing else tells began at some time before
     changes as (
         select
             *,
             0 as step,
             value_before as value,
             is_fresh
-            or (is_logged and is_within_log and value_before is not null) as is_known,
-            null as begins_at,
-            null as changer_id
-        from compared
-        inner join logged using (account, deal_id)
+            or (is_logged and is_within_log and value_before is not null) as is_known
+        from logged
         inner join due_deals using (account, deal_id)
         where is_first
         union all by name

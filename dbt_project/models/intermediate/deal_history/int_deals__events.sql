@@ -2,9 +2,7 @@
 -- After a change of this SQL build it anew:
 -- `dbt build --full-refresh --select int_deals__events+`.
 with
-    observations as not materialized(
-        select * from {{ ref("int_deals__observations") }}
-    ),
+    observations as (select * from {{ ref("int_deals__observations") }}),
 
     histories as (
         select account, deal_id, starts_at as first_at, history_version
@@ -63,7 +61,6 @@ with
             )
     ),
 
-    -- what happened at the same moment counts as one
     moments as (
         select
             * replace (
