@@ -2,21 +2,18 @@
 -- After a change of this SQL build it anew:
 -- `dbt build --full-refresh --select int_deals__changes+`.
 with
-    first_activities as (
-        select account, min(created_at) as first_activity_at
-        from {{ ref("stg_activecampaign__deal_activities") }}
-        group by account
-    ),
-
     histories as (
         select
             account,
             deal_id,
-            is_start_known or created_at >= first_activity_at as is_within_log,
+            created_at >= (
+                select min(activities.created_at)
+                from {{ ref("stg_activecampaign__deal_activities") }} as activities
+                where activities.account = observations.account
+            ) as is_within_log,
             is_start_known as is_fresh,
             history_version
-        from {{ ref("int_deals__observations") }}
-        left join first_activities using (account)
+        from {{ ref("int_deals__observations") }} as observations
         where kind = 'created'
     ),
 
