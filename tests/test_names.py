@@ -35,8 +35,6 @@ EXCEPTIONS = {
     "warehouse/private.py": {"group"},
     # the name of a test in dbt's own words
     "orchestration/dbt/merged.py": {"relationships"},
-    # a page made of marts, which are named after what they are about
-    "orchestration/assets/pipeline_report.py": {"campaigns", "deals"},
 }
 
 
