@@ -43,8 +43,9 @@ _WINDOWS = """
             as last_quarter_day
     from last_starts
 """
+# a table, since every part asks it and marts.deals is a view
 _COUNTED = """
-    create or replace temp view counted as
+    create or replace temp table counted as
     select deals.* replace (coalesce(currency, 'unknown') as currency), windows.*
     from marts.deals as deals, windows
     where is_counted
@@ -77,7 +78,7 @@ _PIPELINE_NAMES = """
 
 
 def prepare(db: duckdb.DuckDBPyConnection, synced_at: datetime) -> date:
-    """Make the views that the report's queries share; returns the day it is made for."""
+    """Make what the report's queries share; returns the day it is made for."""
     db.execute(_WINDOWS, [synced_at])
     for statement in (_COUNTED, _ACCOUNTS, _IN_ACCOUNT, _PIPELINE_NAMES):
         db.execute(statement)

@@ -54,7 +54,7 @@ with
         from chained
     ),
 
-    -- a log that tells of a deal, and contradicts nothing, tells all that happened
+    -- a log that contradicts nothing tells all that happened to a deal
     logged as (
         select
             *,
@@ -70,7 +70,6 @@ with
         window of_deal as (partition by account, deal_id)
     ),
 
-    -- what an activity replaced and nothing else tells began at some time before
     changes as (
         select
             *,
