@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import timedelta
 
 import pytest
 from dbt.adapters.factory import get_adapter_by_type
@@ -19,6 +21,7 @@ from tests.dbt.conftest import NOW
 
 pytestmark = pytest.mark.slow
 
+LATER = NOW + timedelta(days=3)
 NAMES = {"title", "firstName", "lastName", "username"}
 STREAMS = (
     *CORE,
@@ -97,8 +100,8 @@ METRICS = [
 
 @pytest.fixture(scope="module")
 def namesakes(make_observed):
-    """An account in which two pipelines, two owners and two stages have the same name, and in
-    which deals and orders are in several currencies."""
+    """An account in which two pipelines, two owners and two stages have the same name, deals and
+    orders are in several currencies, mails bounced and a deal moved between two syncs."""
     observed = make_observed(5, contacts=60, deals=60, field_values=0)
     for collection in ("dealGroups", "users", "dealStages"):
         first, second = list(observed.account.truth(collection).items())[:2]
@@ -106,7 +109,14 @@ def namesakes(make_observed):
         observed.account.update_record(collection, second[0], **names)
     for order in list(observed.account.truth("ecomOrders"))[::3]:
         observed.account.update_record("ecomOrders", order, currency="EUR")
+    for campaign in list(observed.account.truth("campaigns"))[::3]:
+        observed.account.bump_campaign(campaign, hardbounces=3, unsubscribes=2)
+    deal = observed.account.add_deal()
     observed.sync(at=NOW, streams=STREAMS)
+    observed.dbt.build("+deal_stage_history")
+    observed.clock.now = LATER
+    observed.account.move_deal(deal, observed.account.stages_of(1)[1])
+    observed.sync(at=LATER, streams=STREAMS)
     marts = {rows.split()[0] for *_, rows in METRICS}
     observed.dbt.build(*(f"+{mart}" for mart in sorted(marts)))
     return observed
@@ -115,19 +125,22 @@ def namesakes(make_observed):
 @pytest.fixture(scope="module")
 def query(namesakes, tmp_path_factory):
     """Asks MetricFlow for a metric: its values by the group."""
-    path = tmp_path_factory.mktemp("semantics") / "semantic_manifest.json"
-    SemanticManifest(namesakes.dbt.parsed()).write_json_to_file(str(path))
+    return asking(namesakes, tmp_path_factory.mktemp("semantics"))
+
+
+def asking(namesakes, folder, **variables):
+    path = folder / "semantic_manifest.json"
+    SemanticManifest(namesakes.dbt.parsed(json.dumps(variables))).write_json_to_file(str(path))
     semantic_manifest = parse_manifest_from_dbt_generated_manifest(path.read_text())
     engine = MetricFlowEngine(
         semantic_manifest_lookup=SemanticManifestLookup(semantic_manifest),
         sql_client=AdapterBackedSqlClient(get_adapter_by_type("duckdb")),
     )
 
-    def ask(metric, group=None, where=None):
+    def ask(metric, group=None):
         request = MetricFlowQueryRequest.create(
             metric_names=[metric],
             group_by_names=[group] if group else [],
-            where_constraints=[where] if where else None,
         )
         rows = namesakes.dbt.rows(engine.explain(request).sql_statement.sql)
         return {row.get(group): row[metric] for row in rows}
@@ -175,6 +188,15 @@ def test_amounts_of_other_currencies_are_never_added(query, metric, currency):
     assert query(metric) == {None: by_currency["USD"]}
 
 
+def test_a_variable_chooses_the_currency(namesakes, tmp_path):
+    query = asking(namesakes, tmp_path, metrics_currency="EUR")
+    [mart] = namesakes.dbt.rows(
+        "select sum(total_price) as revenue from marts.orders "
+        "where is_purchase and currency = 'EUR'"
+    )
+    assert query("revenue")[None] == mart["revenue"] > 0
+
+
 def test_every_measure_of_an_amount_is_of_one_currency(manifest):
     """So that a new one cannot forget it."""
     for model in manifest["semantic_models"].values():
@@ -187,8 +209,7 @@ def test_the_open_pipeline_of_a_month_is_that_of_its_last_day(namesakes, query):
     mart = namesakes.dbt.rows(
         "select date_trunc('month', day) as key, sum(open_deals) as figure "
         "from marts.pipeline_daily "
-        "where day in "
-        "(select max(day) from marts.pipeline_daily group by date_trunc('month', day)) "
+        "where day = (select max(day) from marts.pipeline_daily) or day = last_day(day) "
         "group by key"
     )
     expected = {row["key"]: row["figure"] for row in mart}
