@@ -11,7 +11,7 @@ from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
 from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.components.source import accounts
-from activecampaign_dagster.orchestration.account import Account
+from activecampaign_dagster.orchestration.account import MODELS_TAG, Account
 from activecampaign_dagster.orchestration.dbt.artefacts import ProjectError
 from activecampaign_dagster.orchestration.dbt.build import build
 from activecampaign_dagster.orchestration.dbt.project import (
@@ -57,6 +57,8 @@ class DbtModels(DbtProjectComponent):
         if unique_id.startswith("source."):
             keys = self._keys(spec.key)
             return spec.replace_attributes(key=keys[0]) if keys else spec
+        if manifest["nodes"].get(unique_id, {}).get("package_name") == SOURCE:
+            spec = spec.merge_attributes(tags={MODELS_TAG: ""})
         deps = {key: dep for dep in spec.deps for key in self._keys(dep.asset_key)}
         return spec.replace_attributes(
             deps=[

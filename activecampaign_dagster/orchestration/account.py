@@ -15,6 +15,7 @@ from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.source import Source, StreamTable
 
 KIND = "activecampaign"
+MODELS_TAG = "activecampaign/models"  # of the models of the dbt project that read streams
 MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
 FAILURE_TAG = "activecampaign/failure"  # on failed runs: permanent, transient or request
 JOBS = {"incremental": "incremental_sync", "full": "full_refresh"}

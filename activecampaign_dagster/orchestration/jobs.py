@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from activecampaign_dagster.orchestration.account import JOBS, KIND, MODE_TAG, Account
+from activecampaign_dagster.orchestration.account import (
+    JOBS,
+    KIND,
+    MODE_TAG,
+    MODELS_TAG,
+    Account,
+)
 from activecampaign_dagster.orchestration.dagster_internals import (
     AssetJob,
     job_page_tags,
@@ -58,7 +64,8 @@ def _job(
     executor: dg.ExecutorDefinition,
     more: str = "",
 ) -> AssetJob:
-    models = streams.downstream()
+    # models of streams that are off have nothing of the account above them, and are empty tables
+    models = streams.downstream() | dg.AssetSelection.tag(MODELS_TAG, "")
     seeds = models.upstream() - all_streams()
     selection: dg.AssetSelection = streams | models | seeds
     return dg.define_asset_job(

@@ -1,6 +1,9 @@
--- by account and currency: how many deals that count there are, and what they are worth
+-- by account and currency: how many deals that count there are, and what they are
+-- worth,
+-- or what decided ones were worth when they were decided
 {%- set decided = ["won_deals", "lost_deals", "won_value", "lost_value"] %}
 {%- set all = ["deals", "open_deals", "open_value"] + decided %}
+{%- set credited = ["owner_performance", "win_rates"] %}
 {%- set marts = {
     "deals": all,
     "pipelines": all,
@@ -14,7 +17,9 @@ with
     {% for name, relation in {
         "expected": ref("stg_activecampaign__deals"),
         "deals": ref("deals"),
+        "decided": ref("deals"),
     }.items() %}
+        {%- set decided_value = "closed_value" if name == "decided" else "value" %}
         {{ name }} as (
             select
                 account,
@@ -24,8 +29,8 @@ with
                 count(*) filter (where status = 'won') as won_deals,
                 count(*) filter (where status = 'lost') as lost_deals,
                 sum(value) filter (where status = 'open') as open_value,
-                sum(value) filter (where status = 'won') as won_value,
-                sum(value) filter (where status = 'lost') as lost_value
+                sum({{ decided_value }}) filter (where status = 'won') as won_value,
+                sum({{ decided_value }}) filter (where status = 'lost') as lost_value
             from {{ relation }}
             where is_counted
             group by 1, 2
@@ -45,6 +50,7 @@ with
     {% endfor %}
     differences as (
         {% for mart, figures in marts.items() %}
+            {%- set expected = "decided" if mart in credited else "expected" %}
             select
                 '{{ mart }}' as mart,
                 account,
@@ -52,11 +58,11 @@ with
                 {% for figure in all %}
                     {% if figure in figures %}
                         coalesce({{ mart }}.{{ figure }}, 0)
-                        - coalesce(expected.{{ figure }}, 0)
+                        - coalesce({{ expected }}.{{ figure }}, 0)
                     {% else %} 0
                     {% endif %} as {{ figure }},
                 {% endfor %}
-            from expected
+            from {{ expected }}
             full join {{ mart }} using (account, currency)
             {% if not loop.last %}
                 union all
