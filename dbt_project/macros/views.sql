@@ -10,5 +10,11 @@
             adapter.quote(relation.database) ~ "." ~ name, name
         ) -%}
     {%- endfor -%}
-    {{ dbt.duckdb__create_view_as(relation, within.sql) }}
+    {#- a contract is checked outside the view, where names need their database -#}
+    {%- if config.get("contract", {}).enforced %}
+        {{ get_assert_columns_equivalent(sql) }}
+    {%- endif %}
+    create view {{ relation }} as (
+    {{ within.sql }}
+    );
 {%- endmacro %}

@@ -17,7 +17,7 @@ UNBUILT = {"calendar", "currency_decimals"}  # which are the same for every acco
 def marts(observed: Observed) -> dict[str, int]:
     """Mart → how many rows it has."""
     names = observed.dbt.rows(
-        "select table_name from duckdb_tables() where schema_name = 'marts' order by all"
+        "select table_name from information_schema.tables where table_schema = 'marts' order by all"
     )
     return {
         (name := row["table_name"]): observed.dbt.rows(f"select count(*) as n from marts.{name}")[
