@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from activecampaign_dagster.report.page import render
+from activecampaign_dagster.report.page import Synced, render
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
@@ -64,12 +64,12 @@ def databases(make_observed):
 def test_the_report_names_the_accounts_and_tells_their_pipelines_apart(databases):
     both, alone = databases
     with connect(both.database) as db:
-        page = render(db, NOW).html
+        page = render(db, Synced(NOW)).html
     assert "ActiveCampaign (activecampaign, two), as of" in page
     assert '"activecampaign: New business"' in page
     assert '"two: New business"' in page
     with connect(alone["two"].database) as db:
-        assert '"New business"' in render(db, NOW).html
+        assert '"New business"' in render(db, Synced(NOW)).html
 
 
 @pytest.mark.parametrize("schema", ["intermediate", "marts"])

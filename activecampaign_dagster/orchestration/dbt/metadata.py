@@ -83,7 +83,7 @@ class Described:
         try:
             made_of = column_sources(sql, tables)
         except Exception as error:  # a run must not fail for its description
-            self.log.warning("No column lineage for %s: %s", node["name"], error)
+            self.log.debug("No column lineage for %s: %s", node["name"], error)
             return {}
         return {
             column: [

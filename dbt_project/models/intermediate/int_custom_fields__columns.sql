@@ -57,9 +57,9 @@ with recursive
                 when
                     list_contains(fixed_columns, name)
                     or name in (
-                        select keyword_name
-                        from duckdb_keywords()
-                        where keyword_category = 'reserved'
+                        select keywords.keyword_name
+                        from duckdb_keywords() as keywords
+                        where keywords.keyword_category = 'reserved'
                     )
                 then name || '_field'
                 else name

@@ -20,7 +20,16 @@ from tests.orchestration.setup import QUICK, environment, failure, small
 ROOT = Path(__file__).parents[3]
 # all that campaigns do not need: dbt takes long to read it
 UNREAD = ("target", "logs", "intermediate", "semantics", "snapshots", "singular", "sales")
-UNREAD = (*UNREAD, "contact*", "stg_*__deal*", "stg_*__c[ou]*", "overview.md")
+UNREAD = (
+    *UNREAD,
+    "[!cg_]*.md",
+    "stg_*__[!cu]*",
+    "stg_*__c[!a]*",
+    "stg_*__campaign_*",
+    "stg_*__user_*",
+)
+MARTS = ("attribution", "automation", "campaign_links", "contact", "customers", "email", "lead")
+UNREAD = (*UNREAD, *(f"{mart}*" for mart in (*MARTS, "list", "orders", "tags")))
 SETTINGS = f"""
 streams: [campaigns, users]
 start_date: {QUICK["start_date"]}

@@ -70,37 +70,34 @@ with
         window of_deal as (partition by account, deal_id)
     ),
 
+    -- what a deal began as, what nothing tells how it came about, what an activity
+    -- tells
     changes as (
         select
             *,
-            0 as step,
-            value_before as value,
-            is_fresh
-            or (is_logged and is_within_log and value_before is not null) as is_known
+            if(
+                step = 0,
+                value_before,
+                if(step = 1 and is_activity, old_value, new_value)
+            ) as value,
+            if(
+                step = 0,
+                is_fresh or (is_logged and is_within_log and value_before is not null),
+                step = 2 or (is_start_known and not is_activity)
+            ) as is_known,
+            if(
+                step = 0,
+                null,
+                greatest(
+                    starts_at - to_microseconds((step = 1 and is_activity)::int),
+                    if(step = 1, activity_before_at, null)
+                )
+            ) as begins_at,
+            if(step = 2, changed_by_id, null) as changer_id
         from logged
         inner join due_deals using (account, deal_id)
-        where is_first
-        union all by name
-        select
-            *,
-            1 as step,
-            if(is_activity, old_value, new_value) as value,
-            is_start_known and not is_activity as is_known,
-            greatest(
-                starts_at - to_microseconds(is_activity::int), activity_before_at
-            ) as begins_at
-        from compared
-        where is_gap
-        union all by name
-        select
-            *,
-            2 as step,
-            new_value as value,
-            true as is_known,
-            starts_at as begins_at,
-            changed_by_id as changer_id
-        from compared
-        where is_activity
+        cross join (values (0), (1), (2)) as steps(step)
+        where case step when 0 then is_first when 1 then is_gap else is_activity end
     )
 
 select
