@@ -65,7 +65,7 @@ def test_the_report_names_the_accounts_and_tells_their_pipelines_apart(databases
     both, alone = databases
     with connect(both.database) as db:
         page = render(db, Synced(NOW)).html
-    assert "ActiveCampaign (activecampaign, two), as of" in page
+    assert "ActiveCampaign (activecampaign, two)" in page
     assert '"activecampaign: New business"' in page
     assert '"two: New business"' in page
     with connect(alone["two"].database) as db:

