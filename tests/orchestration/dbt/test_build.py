@@ -139,7 +139,7 @@ def test_nearly_every_column_of_the_models_has_a_lineage(metadata):
     # the account and its zone are constants of each table that staging reads; the rest counts rows
     constant = {name for asset in without if "stg_" in asset for name in without[asset]}
     assert constant == {"account", "time_zone"}
-    assert sum(map(len, without.values())) < 0.04 * number, without
+    assert sum(map(len, without.values())) < 0.05 * number, without
 
 
 @pytest.mark.slow
