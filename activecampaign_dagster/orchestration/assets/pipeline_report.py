@@ -23,7 +23,9 @@ _EXPOSURES = PROJECT_ROOT / "dbt_project" / "models" / "semantics" / "exposures.
 
 
 def marts_read() -> tuple[str, ...]:
-    """The marts that the report reads, as its exposure in the dbt project lists them."""
+    """The marts that the report reads, as its exposure lists them; none without a dbt project."""
+    if not _EXPOSURES.exists():
+        return ()
     exposures = yaml.safe_load(_EXPOSURES.read_text("utf-8"))["exposures"]
     [own] = [each for each in exposures if each["name"] == "pipeline_report"]
     return tuple(ref.split("'")[1] for ref in own["depends_on"])
@@ -57,7 +59,7 @@ def pipeline_report(
     try:
         with connect(warehouse.path, read_only=True) as db:
             if MODE_TAG in context.run.tags and not context.run.asset_selection:
-                built = builds.last_built(db, _READ)
+                built = builds.last_built(db, _READ) if _READ else None
                 if built and path.exists() and path.stat().st_mtime > built.timestamp():
                     yield silent_output("result")
                     return
