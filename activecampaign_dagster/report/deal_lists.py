@@ -35,20 +35,6 @@ class DealList:
     more: int
 
 
-_MOVES = """
-    create or replace temp view moves as
-    select
-        account,
-        deal_id,
-        step_number,
-        stage,
-        entered_date,
-        is_entered_at_known,
-        lag(stage) over visits as stage_before,
-        coalesce(lag(ended_by) over visits like 'moved to another %', false) as is_move
-    from marts.deal_stage_history
-    window visits as (partition by account, deal_id order by step_number)
-"""
 _NO_DATE = "case when is_closed_at_known then '' else ' (date unknown)' end"
 # each gives the deals with `why` and `rank`
 _STUCK = """
@@ -182,13 +168,11 @@ def to_do(db: duckdb.DuckDBPyConnection, addresses: Mapping[str, str]) -> list[D
 
 def changed(db: duckdb.DuckDBPyConnection, addresses: Mapping[str, str]) -> list[DealList]:
     """Deals that were decided or moved in the last seven days."""
-    db.execute(_MOVES)
     return [_list(db, addresses, *each) for each in _CHANGED]
 
 
 def changes(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Per kind of change: deals, deals of the week before, those of unknown date, amounts."""
-    db.execute(_MOVES)
     return rows(db, _CHANGES)
 
 

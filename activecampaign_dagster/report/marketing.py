@@ -9,6 +9,7 @@ import duckdb
 from activecampaign_dagster.report.parts import (
     Table,
     Tile,
+    against,
     counted,
     day,
     share,
@@ -183,9 +184,12 @@ def _sold(row: dict[str, Any], period: str) -> Tile:
     return Tile(
         whole(row[f"{period}_value"]),
         f"sold this {period}",
-        f"{counted(row[f'{period}_orders'], 'order')} · last {period}: "
-        f"{whole(row[f'last_{period}_value'])}, "
-        f"to the same day: {whole(row[f'last_{period}_so_far_value'])}",
+        against(
+            period,
+            counted(row[f"{period}_orders"], "order"),
+            row[f"last_{period}_value"],
+            row[f"last_{period}_so_far_value"],
+        ),
     )
 
 

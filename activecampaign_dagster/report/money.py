@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from activecampaign_dagster.report.parts import Tile, counted, doubt, share, whole
+from activecampaign_dagster.report.parts import Tile, against, counted, doubt, share, whole
 from activecampaign_dagster.report.query import rows
 
 
@@ -141,8 +141,12 @@ def _won(row: dict[str, Any], period: str) -> Tile:
     return Tile(
         whole(of(period)),
         f"won this {period}",
-        f"{counted(row[f'{period}_deals'] or 0, 'deal')} · last {period}: "
-        f"{whole(of(f'last_{period}'))}, to the same day: {whole(of(f'last_{period}_so_far'))}",
+        against(
+            period,
+            counted(row[f"{period}_deals"] or 0, "deal"),
+            of(f"last_{period}"),
+            of(f"last_{period}_so_far"),
+        ),
         doubt(row[f"{period}_unknown"] or 0, row[f"{period}_deals"] or 0),
     )
 

@@ -38,7 +38,6 @@ class Chart:
     note: str
     kind: str
     groups: tuple[tuple[str, tuple[Bar, ...]], ...]
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,11 @@ def day(value: date | None) -> str:
 def doubt(unknown: int, of: int) -> str:
     """How many deals of a figure have no known date; empty if all have one."""
     return f"{unknown:,} of {counted(of, 'deal')} of unknown date" if unknown else ""
+
+
+def against(period: str, count: str, last: Number | None, so_far: Number | None) -> str:
+    """What a figure of a period rests on, beside the last period's, whole and to the same day."""
+    return f"{count} · last {period}: {whole(last)}, to the same day: {whole(so_far)}"
 
 
 def beside(number: int, unknown: int) -> str:

@@ -75,12 +75,27 @@ _PIPELINE_NAMES = """
     where pipeline is not null
     group by account, pipeline_id, pipeline
 """
+# visits to stages, with what came before
+_MOVES = """
+    create or replace temp view moves as
+    select
+        account,
+        deal_id,
+        step_number,
+        stage,
+        entered_date,
+        is_entered_at_known,
+        lag(stage) over visits as stage_before,
+        coalesce(lag(ended_by) over visits like 'moved to another %', false) as is_move
+    from marts.deal_stage_history
+    window visits as (partition by account, deal_id order by step_number)
+"""
 
 
 def prepare(db: duckdb.DuckDBPyConnection, synced_at: datetime) -> date:
     """Make what the report's queries share; returns the day it is made for."""
     db.execute(_WINDOWS, [synced_at])
-    for statement in (_COUNTED, _ACCOUNTS, _IN_ACCOUNT, _PIPELINE_NAMES):
+    for statement in (_COUNTED, _ACCOUNTS, _IN_ACCOUNT, _PIPELINE_NAMES, _MOVES):
         db.execute(statement)
     today: date = db.execute("select today from windows").fetchall()[0][0]
     return today

@@ -13,7 +13,7 @@ from hashlib import sha256
 import duckdb
 
 from activecampaign_dagster.warehouse import clock, ledger
-from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
+from activecampaign_dagster.warehouse.sql import SCHEMA, has_table, quoted
 from activecampaign_dagster.warehouse.warehouse import transaction
 
 _BUILDS = f"{SCHEMA}._builds"
@@ -21,14 +21,14 @@ _BUILDS = f"{SCHEMA}._builds"
 
 def recorded(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Node → the signature of its last build that succeeded."""
-    if not _exists(db):
+    if not has_table(db, "_builds"):
         return {}
     return dict(db.execute(f"select node, signature from {_BUILDS}").fetchall())
 
 
 def forget(db: duckdb.DuckDBPyConnection, nodes: Collection[str] | None = None) -> None:
     """Let nodes count as not built; None: all of them."""
-    if not _exists(db):
+    if not has_table(db, "_builds"):
         return
     if nodes is None:
         db.execute(f"delete from {_BUILDS}")
@@ -53,15 +53,15 @@ def record(db: duckdb.DuckDBPyConnection, built: Mapping[str, str]) -> None:
 
 
 def last_built(db: duckdb.DuckDBPyConnection, models: Collection[str]) -> datetime | None:
-    """When the last of some models was built; None if one of them is not built."""
-    if not _exists(db):
+    """When the last of some models was built; None if one is not, or of none."""
+    if not has_table(db, "_builds"):
         return None
     found = db.execute(
         "select string_split(node, '.')[-1] as model, max(built_at) "
         f"from {_BUILDS} where starts_with(node, 'model.') group by model"
     ).fetchall()
     times = [at for model, at in found if model in models]
-    return max(times) if len(times) == len(models) else None
+    return max(times) if times and len(times) == len(models) else None
 
 
 def streams(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], dict[str, str]]:
@@ -139,12 +139,3 @@ def last_sync(db: duckdb.DuckDBPyConnection) -> datetime | None:
         return None
     found = db.execute(f"select max(last_synced_at) from {SCHEMA}._streams").fetchone()
     return found[0] if found else None
-
-
-def _exists(db: duckdb.DuckDBPyConnection) -> bool:
-    found = db.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = '_builds' "
-        "and database_name = current_database()",
-        [SCHEMA],
-    ).fetchone()
-    return found is not None

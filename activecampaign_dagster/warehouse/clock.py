@@ -112,10 +112,12 @@ def offsets_in(stream: Stream, records: Sequence[Any]) -> set[datetime]:
 
 def note(db: duckdb.DuckDBPyConnection, account: str, clock: Clock) -> None:
     """Replace what is known of an account's clock, in the transaction that is open."""
+    known = clock.facts
     for fact in (TIME_ZONE, OFFSETS_SEEN):
-        ledger.forget_fact(db, account, fact)
-    for fact, value in clock.facts.items():
-        ledger.note_fact(db, account, fact, value)
+        if fact in known:
+            ledger.note_fact(db, account, fact, known[fact])
+        else:
+            ledger.forget_fact(db, account, fact)
 
 
 def learn(open_database: Connect, account: str, seen: Set[datetime]) -> Clock:

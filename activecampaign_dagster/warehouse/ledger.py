@@ -16,7 +16,7 @@ import duckdb
 
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse.file import connect
-from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
+from activecampaign_dagster.warehouse.sql import SCHEMA, has_table, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect, transaction
 
 OFFSETS_HONOURED = "offsets_honoured"  # per filtered stream: yes, no or unknown
@@ -159,26 +159,17 @@ def recount(db: duckdb.DuckDBPyConnection, account: str, stream: str, table: str
 
 def entries(db: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
     """Account, stream and table of every line; none if the database has no ledger."""
-    if not _exists(db, "_streams"):
+    if not has_table(db, "_streams"):
         return []
     return db.execute(f"select account, stream, table_name from {_STREAMS}").fetchall()
 
 
 def streams_read(db: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """The streams of which a sync has landed, in any account."""
-    if not _exists(db, "_streams"):
+    if not has_table(db, "_streams"):
         return frozenset()
     rows = db.execute(f"select stream from {_STREAMS} where last_synced_at is not null").fetchall()
     return frozenset(stream for (stream,) in rows)
-
-
-def _exists(db: duckdb.DuckDBPyConnection, table: str) -> bool:
-    found = db.execute(
-        "select 1 from duckdb_tables() where schema_name = ? and table_name = ? "
-        "and database_name = current_database()",
-        [SCHEMA, table],
-    ).fetchone()
-    return found is not None
 
 
 def watermarks(db: duckdb.DuckDBPyConnection, source: Source) -> dict[str, datetime]:
@@ -226,7 +217,7 @@ def stream_states(path: Path, account: str) -> dict[str, StreamState]:
     if not path.exists():
         return {}
     with connect(path, patience=_PATIENCE, read_only=True) as db:
-        if not _exists(db, "_streams"):
+        if not has_table(db, "_streams"):
             return {}
         found = states(db, account)
     return {name: state for name, state in found.items() if state.last_synced_at}
@@ -260,7 +251,7 @@ def facts(db: duckdb.DuckDBPyConnection, account: str) -> dict[str, str]:
 
 def values_of(db: duckdb.DuckDBPyConnection, fact: str) -> dict[str, str]:
     """Account → the value of a fact, where it is known."""
-    if not _exists(db, "_account_facts"):
+    if not has_table(db, "_account_facts"):
         return {}
     return dict(
         db.execute(f"select account, value from {_FACTS} where fact = ?", [fact]).fetchall()

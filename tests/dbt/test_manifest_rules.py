@@ -233,8 +233,6 @@ def test_no_table_is_joined_without_its_account(models):
     exceptions = {
         "stg_activecampaign__deals": "a seed has no account",
         "stg_activecampaign__ecommerce_orders": "the same seed",
-        "stg_activecampaign__deal_custom_field_values": "the same seed",
-        "stg_activecampaign__account_custom_field_values": "the same seed",
         "int_deals__events": "the same seed",
         "int_deals__histories": "the same seed",
         "pipeline_daily": "a calendar has none either",

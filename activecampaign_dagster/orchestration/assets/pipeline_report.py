@@ -59,7 +59,7 @@ def pipeline_report(
     try:
         with connect(warehouse.path, read_only=True) as db:
             if MODE_TAG in context.run.tags and not context.run.asset_selection:
-                built = builds.last_built(db, _READ) if _READ else None
+                built = builds.last_built(db, _READ)
                 if built and path.exists() and path.stat().st_mtime > built.timestamp():
                     yield silent_output("result")
                     return
