@@ -11,10 +11,10 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster
 export DAGSTER_DISABLE_TELEMETRY ?= 1
 export DO_NOT_TRACK ?= 1
 
-.PHONY: demo dev docs test lint clean help
+.PHONY: demo dev docs dbt-docs screenshots test lint clean help
 
-help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(READY): pyproject.toml constraints.txt dagster.yaml
 	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.13 was found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -29,13 +29,20 @@ demo: $(READY) ## a simulated account, synced and modelled, with a summary on th
 dev: $(READY) ## the Dagster UI on the simulated account
 	$(BIN)/python -m activecampaign_dagster.demo --ui
 
+docs: $(READY) ## the documentation as a site: build/site/index.html
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet --conf-dir docs/site . build/site
+
 # of the simulated account, unless there is another
-docs: export ACTIVECAMPAIGN_DATABASE := $(or $(ACTIVECAMPAIGN_DATABASE),$(addprefix $(CURDIR)/,$(firstword $(wildcard data/activecampaign.duckdb data/demo.duckdb))))
-docs: DBT := --project-dir dbt_project --profiles-dir dbt_project
-docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080
+dbt-docs: export ACTIVECAMPAIGN_DATABASE := $(or $(ACTIVECAMPAIGN_DATABASE),$(addprefix $(CURDIR)/,$(firstword $(wildcard data/activecampaign.duckdb data/warehouse.duckdb data/demo.duckdb))))
+dbt-docs: DBT := --project-dir dbt_project --profiles-dir dbt_project
+dbt-docs: $(READY) ## the dbt docs of the models, on http://127.0.0.1:8080
 	@test -n "$$ACTIVECAMPAIGN_DATABASE" || { echo "There is no database in data/ yet: run make demo first, or set ACTIVECAMPAIGN_DATABASE."; exit 1; }
 	$(BIN)/dbt docs generate $(DBT)
+	$(BIN)/python dbt_project/lineage.py dbt_project/target
 	$(BIN)/dbt docs serve $(DBT) --host 127.0.0.1 --no-browser
+
+screenshots: $(READY) ## the pictures in docs/images anew, from a demo, with headless Chromium
+	$(BIN)/python docs/site/screenshots.py
 
 test: $(READY) ## everything that CI runs: format, lint, types, tests
 	$(MAKE) lint

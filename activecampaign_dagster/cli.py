@@ -1,9 +1,9 @@
-"""The command `activecampaign`: looks at accounts before the first sync."""
+"""The command `activecampaign`: looks at accounts, their streams and their syncs."""
 
 from __future__ import annotations
 
 import io
-import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -15,15 +15,22 @@ import click
 import dagster as dg
 from dotenv import load_dotenv
 
-from activecampaign_dagster.api.errors import ApiError
+from activecampaign_dagster.api.errors import ActiveCampaignError, ApiError
 from activecampaign_dagster.api.printable import printable
 from activecampaign_dagster.commands import catalogue, costs
+from activecampaign_dagster.commands import status as status_report
+from activecampaign_dagster.commands.access import about_access
+from activecampaign_dagster.commands.backup import backup
 from activecampaign_dagster.commands.beginning import about_start
 from activecampaign_dagster.commands.forget import forget
+from activecampaign_dagster.commands.output import AS_JSON, print_json
+from activecampaign_dagster.commands.warehouse import warehouse as warehouse_commands
 from activecampaign_dagster.components.errors import configuration_errors
 from activecampaign_dagster.components.source import accounts
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.orchestration.dagster_internals import project_folder
+from activecampaign_dagster.orchestration.resources import use_project, warehouse
+from activecampaign_dagster.orchestration.shipped import shipped
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.survey import effort
 from activecampaign_dagster.survey.survey import (
@@ -37,27 +44,49 @@ from activecampaign_dagster.survey.survey import (
 from activecampaign_dagster.survey.totals import totals
 from activecampaign_dagster.warehouse import clock
 from activecampaign_dagster.warehouse.clock import UNLESS_KNOWN, Clock
-from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.ledger import (
     OFFSETS_HONOURED,
     TOTALS_FOLLOW_FILTERS,
     store_facts,
 )
+from activecampaign_dagster.warehouse.location import DATABASE_VARIABLE
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _PATIENCE = 10.0  # seconds to wait for the database, which a sync may be writing
 
 
 @click.group()
+@click.version_option(package_name="activecampaign-dagster", prog_name="activecampaign")
 def main() -> None:
-    """Look at ActiveCampaign accounts and at the streams that can be read from them."""
+    """Look at ActiveCampaign accounts, their streams and their syncs.
+
+    With --json, a command prints one JSON object to stdout, with a list under `accounts` or
+    `streams` where it is about several. Times are in ISO 8601 with an offset, counts are numbers,
+    and unknown values are null. Errors go to stderr as plain sentences. The exit code is 0, 1 after
+    an error, or 2 if the arguments or the configuration are invalid.
+    """
     for stream in (sys.stdout, sys.stderr):  # what a terminal's encoding lacks is no reason to end
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    _load_env(Path.cwd() / ".env")
+    _load_env_files(Path.cwd())
+    if project := _project():
+        use_project(project)
 
 
+main.add_command(backup)
 main.add_command(forget)
+main.add_command(warehouse_commands)
+
+
+def _load_env_files(folder: Path) -> None:
+    """Set the variables of the project's file, then those of the folder's own, which go before."""
+    project = project_folder(folder)
+    if project and project != folder:
+        _load_env(project / ".env")
+        database = project / os.environ.get(DATABASE_VARIABLE, "")
+        if database.is_file():  # a path there counts from the project
+            os.environ[DATABASE_VARIABLE] = str(database)
+    _load_env(folder / ".env")
 
 
 def _load_env(file: Path) -> None:
@@ -66,7 +95,7 @@ def _load_env(file: Path) -> None:
         load_dotenv(file, override=True, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise click.ClickException(
-            f"{file} is not encoded in UTF-8, which it has to be: save it anew in that encoding."
+            f"{file} is not encoded in UTF-8: save it in that encoding."
         ) from None
     except OSError as error:
         raise click.ClickException(f"{file} cannot be read ({error.strerror}).") from None
@@ -74,18 +103,20 @@ def _load_env(file: Path) -> None:
 
 @main.command()
 @click.argument("account", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@AS_JSON
 def check(account: str | None, *, as_json: bool) -> None:
-    """Check what a sync of ACCOUNT (default: all) needs, in a request or two for each stream.
+    """Check the key, permissions and size of ACCOUNT (default: all) before a sync.
 
-    Findings about date filters are stored in the database, where syncs use them.
-    Exit code: 0 if every enabled stream can be read, 1 if not, 2 if the configuration is invalid.
-    A feature that the account does not have is no failure, and neither is a missing permission for
-    a stream that is neither listed by name nor part of the core.
+    Sends a request or two for each stream. Stores what it finds about date filters in the
+    database, where syncs use it. Exit code: 0 if every enabled stream can be read, 1 if not, 2 if
+    the configuration is invalid. A feature that the account lacks is not a failure, nor is a
+    missing permission for a stream that is neither listed by name nor part of `core`.
     """
     found = {one.name: one for one in configured()}
     if account and account not in found:
-        raise click.UsageError(f"There is no account {account!r}; there are {', '.join(found)}.")
+        raise click.UsageError(
+            f"There is no account {account!r}. The accounts are {', '.join(found)}."
+        )
     results, failed = [], False
     for one in [found[account]] if account else found.values():
         try:
@@ -93,8 +124,7 @@ def check(account: str | None, *, as_json: bool) -> None:
         except ApiError as error:
             failed = True
             results.append({"account": one.name, "error": str(error)})
-            if not as_json:
-                _say(f"{one.name}: {error}", err=True)
+            _say(f"{one.name}: {error}", err=True)
             continue
         failed = failed or not surveyed.is_readable
         results.append(_as_dict(surveyed))
@@ -102,15 +132,39 @@ def check(account: str | None, *, as_json: bool) -> None:
             _say(_as_text(surveyed))
             for line in about_start(surveyed.began, one.partitions):
                 _say(line)
+            for line in about_access(one.source, surveyed.hidden):
+                _say(line)
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        print_json(accounts=results)
     sys.exit(1 if failed else 0)
 
 
 @main.command()
+@AS_JSON
+def status(*, as_json: bool) -> None:
+    """Show when each stream was last synced, what failed last and when the next run is due.
+
+    Reads the warehouse and Dagster's storage in DAGSTER_HOME, and sends no request to the
+    accounts. May run while a sync writes.
+    """
+    accounts = configured()
+    try:
+        found = status_report.report(accounts, warehouse())
+    except ActiveCampaignError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        print_json(**status_report.as_dict(found))
+        return
+    for line in status_report.as_text(found):
+        _say(line)
+
+
+@main.command()
 @click.argument("word", required=False)
-@click.option("--cost", is_flag=True, help="Ask the accounts what their streams take in requests.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option(
+    "--cost", is_flag=True, help="Show how many requests each stream of the accounts takes."
+)
+@AS_JSON
 def streams(word: str | None, *, cost: bool, as_json: bool) -> None:
     """List all streams by family, those that mention WORD, or the details of the stream WORD.
 
@@ -123,7 +177,7 @@ def streams(word: str | None, *, cost: bool, as_json: bool) -> None:
     if cost:
         _print_costs({one.name for one in chosen}, as_json=as_json)
     elif as_json:
-        click.echo(json.dumps([catalogue.described(one) for one in chosen], indent=2))
+        print_json(streams=[catalogue.described(one) for one in chosen])
     elif word in STREAMS:
         click.echo("\n".join(catalogue.detailed(chosen[0])))
     else:
@@ -148,20 +202,40 @@ def _print_costs(names: set[str], *, as_json: bool) -> None:
         if not as_json:
             _say("\n".join(costs.table(one.name, found, asked)))
     if as_json:
-        click.echo(json.dumps(results, indent=2))
+        print_json(accounts=results)
 
 
 def configured() -> list[Account]:
-    """The accounts of the project; raises ConfigurationError."""
-    with configuration_errors():
-        tree = dg.ComponentTree.for_project(Path(__file__).parent)
-        return [one.account() for one in accounts(tree.load_context)]
+    """The accounts of the project; raises ConfigurationError, or ClickException without any."""
+    project = _project()
+    if project is None:
+        raise click.ClickException(
+            f"{Path.cwd()} is not in a Dagster project: run this command in the folder whose "
+            f"pyproject.toml has a table [tool.dg.project]."
+        )
+    try:
+        tree = dg.ComponentTree.for_project(project)
+    except dg.DagsterError as error:
+        raise click.ClickException(str(error)) from None
+    with configuration_errors(tree.defs_module_path):
+        found = [one.account() for one in accounts(tree.load_context)]
+    if not found:
+        raise click.ClickException(
+            f"No account is configured in {project}: run `dg scaffold defs "
+            "activecampaign_dagster.ActiveCampaignSource NAME` there."
+        )
+    return found
+
+
+def _project() -> Path | None:
+    """The root of the Dagster project in which the command runs, else in which it is installed."""
+    return project_folder(Path.cwd()) or project_folder(shipped("pyproject.toml").parent)
 
 
 def _survey(account: Account) -> Survey:
     with account.api.client() as client:
         surveyed = survey(client, account.source)
-    open_database = partial(connect, database_path(), patience=_PATIENCE)
+    open_database = partial(warehouse().connect, patience=_PATIENCE)
     try:
         store_facts(open_database, account.name, surveyed.facts)
         found = clock.learn(open_database, account.name, surveyed.offsets)
@@ -180,7 +254,6 @@ def _as_dict(surveyed: Survey) -> dict[str, Any]:
     """The survey for machines: of hidden records the numbers and names, by stream and by hider."""
     shown = asdict(replace(surveyed, rereads=()))
     shown["rereads"] = [costs.as_dict(reread) for reread in surveyed.rereads]
-    shown["began"] = surveyed.began and surveyed.began.isoformat()
     del shown["hidden"], shown["offsets"]
     for hidden in surveyed.hidden:
         shown[f"{hidden.stream}_seen"] = hidden.seen
@@ -241,7 +314,10 @@ def _findings(surveyed: Survey) -> list[str]:
 
 
 def _about_hidden(hidden: Hidden) -> str:
-    text = f"{hidden.stubs} of {hidden.seen} {hidden.stream} looked at are hidden from this key"
+    text = (
+        f"{hidden.stubs} of {hidden.seen} {hidden.stream} that were checked are hidden from "
+        f"this key"
+    )
     if not hidden.hiders:
         return f"{text}."
     named = f", in the {hidden.hiders} {', '.join(hidden.by)}" if hidden.by else ""
@@ -259,13 +335,13 @@ def _about_filters(facts: Mapping[str, str]) -> str:
 
 def _about_clock(found: Clock) -> str:
     if found.zone:
-        why = "whose offsets the account's other stamps have"
+        why = "because the account's other timestamps have its offsets"
     elif found.days:
         offsets = ", ".join(sorted({f"{day:%z}" for day in found.days}))
-        why = f"as no zone has all the offsets of the account's other stamps ({offsets})"
+        why = f"because no time zone has all offsets of the account's other timestamps ({offsets})"
     else:
-        why = "as no stamp with an offset was seen"
-    return f"Stamps without an offset are read as times of {found.zone or UNLESS_KNOWN}, {why}."
+        why = "because no timestamp with an offset was found"
+    return f"Timestamps without an offset are read as times of {found.zone or UNLESS_KNOWN}, {why}."
 
 
 def _about_totals(facts: Mapping[str, str]) -> Iterator[str]:
@@ -281,7 +357,7 @@ def _about_children(facts: Mapping[str, str]) -> Iterator[str]:
     for child, answer in _answers(facts, INCLUDE_WORKS).items():
         of_parents.setdefault(str(STREAMS[child].parent), []).append(f"{child}: {answer}")
     for parent, answers in of_parents.items():
-        yield f"Records that come beside the pages of {parent}? {', '.join(answers)}."
+        yield f"Records that come with the pages of {parent}? {', '.join(answers)}."
 
 
 def _answers(facts: Mapping[str, str], fact: str) -> dict[str, str]:

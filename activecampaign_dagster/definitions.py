@@ -12,5 +12,6 @@ from activecampaign_dagster.components.errors import configuration_errors
 @cache  # a job asks for them five times before its first step
 def defs() -> dg.Definitions:
     """Load the accounts, the dbt project and the jobs over them."""
-    with configuration_errors():
-        return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    folder = Path(__file__).parent
+    with configuration_errors(folder / "defs"):
+        return dg.load_from_defs_folder(path_within_project=folder)

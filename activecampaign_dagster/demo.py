@@ -1,7 +1,7 @@
-"""The demo: syncs a simulated account, changes it, syncs it again and shows the models.
+"""The demo: syncs a simulated account, changes it, syncs it again and shows the tables.
 
 Run as `python -m activecampaign_dagster.demo`; with `--ui` it serves the Dagster UI on the
-simulated account instead.
+simulated account instead. All that it makes lies in the folder data, where it is run.
 """
 
 from __future__ import annotations
@@ -17,17 +17,51 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 import requests
 
 from activecampaign_dagster.orchestration.assets.pipeline_report import report_path
-from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, PROJECT_ROOT
+from activecampaign_dagster.orchestration.shipped import shipped
 from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.location import DATABASE_VARIABLE, locate
 
-_DATABASE = PROJECT_ROOT / "data" / "demo.duckdb"
+_DATABASE = Path("data/demo.duckdb").absolute()
 # Dagster's commands prefer an .env where they run, which may name a real account and its database
-_FOLDER = PROJECT_ROOT / "data" / "demo"
+_FOLDER = _DATABASE.with_name("demo")
+_HOME = _FOLDER / "home"  # so that its runs are not among those of a real account
+_PIPELINE = 2  # that the key loses sight of
+_ACCOUNT = "activecampaign"
+_MODULE = "activecampaign_demo.definitions"
+# a project such as anybody makes who adds the package to one of their own
+_PROJECT = {
+    "pyproject.toml": """\
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.project]
+root_module = "activecampaign_demo"
+code_location_name = "activecampaign_demo.definitions"
+""",
+    "activecampaign_demo/definitions.py": """\
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+""",
+    "activecampaign_demo/defs/account/defs.yaml": f"""\
+type: activecampaign_dagster.ActiveCampaignSource
+attributes:
+  name: {_ACCOUNT}
+  description: A simulated account
+""",
+    "activecampaign_demo/defs/models/defs.yaml": "type: activecampaign_dagster.DbtModels\n",
+}
 
 
 def main() -> None:
@@ -79,18 +113,27 @@ def _alone(parser: argparse.ArgumentParser) -> Iterator[None]:
 
 def _begin_anew() -> None:
     """Forget the simulated account of an earlier run: this one has other records."""
+    if _DATABASE.exists():
+        print(
+            f"Starting anew: the database and the runs of the last demo ({_DATABASE}) are removed."
+        )
     for leftover in (_DATABASE, _DATABASE.with_name(f"{_DATABASE.name}.wal")):
         leftover.unlink(missing_ok=True)
-    shutil.rmtree(_DATABASE.with_name(f"{_DATABASE.name}.staging"), ignore_errors=True)
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", _FOLDER)
+    for folder in (_DATABASE.with_name(f"{_DATABASE.name}.staging"), _HOME):
+        shutil.rmtree(folder, ignore_errors=True)
+    for name, text in _PROJECT.items():
+        (_FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (_FOLDER / name).write_text(text)
+    _HOME.mkdir()
+    shutil.copy(shipped("dagster.yaml"), _HOME)
+    os.environ["DAGSTER_HOME"] = str(_HOME)
 
 
 @contextmanager
 def _sandbox(contacts: int, *, live: bool) -> Iterator[str]:
     """The sandbox in a process of its own, with the environment pointing at it."""
     command = [sys.executable, "-m", "activecampaign_dagster.sandbox", "--port", "0"]
-    command += ["--contacts", str(contacts), "--deals", str(contacts // 2)]
-    command += ["--field-values", str(contacts * 3)]
+    command += ["--contacts", str(contacts)]
     # nobody should wait for a demo; the real limit is 5 requests per second
     command += ["--requests-per-second", "0", *(["--live"] if live else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -107,8 +150,10 @@ def _sandbox(contacts: int, *, live: bool) -> Iterator[str]:
 def _serve_ui(port: int) -> None:
     print(f"Dagster UI on a simulated account with live changes: http://127.0.0.1:{port}")
     print(f"Database: {_DATABASE}. Stop with Ctrl-C.", flush=True)
-    command = [_program("dagster"), "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")]
-    with subprocess.Popen([*command, "--port", str(port)], cwd=_FOLDER) as process:
+    command = [_program("dagster"), "dev", "-m", _MODULE, "--port", str(port)]
+    # dg dev, which Dagster would have us use, starts this same command
+    environment = os.environ | {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"}
+    with subprocess.Popen(command, cwd=_FOLDER, env=environment) as process:
         try:
             process.wait()
         except KeyboardInterrupt:
@@ -118,20 +163,29 @@ def _serve_ui(port: int) -> None:
 
 
 def _tour(url: str) -> None:
-    _execute("full_refresh", "Full refresh of a simulated account")
-    changes = requests.post(f"{url}/sandbox/churn", params={"changes": 200}, timeout=10).json()
-    print(f"  the account has changed: {len(changes['changes'])} records added, edited or deleted")
-    _execute("incremental_sync", "Incremental sync of what changed")
+    _execute("full_refresh", "1. Full refresh: reads all records and builds the models")
+    changes = _change(url, "churn", changes=200)["changes"]
+    _change(url, "hide-pipeline", id=_PIPELINE)
+    print(f"2. The account changes: {len(changes)} records are added, edited or deleted, and the")
+    print("   API key's user may no longer see the deals of one pipeline")
+    _execute("incremental_sync", "3. Incremental sync: reads what changed, looks for deletions")
+    _execute("full_refresh", "4. Full refresh: finds all deletions and all hidden deals")
     _summarise()
 
 
+def _change(url: str, what: str, **how: int) -> dict[str, Any]:
+    answer = requests.post(f"{url}/sandbox/{what}", params=how, timeout=10)
+    answer.raise_for_status()
+    changed: dict[str, Any] = answer.json()
+    return changed
+
+
 def _execute(job: str, title: str) -> None:
-    """Run a job as a user would; on failure show the end of its log."""
+    """Run a job of the account as a user would; on failure show the end of its log."""
     log = _FOLDER / f"{job}.log"
-    print(f"{title} (log: {log.relative_to(PROJECT_ROOT)}) …", end="", flush=True)
+    print(f"{title} …", end="", flush=True)
     began = time.monotonic()
-    command = [_program("dagster"), "job", "execute", "-j", job]
-    command += ["-m", "activecampaign_dagster.definitions"]
+    command = [_program("dagster"), "job", "execute", "-m", _MODULE, "-j", f"{_ACCOUNT}__{job}"]
     with log.open("w") as out:
         done = subprocess.run(command, cwd=_FOLDER, stdout=out, stderr=out, check=False)
     print(f" {time.monotonic() - began:.0f} s")
@@ -144,12 +198,22 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+# the core and what was deleted, before the many that are as in the account
 _TABLES = """
-    select
-        stream, table_name as "table", sync_type, live_rows, deleted_rows,
-        strftime(watermark, '%Y-%m-%d %H:%M') as newest_change
-    from activecampaign._streams
+    select stream, sync_type, live_rows, deleted_rows, newest_change
+    from (
+        select
+            stream, sync_type, live_rows, deleted_rows,
+            strftime(watermark, '%Y-%m-%d %H:%M') as newest_change
+        from activecampaign._streams
+        order by deleted_rows > 0 desc, live_rows desc
+        limit 15
+    )
     order by live_rows desc
+"""
+_HIDDEN = """
+    select count(*) from activecampaign.deals
+    where _hidden_at is not null and _deleted_at is null
 """
 _PIPELINES = """
     with by_currency as (
@@ -174,14 +238,32 @@ _PIPELINES = """
 
 def _summarise() -> None:
     with connect(_DATABASE, read_only=True) as db:
-        print("\nTables as they were landed (schema activecampaign)")
+        (streams,) = db.execute("select count(*) from activecampaign._streams").fetchone() or (0,)
+        (hidden,) = db.execute(_HIDDEN).fetchone() or (0,)
+        print(f"\nTables in the schema activecampaign, one per stream: 15 of {streams}")
+        print("  live_rows      records that the account has now")
+        print("  deleted_rows   records that were deleted there; they stay, with _deleted_at set")
+        print("  newest_change  the last change that was read; the next sync begins before it")
         db.sql(_TABLES).show(max_rows=20, max_width=120)
-        print("Deals by pipeline and stage (marts.pipeline_stages, values in currency units)")
+        print(f"{hidden} deals are hidden from the API key: they stay as they were last seen, with")
+        print("_hidden_at set. Those that were open then may be decided now, and do not count as")
+        print("open.\n")
+        print("Deals by pipeline and stage, from marts.pipeline_stages")
+        print("  win %       of the deals that were decided in this stage")
+        print("  open_value  of the open deals, in units of each currency")
         db.sql(_PIPELINES).show(max_rows=60, max_width=140)
+    is_clone = shipped("Makefile").exists()
+    ui = "make dev" if is_clone else "python -m activecampaign_dagster.demo --ui"
     print(f"Database  {_DATABASE}")
-    print(f"Report    {report_path(_DATABASE)}")
-    print("Models    make docs  → http://127.0.0.1:8080 (dbt docs)")
-    print("UI        make dev   → http://127.0.0.1:3000 (Dagster)")
+    print(f"Report    {report_path(locate(str(_DATABASE), _DATABASE))}: open it in a browser")
+    print(f"Project   {_FOLDER}: the YAML files, the logs and the run history")
+    print("\nNext")
+    print(f"  {ui}: Dagster's UI on a simulated account, http://127.0.0.1:3000")
+    if is_clone:
+        print(
+            "  make dbt-docs: all tables and columns, with example queries, http://127.0.0.1:8080"
+        )
+    print("  The README has a first query, and says how to read an account of your own")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse.factory import warehouse_at
 from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.location import locate
 
 PROJECT = Path(__file__).parent
 QUESTIONS = PROJECT.parent / "docs" / "questions.md"
@@ -100,8 +102,7 @@ def _sync(database: Path, sandbox: Sandbox, at: datetime) -> None:
             source,
             request,
             client=client,
-            connect=partial(connect, database),
-            staging=database.with_name("staging"),
+            warehouse=warehouse_at(locate(str(database), database)),
             log=logging.getLogger(__name__),
         )
         for _ in outcomes:  # a stream is landed when its outcome is asked for

@@ -22,7 +22,7 @@ BELOW = {
     "components": {"api", "streams", "warehouse", "sync", "survey", "orchestration"},
     "defs": {"components", "orchestration", "warehouse"},
     "definitions": {"components", "defs"},
-    "commands": {"orchestration", "streams", "survey", "sync", "warehouse"},
+    "commands": {"api", "orchestration", "streams", "survey", "sync", "warehouse"},
     "cli": {
         "commands",
         "api",

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from activecampaign_dagster import cli
+from activecampaign_dagster import __version__, cli
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.sandbox import faults
@@ -63,9 +63,9 @@ def test_check_tells_what_a_sync_will_need(
         assert said in result.output
     assert "contacts: yes" in result.output
     assert "Syncs overlap by 10 minutes" in result.output
-    assert "of 40 deals looked at are hidden from this key" in result.output
+    assert "of 40 deals that were checked are hidden from this key" in result.output
     assert "their pipelines were deleted" in result.output
-    assert "beside the pages of contacts? custom_field_values: yes" in result.output
+    assert "with the pages of contacts? custom_field_values: yes" in result.output
     assert len(sandbox.requests) <= requests
 
 
@@ -100,17 +100,23 @@ def test_check_tells_in_which_zone_stamps_without_an_offset_are_read(
                 record.update(dict.fromkeys(iso))
 
     sandbox.faults = [faults.always(faults.changed(strip))]
-    assert "read as times of America/Chicago, as no stamp with an offset" in run("check").output
+    assert (
+        "read as times of America/Chicago, because no timestamp with an offset"
+        in run("check").output
+    )
     odd = faults.record("contacts", udate="2024-01-15T12:00:00+01:23")
     sandbox.faults = [faults.always(odd, "contacts")]
-    assert "America/Chicago, as no zone has all the offsets" in run("check").output
+    assert "America/Chicago, because no time zone has all offsets" in run("check").output
     sandbox.faults = []
-    assert "read as times of America/Chicago, whose offsets" in run("check").output
+    assert (
+        "read as times of America/Chicago, because the account's other timestamps have its offsets"
+        in run("check").output
+    )
     account = Account.generate(contacts=60, deals=40, zone="Australia/Adelaide")
     with Sandbox(account, requests_per_second=None) as moved:
         monkeypatch.setenv("ACTIVECAMPAIGN_URL", moved.url)
-        assert "read as times of Australia/Adelaide, whose offsets" in run("check").output
-        [report] = json.loads(run("check", "--json").output)
+        assert "read as times of Australia/Adelaide, because the account's" in run("check").output
+        [report] = json.loads(run("check", "--json").output)["accounts"]
     assert report["facts"]["time_zone"] == "Australia/Adelaide"
 
 
@@ -122,8 +128,47 @@ def test_check_reads_the_env_file_as_dagster_does(
     assert run("check").exit_code == 0
 
 
+def test_in_a_subfolder_the_env_file_of_the_project_counts_after_that_of_the_folder(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with project(tmp_path) as package:
+        (package.parent / ".env").write_text(
+            f"ACTIVECAMPAIGN_URL={sandbox.url}\nACTIVECAMPAIGN_API_KEY=wrong\n"
+        )
+        (package / ".env").write_text(f"ACTIVECAMPAIGN_API_KEY={sandbox.api_key}\n")
+        monkeypatch.delenv("ACTIVECAMPAIGN_URL")
+        monkeypatch.chdir(package)
+        assert run("check").exit_code == 0
+
+
+def test_in_a_subfolder_the_database_in_the_projects_env_file_is_that_of_the_project(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with project(tmp_path) as package:
+        (package.parent / ".env").write_text("ACTIVECAMPAIGN_DATABASE=own.duckdb\n")
+        for folder in (package.parent, package):
+            monkeypatch.chdir(folder)
+            assert run("check").exit_code == 0
+    assert (package.parent / "own.duckdb").exists()
+    assert not (package / "own.duckdb").exists()
+
+
+def test_check_says_where_partial_access_is_not_needed(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, streams=[{"name": "deals", "access": "partial"}])
+    assert "Remove `access: partial`" not in run("check").output  # some deals are hidden
+    account = Account.generate(contacts=30, deals=20, years=1, stub_share=0)
+    with Sandbox(account, requests_per_second=None) as full:
+        monkeypatch.setenv("ACTIVECAMPAIGN_URL", full.url)
+        said = "Remove `access: partial` from deals: the key may read all 20 deals"
+        assert said in run("check").output
+        use(monkeypatch, streams=["deals"])
+        assert "Remove `access: partial`" not in run("check").output
+
+
 def test_check_speaks_json(sandbox: Sandbox) -> None:
-    [report] = json.loads(run("check", "--json").output)
+    [report] = json.loads(run("check", "--json").output)["accounts"]
     assert report["account"] == "activecampaign"
     assert report["first_full_sync"]["requests"] > 5
     assert {s["stream"]: s["rows"] for s in report["streams"]}["contacts"] == 60
@@ -140,7 +185,7 @@ def test_the_estimate_is_what_syncs_take(
     tolerance: int,
 ) -> None:
     use(monkeypatch, streams=streams)
-    [report] = json.loads(run("check", "--json").output)
+    [report] = json.loads(run("check", "--json").output)["accounts"]
     warehouse = Warehouse(
         tmp_path / "b.duckdb", ActiveCampaignSource.model_validate({"streams": streams}).source()
     )
@@ -202,7 +247,24 @@ def test_a_stream_that_is_not_enabled_may_be_out_of_reach(
 def test_an_account_that_is_not_configured_is_exit_code_2(sandbox: Sandbox) -> None:
     result = run("check", "shop")
     assert result.exit_code == 2
-    assert "There is no account 'shop'; there are activecampaign." in result.output
+    assert "There is no account 'shop'. The accounts are activecampaign." in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["check"], ["check", "crm"], ["check", "--json"], ["streams", "--cost"], ["status"]],
+)
+def test_a_project_without_an_account_is_told_how_to_add_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    with project(tmp_path) as package:
+        monkeypatch.chdir(package.parent)
+        result = run(*command)
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: No account is configured in {package.parent}: run `dg scaffold defs "
+        "activecampaign_dagster.ActiveCampaignSource NAME` there.\n"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")  # in Dagster's YAML parser
@@ -210,11 +272,37 @@ def test_a_mistake_in_the_configuration_is_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with project(tmp_path, shop="streams: [contcts]") as package:
-        monkeypatch.setattr(cli, "__file__", str(package / "cli.py"))
+        monkeypatch.chdir(package)
         result = run("check")
     assert result.exit_code == 2
     assert "did you mean contacts?" in result.output
     assert "Traceback" not in result.output
+
+
+def test_outside_of_a_dagster_project_it_says_where_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "shipped", lambda name: tmp_path / name)  # as far from any clone
+    result = run("check")
+    assert result.exit_code == 1
+    assert "is not in a Dagster project: run this command in the folder" in result.output
+
+
+def test_a_project_that_cannot_be_imported_is_said_without_a_stack_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "unknown"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    result = run("check")
+    assert result.exit_code == 1
+    assert "pip install -e ." in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").output == f"activecampaign, version {__version__}\n"
 
 
 def test_streams_lists_all_by_family() -> None:
@@ -248,7 +336,7 @@ def test_streams_tells_all_of_one() -> None:
     assert "read        by default" in values
     assert "path        fieldValues" in values
     assert "comes with  contacts, all of which are read for it every day" in values
-    [users] = json.loads(run("streams", "users", "--json").output)
+    [users] = json.loads(run("streams", "users", "--json").output)["streams"]
     assert (users["name"], users["family"], users["default"]) == ("users", "settings", True)
 
 
@@ -289,7 +377,7 @@ def test_cost_can_be_asked_of_one_stream_or_family_and_by_machines(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, streams="core")
-    [found] = json.loads(run("streams", "users", "--cost", "--json").output)
+    [found] = json.loads(run("streams", "users", "--cost", "--json").output)["accounts"]
     [users] = found["streams"]
     assert (users["first_full_sync"], users["incremental_sync"], users["records"]) == (1, 0, 8)
     assert users["reread"]["requests_per_day"] == 24
@@ -308,14 +396,14 @@ def test_check_tells_what_reading_whole_takes_in_a_day(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, streams="core")
-    said = "read streams whole, as often as `reread` says: up to 121 requests a day. Most of it: "
+    said = "read whole streams, as often as `reread` says: up to 121 requests a day. Most of it: "
     assert said in run("check").output
-    [report] = json.loads(run("check", "--json").output)
+    [report] = json.loads(run("check", "--json").output)["accounts"]
     rereads = {reread["stream"]: reread for reread in report["rereads"]}
     assert rereads["contacts"]["of"] == ["custom_field_values"]
     assert rereads["contacts"]["every_seconds"] == 86_400
     use(monkeypatch, streams=["deals"])
-    assert "Incremental syncs read no stream whole." in run("check").output
+    assert "Incremental syncs never read a whole stream." in run("check").output
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])

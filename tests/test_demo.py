@@ -47,10 +47,9 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
         "ACTIVECAMPAIGN_URL=http://127.0.0.1:9\nACTIVECAMPAIGN_API_KEY=real\n"
         f"ACTIVECAMPAIGN_DATABASE={real}\n"
     )
-    home = tmp_path / "dagster"
-    home.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", home)
     own = {key: value for key, value in os.environ.items() if "ACTIVECAMPAIGN" not in key}
+    home = tmp_path / "of_a_real_account"
+    home.mkdir()
     environment = {**own, "DAGSTER_HOME": str(home), "PYTHONPATH": str(root)}
     command = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "300"]
     done = subprocess.run(
@@ -61,10 +60,18 @@ def test_the_demo_and_the_first_query_of_the_readme_work_beside_an_account_of_on
     assert "New business" in done.stdout
     assert not real.exists()
 
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        for job in ("full_refresh", "incremental_sync"):
-            listed = dg.RunsFilter(job_name=job, tags={".dagster/repository": label(root)})
-            assert len(instance.get_runs(listed)) == 1, "the UI's page of the job lists its run"
+    rows = re.findall(r"│ (\w+) +│ (?:INCREMENTAL|FULL_TABLE) +│ +(\d+) │ +(\d+) │", done.stdout)
+    deleted = {stream: int(number) for stream, _, number in rows}
+    assert deleted["deals"] or deleted["contacts"], "the full sync at the end shows deletions"
+    hidden = re.search(r"(\d+) deals are hidden from the API key", done.stdout)
+    assert hidden
+    assert int(hidden[1])
+    assert not any(home.iterdir()), "its runs are not among those of a real account"
+    with dg.DagsterInstance.from_config(str(root / "data" / "demo" / "home")) as instance:
+        for job, number in (("full_refresh", 2), ("incremental_sync", 1)):
+            tags = {".dagster/repository": "__repository__@activecampaign_demo.definitions"}
+            listed = dg.RunsFilter(job_name=f"activecampaign__{job}", tags=tags)
+            assert len(instance.get_runs(listed)) == number, "the UI's page of the job lists them"
 
     readme = (ROOT / "README.md").read_text()
     query = re.search(r'python -c "(import|\n.*?)"\n```', readme, flags=re.DOTALL)
@@ -103,17 +110,21 @@ def test_the_code_location_is_called_the_same_however_dagster_is_started() -> No
     assert [origin.location_name for origin in get_origins_from_toml(str(project))] == [module]
     dg_names = tomllib.loads(project.read_text())["tool"]["dg"]["project"]
     assert dg_names["code_location_name"] == dg_names["code_location_target_module"] == module
+    of_demo = tomllib.loads(demo._PROJECT["pyproject.toml"])["tool"]["dg"]["project"]
+    assert of_demo["code_location_name"] == demo._MODULE, "or Dagster warns in every process"
 
 
 @pytest.mark.slow
 def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -> None:
     shutil.copytree(ROOT / PROJECT[0], tmp_path / PROJECT[0])
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     demo = [sys.executable, "-m", "activecampaign_dagster.demo", "--contacts", "60"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
+    database = tmp_path / "data" / "demo.duckdb"
+    database.parent.mkdir()
+    database.write_text("of an earlier demo")
     in_the_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]  # as shells start it there
     ui = subprocess.Popen(
         [*in_the_background, *demo, "--ui", "--port", port],
@@ -125,8 +136,8 @@ def test_a_demo_leaves_the_database_to_the_ui_that_is_using_it(tmp_path: Path) -
     )
     with ui:
         assert ui.stdout
+        assert "Starting anew" in ui.stdout.readline()
         assert "Dagster UI" in ui.stdout.readline()
-        database = tmp_path / "data" / "demo.duckdb"
         database.write_text("in use")
         done = subprocess.run(
             demo, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

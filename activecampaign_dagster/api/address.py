@@ -52,7 +52,7 @@ def base_url(url: str | None) -> str:
     except ValueError:
         raise AddressError(f"{what} is not a URL. {_HINT}.") from None
     if parts.username or parts.password:
-        raise AddressError(f"{what} must not hold a user or password. {_HINT}.")
+        raise AddressError(f"{what} must not contain a user or password. {_HINT}.")
     if "." in host and max(map(len, host.split("."))) < _LENGTH_OF_A_KEY:
         what += f" ({host})"
     if parts.scheme not in ("http", "https"):
@@ -91,9 +91,9 @@ def api_key(key: str | None) -> str:
         )
     wrong = problem(text)
     if "://" in text or re.search(r"\.(activehosted|api-[a-z0-9]+)\.com", text, re.IGNORECASE):
-        wrong = "is a URL; URL and key may have changed places"
+        wrong = "is a URL; URL and key may be swapped"
     elif not wrong and not text.isascii():
-        wrong = "holds characters that no key has"
+        wrong = "contains characters that API keys do not have"
     if wrong:
         raise CredentialsError(
             f"The ActiveCampaign API key {wrong}. Copy it again from Settings → Developer."

@@ -29,13 +29,12 @@ _ADVICE: dict[Failure, tuple[type[ApiError], str]] = {
     ),
     Failure.NO_PROXY: (
         AddressError,
-        "A proxy between this machine and the account wants a log-in: put its user and password "
+        "A proxy between this machine and the account asks for a log-in: put its user and password "
         "into HTTPS_PROXY, or the account's host into NO_PROXY.",
     ),
     Failure.UNPAID: (
         RequestError,
-        "ActiveCampaign wants the account, or a plan with this feature, to be paid for: see "
-        "Settings → Billing.",
+        "The account, or a plan with this feature, has to be paid for: see Settings → Billing.",
     ),
     Failure.REFUSED: (
         RequestError,
@@ -43,8 +42,8 @@ _ADVICE: dict[Failure, tuple[type[ApiError], str]] = {
     ),
     Failure.BLOCKED: (
         TransientError,
-        "Something in front of the API, such as a firewall, refused the request; that says "
-        "nothing about the key. Run again later, or have this machine's address let through.",
+        "Something in front of the API, such as a firewall, refused the request, so the key may "
+        "still be valid. Run again later, or ask for this machine's address to be allowed.",
     ),
     Failure.NO_ANSWER: (
         TransientError,
@@ -52,11 +51,11 @@ _ADVICE: dict[Failure, tuple[type[ApiError], str]] = {
     ),
     Failure.BROKEN: (
         TransientError,
-        "If it stays so, check that the URL is an ActiveCampaign account's.",
+        "If this continues, check that the URL is an ActiveCampaign account's.",
     ),
     Failure.TOO_LARGE: (
         TransientError,
-        "Run again later; if it stays so, check that the URL is an ActiveCampaign account's.",
+        "Run again later; if this continues, check that the URL is an ActiveCampaign account's.",
     ),
     Failure.THROTTLED: (
         TransientError,
@@ -83,7 +82,8 @@ def typed_error(
         kind, advice = _denied(path, probe)
     elif (status == 404 or (status and 300 <= status < 400)) and _works(path, probe):
         advice = (
-            f"The account has no {path}, perhaps since its plan has none: leave the stream out."
+            f"The account has no {path}, perhaps because its plan does not include it: leave the "
+            f"stream out."
         )
     elif status and (300 <= status < 400 or status == 404):
         kind, advice = _ADVICE[Failure.NO_HOST]
@@ -108,8 +108,8 @@ def _denied(path: str, probe: Callable[[], object]) -> tuple[type[ApiError], str
             probe()
         except TransientError:
             return TransientError, (
-                "Whether the key or a permission is to blame could not be told, since "
-                f"/{PROBE} fails as well: run again later."
+                f"Either the key is wrong or a permission is missing, and /{PROBE} fails as well, "
+                "so it is unclear which: run again later."
             )
         except ApiError:
             pass

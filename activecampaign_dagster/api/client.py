@@ -262,7 +262,7 @@ class Client:
                 break
         if is_page and len(content) > most:
             self._count(response.status_code)
-            detail = f"more than {most:,} bytes, all that one answer may have"
+            detail = f"more than {most:,} bytes, the limit of one response"
             raise UnusableError(Failure.TOO_LARGE, detail, response.status_code)
         return content
 

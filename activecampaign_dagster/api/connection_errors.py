@@ -28,7 +28,7 @@ def why(error: Exception, *, known: bool) -> tuple[Failure, str]:
     if not isinstance(error, requests.RequestException):
         if "invalid path" in str(error):  # it found no file to check certificates with
             return Failure.UNTRUSTED, str(error)
-        return Failure.NO_ANSWER, "what came is no HTTP"
+        return Failure.NO_ANSWER, "the response is not HTTP"
     return _deeper(error, known=known)
 
 
@@ -39,10 +39,10 @@ def _deeper(error: requests.RequestException, *, known: bool) -> tuple[Failure, 
             case ssl.SSLCertVerificationError():
                 return (
                     Failure.UNTRUSTED,
-                    f"its certificate is refused: {cause.verify_message.rstrip('.')}",
+                    f"its certificate was rejected: {cause.verify_message.rstrip('.')}",
                 )
             case OverlongError():
-                return Failure.TOO_LARGE, "it went on beyond all that one answer may have"
+                return Failure.TOO_LARGE, "it exceeded the size limit of one response"
             case socket.gaierror() if cause.errno in _NO_SUCH_NAME and not known:
                 return Failure.NO_HOST, "the host name is not known"
     return Failure.NO_ANSWER, _reason(error)
@@ -63,7 +63,7 @@ def _reason(error: requests.RequestException) -> str:
     for sign, meaning in (
         ("NameResolution", "the host name could not be looked up"),
         ("refused", "connection refused"),
-        ("CERTIFICATE_VERIFY", "its certificate is refused"),
+        ("CERTIFICATE_VERIFY", "its certificate was rejected"),
         ("reset", "connection reset"),
         ("IncompleteRead", "the body was cut off"),
         ("timed out", "read time-out"),

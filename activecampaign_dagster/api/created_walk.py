@@ -203,8 +203,8 @@ class CreatedWalk:
         joins = lane.joins(arrived)
         if not in_order or not (joins or lane.step_back(self._limit)):
             self._warn(
-                f"{self._order} with {self._after} did not show the record that the cursor came "
-                "from; reading by offsets from the start instead."
+                f"{self._order} with {self._after} did not return the record of the cursor; "
+                f"reading by offsets from the start instead."
             )
             self._offsets = self._by_offsets()
         elif not joins:

@@ -107,7 +107,7 @@ class IdWalk:
         if found != sorted(found) or (found and found[0] <= lane.position):
             raise OrderError(
                 f"The API did not honour {self._order}=ASC with {self._after}, so records may be "
-                "missing from what was read. Please report this."
+                f"missing. Please report this."
             )
         end = lane.bound
         if found:

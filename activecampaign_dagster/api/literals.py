@@ -53,7 +53,7 @@ def loads(content: bytes | bytearray) -> Any:
     try:
         return _verbatim(content)
     except RecursionError:
-        raise ValueError("nested too deeply to be read") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _verbatim(content: bytes | bytearray) -> Any:

@@ -136,7 +136,7 @@ class DescendingWalk(OffsetWalk):
         found = marks(page.records, self._stamp)
         self._order.check(found)
         if self._order.is_broken:
-            self.doubt = f"{self._order_by}=DESC did not bring the newest records first"
+            self.doubt = f"{self._order_by}=DESC did not return the newest records first"
         known = [self._oldest] if self._oldest else []
         self._oldest = [min(values) for values in zip(*known, *found, strict=True)] or None
         self._needed = self._offset + len(page.records) * _pages_to(self._until, found)

@@ -53,5 +53,5 @@ class Patience:
         # stepping back over all that was read is legitimate, so what was read counts
         if self._fruitless > _PATIENCE + 2 * self._fruitful:
             raise LoopError(
-                "Loop detected: the API keeps sending the same records whatever page is asked for."
+                "Loop detected: the API keeps returning the same records for every page."
             )

@@ -41,10 +41,13 @@ def _is_quote(character: str) -> bool:
 def problem(text: str) -> str | None:
     """What a URL or a key cannot hold and `text` does, as `holds …`; None if there is nothing."""
     signs: tuple[tuple[Callable[[str], bool], str], ...] = (
-        ("\x00\ufffd".__contains__, "holds what is no text; save the file that it is in as UTF-8"),
-        ("{}<>$".__contains__, "holds a placeholder that nothing was put in for"),
-        (_is_quote, "holds a quotation mark"),
-        (str.isspace, "holds a blank or a line break"),
-        (lambda c: unicodedata.category(c) == "Cc", "holds a control character"),
+        (
+            "\x00\ufffd".__contains__,
+            "contains bytes that are not text; save the file that it is in as UTF-8",
+        ),
+        ("{}<>$".__contains__, "contains a placeholder that was not filled in"),
+        (_is_quote, "contains a quotation mark"),
+        (str.isspace, "contains a blank or a line break"),
+        (lambda c: unicodedata.category(c) == "Cc", "contains a control character"),
     )
     return next((name for is_one, name in signs if any(map(is_one, text))), None)

@@ -25,8 +25,8 @@ class Failure(StrEnum):
     THROTTLED = "refused further requests for now"  # 429
     BLOCKED = "was refused before it reached the API"  # 401, 403 from a firewall or CDN
     FORBIDDEN = "denied access"  # 401, 403
-    UNPAID = "asked for a payment"  # 402
-    NO_PROXY = "was not let through"  # 407
+    UNPAID = "asked for payment"  # 402
+    NO_PROXY = "was blocked"  # 407
     REFUSED = "refused the request"  # other 4xx, redirects
 
 

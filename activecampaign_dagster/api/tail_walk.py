@@ -84,7 +84,7 @@ class TailWalk:
         found = marks(page.records, self._stamp)
         self._order.check(found[::-1])
         if self._order.is_broken:
-            self.doubt = f"The records did not come in the order of their {self._stamp}"
+            self.doubt = f"The API did not return the records in the order of their {self._stamp}"
             return page
         if not self._is_backward:
             self._look_for_end(page)
@@ -100,14 +100,14 @@ class TailWalk:
             self._is_backward = True
             self._seen.add(keys(page.records, self._key))
         elif page.total is None:
-            self.doubt = "The API does not say how many records there are"
+            self.doubt = "The API does not report how many records there are"
         elif self._offset == 0:
             self._offset = max(page.total - self._limit, 0) + self._limit // 2
         elif page.records and self._beyond < _MOST_BEYOND:
             self._beyond += 1
             self._offset += self._limit
         else:
-            self.doubt = "The API does not say rightly how many records there are"
+            self.doubt = "The API reports a wrong number of records"
 
     def _joins(self, page: Page) -> bool:
         """Whether a page shows a record already seen; if not, the next page is another.

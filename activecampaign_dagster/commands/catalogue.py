@@ -76,7 +76,7 @@ def every(span: timedelta) -> str:
 def _facts(stream: Stream) -> Iterator[tuple[str, str]]:
     """What a user may want to know of a stream, apart from its fields: name → text."""
     yield "family", str(stream.family)
-    yield "read", "by default" if stream.default else "only if it is listed by name: see above"
+    yield "read", "by default" if stream.default else "only if it is listed by name (see above)"
     yield "path", stream.endpoint.path
     yield "key", enumerated(stream.key, "and")
     if stream.beside:

@@ -35,22 +35,22 @@ def table(account: str, costs: Sequence[Cost], totals: Mapping[str, Total]) -> I
     yield from (f"{name}: {total.error}" for name, total in totals.items() if _is_error(total))
     for name, total in totals.items():
         if total.unavailable:
-            yield f"{name}: the account lacks {total.unavailable}, so that it is not read"
+            yield f"{name}: the account lacks {total.unavailable}, so it is not read"
 
 
 def about_rereads(rereads: Sequence[Reread]) -> str:
     """A sentence about what streams that are read whole take in a day."""
     if not rereads:
-        return "Incremental syncs read no stream whole."
+        return "Incremental syncs never read a whole stream."
     costly = sorted(rereads, key=lambda reread: reread.per_day.requests, reverse=True)
     parts = [
         f"{reread.count.requests:,} for {reread.stream} {every(reread.every)}"
         for reread in costly[:_MOST_NAMED]
     ]
     sum_ = effort.total(reread.per_day for reread in rereads)
-    unknown = ", and more for those whose number of records is not told" if sum_.at_least else ""
+    unknown = ", and more for streams whose number of records is unknown" if sum_.at_least else ""
     return (
-        "Incremental syncs also read streams whole, as often as `reread` says: up to "
+        "Incremental syncs also read whole streams, as often as `reread` says: up to "
         f"{sum_.requests:,} requests a day{unknown}. Most of it: {enumerated(parts, 'and')}."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -12,79 +11,100 @@ from pathlib import Path
 
 import click
 
-from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.api.printable import counted
+from activecampaign_dagster.commands.output import AS_JSON, print_json
+from activecampaign_dagster.orchestration.resources import warehouse
 from activecampaign_dagster.sync.account_lock import staging_lock
-from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.forget import Removed, find
 from activecampaign_dagster.warehouse.forget import forget as forget_persons
-from activecampaign_dagster.warehouse.rewrite import rewrite
-from activecampaign_dagster.warehouse.warehouse import WarehouseError
+from activecampaign_dagster.warehouse.warehouse import Warehouse, WarehouseError
 
 _PATIENCE = 30.0  # seconds to wait for the database, which a build may be writing
 _REST = (
-    "Backups and copies of the database are as they were. If the contact is still in "
+    "Backups and copies of the database were not changed. If the contact is still in "
     "ActiveCampaign, delete it there as well, or the next full sync reads it again."
 )
 
 
 @click.command()
 @click.argument("who", metavar="ID|EMAIL")
-@click.option("--account", help="Only in this account. Default: in all; an ID needs it if several.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
-def forget(who: str, account: str | None, *, as_json: bool) -> None:
-    """Remove a contact from all tables, snapshots and staged files, byte by byte.
+@click.option(
+    "--account",
+    help="Only in this account. Default: in all; required for an ID if there are several.",
+)
+@click.option(
+    "--rewrite",
+    is_flag=True,
+    help="Rewrite the database even if the contact is not found, because an earlier run did "
+    "not end.",
+)
+@AS_JSON
+def forget(who: str, account: str | None, *, rewrite: bool, as_json: bool) -> None:
+    """Remove a contact from all tables, snapshots and staged files.
 
     The contact's own rows are deleted. Deals and other rows that refer to it stay, without the
-    reference and without texts that hold its name, address or phone number. Then the database is
-    written anew, for which there must be room beside it. No undo.
+    reference and without texts that contain its name, address or phone number. Then the database
+    is rewritten, which needs about as much free disk space as the database. There is no undo.
     """
     try:
-        removed, staged = _forget(database_path(), who, account)
-    except WarehouseError as error:
+        removed, staged, is_rewritten = _forget(warehouse(), who, account, rewrite=rewrite)
+    except ActiveCampaignError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps({"removed": [asdict(r) for r in removed], "staged": staged}))
+        print_json(
+            removed=[asdict(each) for each in removed], staged=staged, rewritten=is_rewritten
+        )
         return
-    for line in _report(removed, staged):
+    for line in _report(removed, staged, is_rewritten=is_rewritten):
         click.echo(line)
 
 
-def _forget(database: Path, who: str, account: str | None) -> tuple[list[Removed], int]:
-    """What was removed from the tables, and how many staged reads."""
-    if not database.exists():
+def _forget(
+    warehouse: Warehouse, who: str, account: str | None, *, rewrite: bool
+) -> tuple[list[Removed], int, bool]:
+    """What was removed from the tables, how many staged reads, and whether it was rewritten."""
+    if not warehouse.exists():
         raise WarehouseError(
-            f"There is no database {database}: set ACTIVECAMPAIGN_DATABASE to the one to clean."
+            f"There is no database {warehouse.location.label}: set ACTIVECAMPAIGN_DATABASE to the "
+            "one to clean."
         )
-    staging = database.with_name(f"{database.name}.staging")
+    staging = warehouse.location.folder("staging")
     log = logging.getLogger(__name__)
     with ExitStack() as stack:
         # a sync under way would land what it has read of the contact
         accounts = [folder for folder in _folders(staging) if account in (None, folder.name)]
         for folder in accounts:
             stack.enter_context(staging_lock(folder, log))
-        with connect(database, patience=_PATIENCE) as db:
+        with warehouse.connect(patience=_PATIENCE) as db:
             removed = forget_persons(db, find(db, who, account))
             staged = [read for folder in accounts for read in _folders(folder)]
             for read in staged:
                 shutil.rmtree(read)
-            # even if nothing was removed now: rows deleted earlier may still lie in free blocks
-            rewrite(db, database)
-    shutil.rmtree(f"{database}.tmp", ignore_errors=True)
-    return removed, len(staged)
+            is_rewritten = bool(removed) or rewrite
+            if is_rewritten:
+                warehouse.erase(db)
+    return removed, len(staged), is_rewritten
 
 
 def _folders(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
 
 
-def _report(removed: Sequence[Removed], staged: int) -> list[str]:
-    if not removed:
-        return [f"No table holds the contact. The database was written anew. {_REST}"]
-    width = max(len(each.table) for each in removed)
+def _report(removed: Sequence[Removed], staged: int, *, is_rewritten: bool) -> list[str]:
+    width = max((len(each.table) for each in removed), default=0)
     lines = [
         f"{each.table:{width}}  {each.rows} rows deleted, {each.texts} values cleared"
         for each in removed
     ]
+    lines = lines or ["No table contains the contact."]
     if staged:
-        lines.append(f"{staged} unfinished reads deleted; the next sync reads them again.")
-    return [*lines, f"The database was written anew. {_REST}"]
+        reads = counted(staged, "unfinished read")
+        lines.append(f"{reads} deleted; the next sync reads again what was in them.")
+    if is_rewritten:
+        return [*lines, f"The database was rewritten. {_REST}"]
+    return [
+        *lines,
+        "The database was not rewritten. If an earlier run of this command did not end, run it "
+        f"again with --rewrite. {_REST}",
+    ]

@@ -3,6 +3,7 @@
 Nothing else of this package is public.
 """
 
+from activecampaign_dagster.components.accounts import ActiveCampaignAccounts
 from activecampaign_dagster.components.dbt_models import DbtModels
 from activecampaign_dagster.components.source import ActiveCampaignSource
 from activecampaign_dagster.orchestration.resources import (
@@ -10,4 +11,10 @@ from activecampaign_dagster.orchestration.resources import (
     WarehouseResource,
 )
 
-__all__ = ["ActiveCampaignResource", "ActiveCampaignSource", "DbtModels", "WarehouseResource"]
+__all__ = [
+    "ActiveCampaignAccounts",
+    "ActiveCampaignResource",
+    "ActiveCampaignSource",
+    "DbtModels",
+    "WarehouseResource",
+]

@@ -46,7 +46,7 @@ def hash_mistakes(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(("hash_fields", index), text)
         elif not any(_can_be_hashed(stream, name) for stream in having):
             text = (
-                f"{name} cannot be hashed: it is no text, or a sync needs it as it is. Leave the "
+                f"{name} cannot be hashed: it is not a text, or a sync needs its value. Leave the "
                 "field out with exclude_fields instead"
             )
             yield Mistake(("hash_fields", index), text)

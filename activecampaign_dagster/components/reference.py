@@ -1,16 +1,18 @@
 """What is generated of pages: settings from their schema, streams from declarations.
 
-`python -m activecampaign_dagster.components.reference` brings docs/configuration.md, README.md and
-the dbt project's sources up to date.
+`python -m activecampaign_dagster.components.reference` brings docs/configuration.md,
+docs/streams.md and the dbt project's sources up to date.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
+from activecampaign_dagster.components.accounts import AccountsSettings
 from activecampaign_dagster.components.dbt_sources import sources
 from activecampaign_dagster.components.settings import (
     AlertSettings,
@@ -21,16 +23,32 @@ from activecampaign_dagster.components.settings import (
     StreamSettings,
     TriggerSettings,
 )
-from activecampaign_dagster.streams.declaration import Family, Stream
+from activecampaign_dagster.streams.declaration import (
+    ByCreation,
+    ById,
+    ByOffset,
+    ByPage,
+    Family,
+    NewestFirst,
+    Stream,
+)
 from activecampaign_dagster.streams.registry import STREAMS
 
 _ROOT = Path(__file__).parents[2]
 PAGE = _ROOT / "docs" / "configuration.md"
-README = _ROOT / "README.md"
+CATALOGUE = _ROOT / "docs" / "streams.md"
 SOURCES = _ROOT / "dbt_project" / "models" / "staging" / "activecampaign" / "_sources.yml"
 _BEGIN, _END = "<!-- generated: begin -->", "<!-- generated: end -->"
+_WALKS = {
+    ById: "cursor",
+    ByCreation: "cursor",
+    ByOffset: "overlapping pages",
+    ByPage: "numbered pages",
+    NewestFirst: "newest first",
+}
 _PARTS = {
     "An account": Settings,
+    "Several accounts": AccountsSettings,
     "`streams`: an entry": StreamSettings,
     "`trigger`": TriggerSettings,
     "`full_sync`": Clock,
@@ -46,7 +64,7 @@ def reference() -> str:
 
 
 def _table(title: str, model: Any) -> str:
-    lines = [f"### {title}", "", (model.__doc__ or "").strip(), ""]
+    lines = [f"### {title}", "", cleandoc(model.__doc__ or ""), ""]
     lines += ["| setting | default | meaning |", "|---|---|---|"]
     schema = model.model_json_schema()
     for name, setting in schema["properties"].items():
@@ -63,32 +81,42 @@ def _default(setting: dict[str, Any]) -> str:
 
 
 def streams() -> str:
-    """A table of each family's streams, in Markdown that can be folded."""
+    """A section for each family with a table of its streams, in Markdown."""
     return "\n\n".join("\n".join(_of_family(family)) for family in Family)
 
 
 def _of_family(family: Family) -> Iterator[str]:
     found = [stream for stream in STREAMS.values() if stream.family is family]
     off = sum(not stream.default for stream in found)
-    count = f"{len(found)} streams{f', {off} of them off' if off else ''}"
-    yield f"<details><summary><code>{family}</code>: {count}</summary>"
+    yield f"### {family}"
     yield ""
-    yield "| stream | one row per | sync type | comes with | default |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield f"{len(found)} streams{f', {off} of them off by default' if off else ''}."
+    yield ""
+    yield "| stream and table | one row per | key | how it is read | columns | default |"
+    yield "| --- | --- | --- | --- | ---: | --- |"
     yield from map(_row, found)
-    yield ""
-    yield "</details>"
 
 
 def _row(stream: Stream) -> str:
     first = re.split(r"(?<=\.)\s+(?=[A-Z`])", stream.description)[0]
     about = first.removeprefix("One row per ").removesuffix(".").replace("|", r"\|")
-    parent = f"`{stream.parent}`" if stream.parent else ""
+    key = ", ".join(f"`{name}`" for name in stream.key)
     state = "on" if stream.default else "off"
-    return f"| `{stream.name}` | {about} | {stream.sync_type} | {parent} | {state} |"
+    cells = (f"`{stream.name}`", about, key, _how_read(stream), str(len(stream.fields)), state)
+    return f"| {' | '.join(cells)} |"
 
 
-PAGES: dict[Path, Callable[[], str]] = {PAGE: reference, README: streams, SOURCES: sources}
+def _how_read(stream: Stream) -> str:
+    """The sync type, and how its requests are made: INCREMENTAL by `udate`, with `contacts`."""
+    by = f" by `{stream.replication_key}`" if stream.replication_key else ""
+    if stream.parent:
+        return f"{stream.sync_type}{by}, with `{stream.parent}`"
+    if stream.each:
+        return f"{stream.sync_type}{by}, requests for each row of `{stream.each.stream}`"
+    return f"{stream.sync_type}{by}, {_WALKS[type(stream.walk)]}"
+
+
+PAGES: dict[Path, Callable[[], str]] = {PAGE: reference, CATALOGUE: streams, SOURCES: sources}
 
 
 def updated(page: Path) -> str:

@@ -55,8 +55,8 @@ def reread_mistakes(choice: Chosen, sync_type: SyncType) -> Iterator[Mistake]:
     elif wanted == "never" and sync_type is SyncType.FULL_TABLE:
         yield Mistake(
             path,
-            f"{choice.settings.name} is FULL_TABLE, so that incremental syncs can only read all of "
-            "it: write a long time, such as {every: 4 weeks}",
+            f"{choice.settings.name} is FULL_TABLE, so incremental syncs must read all of it: "
+            "write a long time, such as {every: 4 weeks}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from activecampaign_dagster.components.errors import Mistake
@@ -69,7 +70,7 @@ def chosen(settings: Settings) -> tuple[dict[str, Chosen], list[Mistake]]:
 def _mistake(name: str, named: dict[str, Chosen]) -> str | None:
     """What is wrong with the name of an entry; None if nothing is."""
     if name in named:
-        return f"{name} is listed a second time: keep one of the two"
+        return f"{name} is listed twice: keep one of the two"
     if name in GROUPS:
         return (
             f"{name} stands for several streams and has no settings: list it as a word, and the "
@@ -77,7 +78,7 @@ def _mistake(name: str, named: dict[str, Chosen]) -> str | None:
         )
     if name in STREAMS:
         return None
-    near = nearest(name, [*GROUPS, *STREAMS])
+    near = nearest(name, [*GROUPS, *STREAMS]) or _of_rows(name)
     families = enumerated((f"`{family}`" for family in Family), "and")
     possible = (
         f"; did you mean {near}?"
@@ -85,3 +86,10 @@ def _mistake(name: str, named: dict[str, Chosen]) -> str | None:
         else f"; the families are {families}, and `activecampaign streams` lists the streams"
     )
     return f"there is no stream {name!r}{possible}"
+
+
+def _of_rows(name: str) -> str | None:
+    """The stream that is described as one row per what `name` is the plural of."""
+    thing = f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
+    begin = re.compile(rf"One row per {re.escape(thing.replace('_', ' '))}\b", re.IGNORECASE)
+    return next((each.name for each in STREAMS.values() if begin.match(each.description)), None)

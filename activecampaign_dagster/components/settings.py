@@ -9,18 +9,47 @@ from datetime import date
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Discriminator, Field, Tag, create_model
+from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 
 from activecampaign_dagster.orchestration.checks import CHECKS
+from activecampaign_dagster.orchestration.triggers import DAYS
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Family
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.sync.axis import axis_of
 
-# YAML reads the words on and off as booleans, so that neither is used here.
-Severity = Literal["warn", "error", "ignore"]
-Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _day(value: Any) -> Any:
+    """A weekday in full, which may be shortened: Mon, tues."""
+    name = _lower(value)
+    if not isinstance(name, str) or len(name) < 3:
+        return value
+    return next((day for day in DAYS if day.startswith(name)), value)
+
+
+def _listed(value: Any) -> Any:
+    return value if value is None or isinstance(value, list | dict) else [value]
+
+
+# YAML reads the words on and off as booleans, so that neither is used here.
+Severity = Annotated[Literal["warn", "error", "ignore"], BeforeValidator(_lower)]
+Day = Annotated[
+    Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"],
+    BeforeValidator(_day),
+]
+Texts = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+Days = Annotated[list[Day], BeforeValidator(_listed, json_schema_input_type=Day | list[Day])]
+SyncTypeName = Annotated[Literal["INCREMENTAL", "FULL_TABLE"], BeforeValidator(_upper)]
+
+RESERVED = {"intermediate", "marts", "seeds", "snapshots", "staging"}  # first in dbt's asset keys
 SEARCHED = [stream.name for stream in STREAMS.values() if axis_of(stream)]
 TELL_OF_CHANGES = [stream.name for stream in STREAMS.values() if stream.can_filter]
 MAY_BE_STUBS = {stream.name: stream.stub for stream in STREAMS.values() if stream.stub}
@@ -34,7 +63,7 @@ _VARIABLE = "^(?:[A-Za-z_][A-Za-z0-9_]{0,31}|[A-Za-z_][A-Za-z0-9_]*[G-Zg-z_][A-Z
 
 
 class Clock(dg.Model):
-    """Times by the clock: one of `cron`, `every` and `at`."""
+    """When full syncs start: one of `cron`, `every` and `at`."""
 
     cron: str | list[str] | None = Field(
         default=None,
@@ -44,23 +73,23 @@ class Clock(dg.Model):
         default=None,
         description="An interval that divides the day evenly, such as 30 minutes, 2 hours, 1 day.",
     )
-    at: list[str] | None = Field(
+    at: Texts | None = Field(
         default=None,
         description='Times of the day in the account\'s `timezone`: ["08:00", "17:30"].',
     )
-    days: list[Day] | None = Field(
-        default=None, description="With `at`: the weekdays; without it, every day."
+    days: Days | None = Field(
+        default=None,
+        description="With `at`: the weekdays, such as [Mon, Fri]; without it, every day.",
     )
 
 
 class TriggerSettings(Clock):
-    """The start of incremental syncs: one of `cron`, `every`, `at` and `on_change`."""
+    """When incremental syncs start: one of `cron`, `every`, `at` and `on_change`."""
 
     on_change: str | None = Field(
         default=None,
-        description="How often the account is asked, with one request for each, whether "
-        f"{enumerated(TELL_OF_CHANGES, 'or')} changed; a sync begins only then. Such as "
-        "10 seconds, 1 minute.",
+        description=f"How often to ask whether {enumerated(TELL_OF_CHANGES, 'or')} changed, with "
+        "one request for each; a sync starts only if they did. Such as 10 seconds, 1 minute.",
     )
 
 
@@ -83,41 +112,43 @@ Reread = Annotated[
 
 
 class StreamSettings(dg.Model):
-    """One stream, if its defaults do not suit."""
+    """The settings of one stream."""
 
-    name: str = Field(description="The stream: see `activecampaign streams`.")
+    name: str = Field(description="The stream's name; `activecampaign streams` lists all.")
     enabled: bool = Field(
         default=True,
-        description="Whether the stream is read. An entry turns on one that is off by default.",
+        description="Whether the stream is read. An entry also turns on a stream that is off by "
+        "default.",
     )
     table: str | None = Field(
         default=None, description="The table's name, without prefix. Default: the stream's name."
     )
-    sync_type: Literal["INCREMENTAL", "FULL_TABLE"] | None = Field(
+    sync_type: SyncTypeName | None = Field(
         default=None,
-        description="INCREMENTAL reads what changed, FULL_TABLE everything every time. Default: "
-        "the stream's own.",
+        description="INCREMENTAL: incremental syncs read what changed. FULL_TABLE: they read "
+        "everything. Default: the stream's own.",
     )
-    fields: list[str] | None = Field(
+    fields: Texts | None = Field(
         default=None,
-        description="The only fields to store. Ids and stamps that a sync needs are always stored. "
-        "Fields that hold secrets are stored only if they are listed here.",
+        description="The only fields to store. Ids and timestamps that a sync needs are always "
+        "stored. Fields that hold secrets are stored only if they are listed here.",
     )
-    exclude_fields: list[str] | None = Field(
-        default=None, description="Fields not to store; the other declared ones are."
+    exclude_fields: Texts | None = Field(
+        default=None, description="Fields not to store; all other declared fields are stored."
     )
-    access: Literal["full", "partial"] | None = Field(
+    access: Annotated[Literal["full", "partial"], BeforeValidator(_lower)] | None = Field(
         default=None,
         description=f"{enumerated(MAY_BE_STUBS, 'and')} only. full: the key's user may manage "
-        f"the {enumerated(_HIDERS, 'and')}. partial: it may not, so that a record has no more than "
-        f"{enumerated(_STUB_FIELDS, 'or')}, and is read as FULL_TABLE.",
+        f"the {enumerated(_HIDERS, 'and')}. partial: it may not; records then have only "
+        f"{enumerated(_STUB_FIELDS, 'or')}, and are read as FULL_TABLE.",
     )
     reread: Reread | None = Field(
         default=None,
         description="How often incremental syncs read the whole stream: `{every: 6 hours}`, "
-        "`always` (each time) or `never`. Full syncs always do. Default: FULL_TABLE streams every "
-        "hour, but those that you made FULL_TABLE always; streams that come with another one as "
-        "often as `activecampaign streams NAME` says, mostly every day; other streams never.",
+        "`always` (each time) or `never`. Full syncs always do. Default: every hour for FULL_TABLE "
+        "streams, but `always` if `sync_type` here made them so; for streams that come with "
+        "another one, what `activecampaign streams NAME` shows, mostly every day; otherwise "
+        "never.",
     )
 
 
@@ -129,32 +160,32 @@ _Severities = create_model(
 
 
 class CheckSettings(_Severities):  # type: ignore[misc, valid-type]
-    """The severity of each check's findings: warn or error; ignore removes the check."""
+    """The severity of each check's findings: `warn` or `error`. `ignore` removes the check."""
 
 
 class DriftSettings(dg.Model):
-    """The watch over row counts: the account's totals against the tables' live rows."""
+    """Compares the account's totals with the tables' live rows, and starts full syncs."""
 
-    every: str = Field(default="1 hour", description="How often totals are asked for.")
+    every: str = Field(default="1 hour", description="How often totals are requested.")
     tolerance: float = Field(
-        default=0.01, ge=0, le=1, description="The share of rows that may be missing or too many."
+        default=0.01, ge=0, le=1, description="The share of rows by which the two may differ."
     )
     at_most_every: str = Field(
-        default="1 day", description="How often a full sync of one stream may be started."
+        default="1 day", description="The shortest time between two such full syncs of a stream."
     )
 
 
 class AlertSettings(dg.Model):
-    """The destination of messages about failed runs."""
+    """Where messages about failed runs are sent."""
 
     urls_variable: str = Field(
         pattern=_VARIABLE,
-        description="Environment variable that holds where to send them, as Apprise URLs separated "
+        description="Environment variable that holds the Apprise URLs to send them to, separated "
         "by spaces: webhooks, e-mail, chat.",
     )
     ui_url: str = Field(
         default="http://localhost:3000",
-        description="Where Dagster's UI is, for the link to the run.",
+        description="Address of Dagster's UI, for the link to the run.",
     )
 
 
@@ -189,7 +220,9 @@ class Settings(dg.Model):
         pattern="^[a-z][a-z0-9_]*$",
         description="The account's name: the first part of its asset keys, jobs and schedules.",
     )
-    description: str = Field(default="", max_length=140, description="Shown in the UI.")
+    description: str = Field(
+        default="", max_length=140, description="Shown in the UI; at most 140 characters."
+    )
     url_variable: str = Field(
         default="ACTIVECAMPAIGN_URL",
         pattern=_VARIABLE,
@@ -204,19 +237,20 @@ class Settings(dg.Model):
         default="all",
         description="What is read: names of streams, names of families "
         f"({enumerated((f'`{family}`' for family in Family), 'and')}), `all` or `core`, one or a "
-        "list of them. A family and `all` bring the streams that are on by default, `core` those "
-        "that the models are made of. An entry of the list can also be a stream's settings, which "
-        "hold for a stream that a family brings, too.",
+        "list of them. Families and `all` include the streams that are on by default, `core` those "
+        "that the main models need. An entry of the list can also be a stream's settings, which "
+        "also apply to a stream that a family includes.",
     )
     table_prefix: str = Field(
-        default="", description="Begins the names of all tables; tells several accounts apart."
+        default="",
+        description="Prefix of the names of all tables, so that accounts do not share tables.",
     )
     extract_contact_custom_fields: bool = Field(
         default=True,
         description="Read the values of custom fields together with the records that have them, "
         f"and keep them in {enumerated(_PIVOTS, 'and')} too.",
     )
-    hash_fields: list[str] = Field(
+    hash_fields: Texts = Field(
         default_factory=list,
         description="Fields of which only a keyed hash is stored, in every stream that has them, "
         f"such as email and phone, or {_PIVOTED} for all values of custom fields. "
@@ -224,49 +258,50 @@ class Settings(dg.Model):
     )
     purge_deleted_after: str | None = Field(
         default=None,
-        description="How long rows of deleted records are kept, such as 30 days. Default: for "
-        "ever.",
+        description="How long rows of deleted records are kept, such as 30 days. Default: forever.",
     )
     trigger: When = Field(
         default_factory=lambda: TriggerSettings(every="1 hour"),
-        description="When incremental syncs begin: `manual`, `on_change`, or settings. "
+        description="When incremental syncs start: `manual`, `on_change`, or settings. "
         "Default: every hour.",
     )
     full_sync: WhenFull | None = Field(
         default=None,
-        description="When full syncs begin, which also find deletions: `never`, or settings. "
+        description="When full syncs start, which also find deletions: `never`, or settings. "
         "Default: Sundays at 03:00; never if the trigger is manual.",
     )
-    deletions: Literal["search", "full_sync_only"] = Field(
+    deletions: Annotated[Literal["search", "full_sync_only"], BeforeValidator(_lower)] = Field(
         default="search",
         description="How deletions are found between full syncs. search: incremental syncs compare "
-        f"row counts of {enumerated(SEARCHED, 'and')} with the account's and look for the "
-        "records that are gone, in no more requests than a full read. full_sync_only: not at all.",
+        f"row counts of {enumerated(SEARCHED, 'and')} with the account's totals and look for the "
+        "records that are gone, with no more requests than a full read. full_sync_only: only full "
+        "syncs find them.",
     )
     timezone: str = Field(
         default="UTC",
-        description="IANA zone of partitions and times, such as Europe/Berlin, and of days and "
-        "months in the models unless dbt's variable `reporting_timezone` is set.",
+        description="IANA time zone of schedules and partitions, such as Europe/Berlin, and of "
+        "days and months in the models unless dbt's variable `reporting_timezone` is set.",
     )
     start_date: date = Field(
         default=date(2020, 1, 1),
-        description="A day of the first partition, from 1970-01-01 to today.",
+        description="Any day of the first partition, from 1970-01-01 to today.",
     )
-    partition: Literal["month", "week", "day"] = Field(
+    partition: Annotated[Literal["month", "week", "day"], BeforeValidator(_lower)] = Field(
         default="month",
-        description="The span of a partition. Dagster writes an event for each that a full sync of "
-        f"{enumerated(TELL_OF_CHANGES, 'or')} covers for the first time, so days are slow over "
-        "years.",
+        description="The length of a partition. Dagster writes an event for each partition that a "
+        f"full sync of {enumerated(TELL_OF_CHANGES, 'or')} covers for the first time, so `day` is "
+        "slow if there are many years.",
     )
-    owners: list[str] = Field(
-        default_factory=lambda: ["team:data"],
-        description="Owners of the assets: e-mail addresses, or teams as team:name.",
+    owners: Texts = Field(
+        default_factory=list,
+        description="Owners of the account's assets and of the models: e-mail addresses, or teams "
+        "as team:name.",
     )
     requests_per_second: int = Field(
         default=5,
         ge=0,
-        description="Requests that may begin per second; ActiveCampaign allows 5. "
-        "0: no limit, for a sandbox only.",
+        description="Requests that may start per second; ActiveCampaign allows 5. "
+        "0: no limit, only for the simulated account.",
     )
     checks: CheckSettings = Field(
         default_factory=CheckSettings,
@@ -274,9 +309,9 @@ class Settings(dg.Model):
     )
     drift: Drift = Field(
         default_factory=DriftSettings,
-        description="`never`, or settings of the watch that starts a full sync of a stream when "
-        "its row count has drifted from the account's.",
+        description="Starts a full sync of a stream when its row count has drifted from the "
+        "account's total: `never`, or settings.",
     )
     alerts: AlertSettings | None = Field(
-        default=None, description="Where messages about failed runs go. Default: nowhere."
+        default=None, description="Where messages about failed runs are sent. Default: nowhere."
     )

@@ -21,7 +21,7 @@ _SQL_NAME = "[A-Za-z][A-Za-z0-9_]*"
 
 
 def stream_tables(settings: Settings) -> tuple[tuple[StreamTable, ...], list[Mistake]]:
-    """The tables of what is read and of the core, and the mistakes in what was asked for."""
+    """The tables of what is read, those that the core would have, and the mistakes in both."""
     asked, mistakes = chosen(settings)
     made = []
     for name, stream in STREAMS.items():
@@ -67,7 +67,9 @@ def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     wanted, path = choice.settings, choice.path
     if wanted.access and not stream.stub:
         others = enumerated(MAY_BE_STUBS, "and")
-        yield Mistake((*path, "access"), f"{stream.name} has no access setting: it is for {others}")
+        yield Mistake(
+            (*path, "access"), f"{stream.name} has no access setting: only {others} have one"
+        )
     if wanted.sync_type == "INCREMENTAL":
         if wanted.access == "partial" and stream.stub:
             yield Mistake(
@@ -79,8 +81,8 @@ def _stream_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
         elif not stream.replication_key:
             yield Mistake(
                 (*path, "sync_type"),
-                f"{stream.name} has no field that tells reliably when a record changed, so it "
-                "can only be FULL_TABLE",
+                f"{stream.name} has no field that reliably shows when a record changed, so "
+                f"sync_type must be FULL_TABLE",
             )
     yield from _field_mistakes(stream, choice)
 
@@ -90,7 +92,7 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
     declared = [f.name for f in stream.fields]
     if wanted.fields is not None and wanted.exclude_fields is not None:
         yield Mistake(
-            (*path, "exclude_fields"), "fields and exclude_fields exclude each other: keep one"
+            (*path, "exclude_fields"), "fields and exclude_fields cannot be combined: keep one"
         )
     if wanted.access == "partial" and stream.stub and (wanted.fields or wanted.exclude_fields):
         yield Mistake(
@@ -107,8 +109,8 @@ def _field_mistakes(stream: Stream, choice: Chosen) -> Iterator[Mistake]:
         if name in stream.required:
             yield Mistake(
                 (*path, "exclude_fields", index),
-                f"{name} cannot be left out: a sync tells by it which row a record is and which "
-                "of two versions is newer",
+                f"{name} cannot be left out: syncs need it to match records to rows and to find "
+                f"the newer version",
             )
 
 
@@ -119,8 +121,8 @@ def _table_mistakes(
     if prefix and not re.fullmatch(_SQL_NAME, prefix):
         yield Mistake(
             ("table_prefix",),
-            f"{prefix!r} cannot begin a table's name in SQL: begin with a letter and go on with "
-            "letters, digits and underscores, such as shop_",
+            f"{prefix!r} cannot begin a table's name in SQL: it must begin with a letter, "
+            f"followed by letters, digits and underscores, such as shop_",
         )
     tables: dict[str, str] = {}
     for stream_table in made:
@@ -130,8 +132,8 @@ def _table_mistakes(
         if table is not None and not re.fullmatch(_SQL_NAME, table):
             yield Mistake(
                 path,
-                f"{table!r} is not a valid table name in SQL: begin with a letter and go on with "
-                "letters, digits and underscores",
+                f"{table!r} is not a valid table name in SQL: it must begin with a letter, "
+                f"followed by letters, digits and underscores",
             )
             continue
         other = tables.setdefault(stream_table.table.casefold(), stream_table.name)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 KeyPath = tuple[str | int, ...]
+_SPANS = ("every", "at_most_every", "on_change", "purge_deleted_after")  # are times with a unit
 _DATE = "is not a date: write it as 2024-01-31"
 _SETTINGS = "is not valid here: write settings, indented below"
 _TRUTH = "is invalid: it must be true or false"
@@ -48,7 +49,10 @@ def about_value(model: type[BaseModel], path: KeyPath, detail: Mapping[str, Any]
         case "missing":
             text = f"the setting {detail['loc'][-1]!r} is missing"
         case _ if detail["input"] is None:
-            text = "is empty: give it a value, or leave the line out"
+            text = (
+                "is empty: give it a value, or leave the line out; if it is written as "
+                "{{ env.NAME }}, set that environment variable"
+            )
         case "extra_forbidden":
             possible = suggestion(name, _settings_beside(model, path))
             text = f"unknown setting {name!r}{possible}"
@@ -72,6 +76,11 @@ def about_value(model: type[BaseModel], path: KeyPath, detail: Mapping[str, Any]
                 other = "a list" if name == "streams" else "settings, indented below"
                 possible = f"{context['expected'].replace(' or ', ', ')} or {other}"
             text = f"{detail['input']!r} is invalid: it must be {possible}"
+        case "string_type" if name in _SPANS:
+            text = (
+                f"{detail['input']!r} is not a time span: write a number and a unit, for example "
+                "30 minutes or 30 days"
+            )
         case kind if kind in _PREDICATES:
             text = f"{detail['input']!r} {_PREDICATES[kind]}"
         case _:
@@ -106,5 +115,7 @@ def suggestion(name: str, possible: Iterable[str]) -> str:
 def nearest(name: str, possible: Iterable[str]) -> str | None:
     """The name that was probably meant; None if all are too far from it."""
     folded = {each.casefold(): each for each in possible}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
-    return folded[near[0]] if near else None
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.8)
+    longer = (each for each in folded if each.startswith(f"{name.casefold()}_"))
+    found = near[0] if near else next(longer, None)
+    return folded[found] if found else None

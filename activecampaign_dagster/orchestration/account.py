@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterRunStatus as Status
@@ -12,15 +13,19 @@ from dagster import DagsterRunStatus as Status
 from activecampaign_dagster.orchestration.resources import ActiveCampaignResource
 from activecampaign_dagster.orchestration.triggers import MANUAL, Trigger
 from activecampaign_dagster.streams.declaration import Stream
+from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 
 KIND = "activecampaign"
-MODELS_TAG = "activecampaign/models"  # of the models of the dbt project that read streams
+JOBS_GROUP = "jobs"  # of the assets by which jobs read the accounts and build the models
+MODELS_TAG = "activecampaign/models"  # of the models of a dbt project that reads streams
+JOB_TAG = "activecampaign/job"  # of what the jobs make below the streams
+BUILDS_TAG = "activecampaign/builds_models"  # of the asset by which jobs build the models
+ALL_MODELS = dg.AssetKey("activecampaign_models")  # that asset
 MODE_TAG = "activecampaign/sync"  # on jobs: how their runs read
 FAILURE_TAG = "activecampaign/failure"  # on failed runs: permanent, transient or request
 JOBS = {"incremental": "incremental_sync", "full": "full_refresh"}
-_UNDER_WAY = [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
-_RECENT = 100  # runs looked through for the last one that read an account
+UNDER_WAY = [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,11 @@ class Drift:
 class Account:
     """One configured account, from which its definitions are made.
 
-    severities: check name → warn, error or ignore; warn where it is not named.
+    severities: check name → warn, error or ignore; warn where it is not named. builds_models:
+    whether a run that reads it builds the models, too; else a job of their own does. has_own_jobs:
+    whether its jobs have its name; else they have the names of the jobs over all accounts, which
+    the only account of the package's own project does not need beside them. is_alone: whether it
+    is the only account.
     """
 
     source: Source
@@ -52,6 +61,9 @@ class Account:
     owners: Sequence[str] = ()
     severities: Mapping[str, str] = field(default_factory=dict)
     drift: Drift | None = None
+    builds_models: bool = True
+    has_own_jobs: bool = True
+    is_alone: bool = True
 
     @property
     def name(self) -> str:
@@ -60,8 +72,13 @@ class Account:
 
     @property
     def op(self) -> str:
-        """The name of the op that reads the account."""
+        """The name of the op by which jobs read the account."""
         return f"{self.name}_streams"
+
+    @property
+    def all_streams(self) -> dg.AssetKey:
+        """The asset by which jobs read the account."""
+        return self.key("all_streams")
 
     @property
     def pool(self) -> str:
@@ -83,8 +100,9 @@ class Account:
         return dg.AssetKey([self.name, stream])
 
     def group(self, stream: Stream) -> str:
-        """The group that a stream's asset is shown in: the account and the family."""
-        return f"{self.name}_{stream.family}"
+        """The group that a stream's asset is shown in: by family, of each of several accounts."""
+        group = f"raw_{stream.family}"
+        return group if self.is_alone else f"{self.name}_{group}"
 
     @property
     def selection(self) -> dg.AssetSelection:
@@ -92,23 +110,24 @@ class Account:
         return dg.AssetSelection.assets(*(self.key(t.name) for t in self.enabled))
 
     def job(self, mode: str) -> str:
-        """The name of the account's own job."""
+        """The name of the job that reads this account alone."""
+        return self._own(mode) if self.has_own_jobs else JOBS[mode]
+
+    def limited_to(self, streams: Collection[str]) -> dict[str, Any]:
+        """The run configuration by which a job reads some streams only."""
+        return {"ops": {self.op: {"config": {"streams": sorted(streams)}}}}
+
+    def schedule(self, mode: str) -> str:
+        """The name of that job's schedule, by which Dagster knows whether it was turned off."""
+        return f"{self._own(mode)}_schedule"
+
+    def _own(self, mode: str) -> str:
         return f"{self.name}__{JOBS[mode]}"
 
     def is_read_by(self, run: dg.DagsterRun) -> bool:
         """Whether a run reads this account."""
         if run.asset_selection:
-            return any(key.path[0] == self.name for key in run.asset_selection)
+            keys = {self.all_streams, *map(self.key, STREAMS)}
+            return not keys.isdisjoint(run.asset_selection)
         # another project's job may have the name, but not the tag
-        return MODE_TAG in run.tags and run.job_name in (*JOBS.values(), *map(self.job, JOBS))
-
-    def runs_under_way(self, instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-        """The runs that are queued or running and read this account."""
-        runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=_RECENT)
-        return list(filter(self.is_read_by, runs))
-
-    def last_run(self, instance: dg.DagsterInstance) -> dg.RunRecord | None:
-        """The run that read this account last and has ended."""
-        ended = [Status.SUCCESS, Status.FAILURE]
-        records = instance.get_run_records(dg.RunsFilter(statuses=ended), limit=_RECENT)
-        return next((r for r in records if self.is_read_by(r.dagster_run)), None)
+        return MODE_TAG in run.tags and run.job_name in (*JOBS.values(), *map(self._own, JOBS))

@@ -133,7 +133,9 @@ def _orphans(evidence: Evidence) -> Finding:
             missing[declared.name] = count
     text = ", ".join(f"{name} ({count})" for name, count in missing.items())
     return Finding(
-        sum(missing.values()), f"Rows that point to nothing by {text}." if text else "", missing
+        sum(missing.values()),
+        f"Rows whose reference points to a missing row, by {text}." if text else "",
+        missing,
     )
 
 
@@ -165,6 +167,15 @@ def _drift(evidence: Evidence) -> Finding:
     )
 
 
+def hidden_rows(db: duckdb.DuckDBPyConnection, stream_table: StreamTable) -> int | None:
+    """The rows that are seen as stubs; None for a stream that has none."""
+    if stream_table.stream.stub is None:
+        return None
+    table = relation(stream_table.table)
+    [(count,)] = db.execute(f"select count(*) from {table} where {_HIDDEN}").fetchall()
+    return int(count)
+
+
 def newest_hidden(db: duckdb.DuckDBPyConnection, stream_table: StreamTable, most: int) -> list[str]:
     """The newest keys, at most so many, of the rows that are seen as stubs."""
     [key] = stream_table.stream.key
@@ -181,7 +192,7 @@ def _has_stubs(_account: Account, stream_table: StreamTable) -> bool:
 
 def _hidden(evidence: Evidence) -> Finding:
     stream_table, stub = evidence.stream_table, evidence.stream_table.stream.stub
-    count = evidence.count(f"select count(*) from {relation(stream_table.table)} where {_HIDDEN}")
+    count = hidden_rows(evidence.db, stream_table)
     if not count or stub is None:
         return Finding(0)
     shown = enumerated(stub.fields, "and")
@@ -233,20 +244,20 @@ def _missed(evidence: Evidence) -> Finding:
 
 REJECTED_VALUES = Check(
     name="rejected_values",
-    description="Values that did not fit their column's type. They are NULL in the table and kept "
-    f"verbatim in {SCHEMA}._rejected_values.",
+    description="Values that could not be converted to their column's type. They are NULL in the "
+    f"table and kept verbatim in {SCHEMA}._rejected_values.",
     find=_rejected,
     within=AS_DECLARED,
 )
 UNDECLARED_FIELDS = Check(
     name="undeclared_fields",
-    description="Fields that the API sent and nobody declared. Each became a column.",
+    description="Undeclared fields that the API sent. Each became a column.",
     find=_undeclared,
     within=AS_DECLARED,
 )
 DUPLICATE_IDS = Check(
     name="duplicate_ids",
-    description="Rows that share their id, or the key that takes its place.",
+    description="Rows that share their id, or the key that is used instead of it.",
     find=_duplicates,
     within=AS_DECLARED,
 )
@@ -271,8 +282,8 @@ HIDDEN_DEALS = Check(
 )
 MISSED_CHANGES = Check(
     name="missed_changes",
-    description="Records that a full sync found changed although their parent's update stamp had "
-    "not moved: no incremental sync could have found them.",
+    description="Records that changed although their parent's update timestamp did not. Only full "
+    "syncs find such changes.",
     find=_missed,
     applies=_can_miss_changes,
 )

@@ -10,13 +10,13 @@ import dagster as dg
 from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import FAILURE_TAG
 from activecampaign_dagster.orchestration.dagster_internals import MessageOnlyError
-from activecampaign_dagster.orchestration.partitions import PartitionError
+from activecampaign_dagster.orchestration.partitions import RequestError
 from activecampaign_dagster.sync.locks import LockTimeoutError
 from activecampaign_dagster.sync.outcomes import SyncError
 
 # The API client has retried each request before this; what is left are outages of some minutes.
-_RETRIES = 2
-_FIRST_WAIT = 60.0  # seconds
+RETRIES = 2
+FIRST_WAIT = 60.0  # seconds
 
 
 class StepError(ActiveCampaignError, MessageOnlyError, dg.Failure):
@@ -40,11 +40,11 @@ def failure(
     """
     permanent = error.is_permanent
     kind = "permanent" if permanent else "transient"
-    if isinstance(error, PartitionError | LockTimeoutError):
+    if isinstance(error, RequestError | LockTimeoutError):
         kind = "request"
-    if not permanent and context.op_execution_context.retry_number < _RETRIES:
-        context.log.warning("%s\nThe sync will be retried soon.", error)
-        return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=_wait(context))
+    if not permanent and context.op_execution_context.retry_number < RETRIES:
+        context.log.warning("%s\nThe step will be retried soon.", error)
+        return dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=_wait(context))
     tags = {FAILURE_TAG: kind}
     if permanent:
         tags["dagster/max_retries"] = "0"
@@ -58,4 +58,4 @@ def failure(
 def _wait(context: dg.AssetExecutionContext) -> float:
     """Seconds until the op begins again: one minute, then two, give or take a quarter."""
     earlier: int = context.op_execution_context.retry_number
-    return _FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311
+    return FIRST_WAIT * 2.0**earlier * random.uniform(0.75, 1.25)  # noqa: S311

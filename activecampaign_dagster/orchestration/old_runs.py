@@ -45,7 +45,7 @@ def clear_old_runs(
     who: whose runs they are, as each clears its own. A failure to clear is logged and no more.
     Raises KeepRunsError.
     """
-    days = _days()
+    days = days_kept()
     now = datetime.now(UTC)
     if not days or not _is_time(instance, who, now):
         return
@@ -61,14 +61,15 @@ def clear_old_runs(
         return
     if found:
         log.info(
-            "Cleared %s runs that ended more than %s days ago from Dagster's storage (%s).",
+            "Deleted %s runs that ended more than %s days ago from Dagster's storage (%s).",
             len(found),
             days,
             VARIABLE,
         )
 
 
-def _days() -> int:
+def days_kept() -> int:
+    """For how many days runs are kept, 0 for ever. Raises KeepRunsError."""
     value = os.environ.get(VARIABLE, "").strip()
     if value and not (value.isascii() and value.isdigit() and int(value) <= 36_500):
         raise KeepRunsError(

@@ -14,10 +14,14 @@ _RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_r
 _KEY_TAG = "dagster/partition"
 
 
-class PartitionError(ActiveCampaignError):
-    """A run was asked for partitions that do not exist."""
+class RequestError(ActiveCampaignError):
+    """A run was asked for what does not exist."""
 
     is_permanent = True
+
+
+class PartitionError(RequestError):
+    """A run was asked for partitions that do not exist, or that it does not have."""
 
 
 def partitions(size: str, start_date: str, timezone: str) -> dg.TimeWindowPartitionsDefinition:
@@ -46,6 +50,19 @@ def window_of(context: dg.AssetExecutionContext) -> Window | None:
     _check(context)
     span = context.partition_time_window
     return Window(span.start, span.end)
+
+
+def refuse_partitions(run: dg.DagsterRun) -> None:
+    """Raise PartitionError if a run of a job names partitions: it would read more than they hold.
+
+    Tags of that kind come from a command line only.
+    """
+    for tag in (_KEY_TAG, *_RANGE_TAGS):
+        if tag in run.tags:
+            raise PartitionError(
+                f"A job reads the whole account, not partitions: leave out the tag {tag}, or "
+                "materialize the partitions of the streams."
+            )
 
 
 def _check(context: dg.AssetExecutionContext) -> None:

@@ -2,9 +2,8 @@
 
 Dagster gives a pool's slot to a run in its database. The slot of a run that was killed stays taken
 until a daemon notices, and where commands are run by cron there is none. So each run holds a lock
-in the instance's folder, which the kernel takes from a dead process: a run whose lock is free has
-died, whatever the database says. One that could not write to the database any more leaves its lock
-there, and passes for dead.
+in the instance's folder, by which others know whether it lives (see `dead_runs`). One that could
+not write to the database any more leaves its lock there, and passes for dead.
 """
 
 from __future__ import annotations
@@ -27,9 +26,22 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     stop_was_asked_for,
     wait_with,
 )
+from activecampaign_dagster.orchestration.dead_runs import (
+    SilenceError,
+    end_dead_runs_of_this_machine,
+    end_silent_run,
+    lock_of,
+    runs_folder,
+    signs_of_life,
+    silence,
+)
 from activecampaign_dagster.orchestration.failures import StepError
 from activecampaign_dagster.orchestration.stopping import StoppedRun, stops_in_a_sentence
-from activecampaign_dagster.orchestration.storage_errors import StorageError
+from activecampaign_dagster.orchestration.storage_errors import (
+    StorageError,
+    StorageLostError,
+    outlast_restarts,
+)
 from activecampaign_dagster.sync.locks import (
     TIMEOUT_VARIABLE,
     LockTimeoutError,
@@ -39,7 +51,6 @@ from activecampaign_dagster.sync.locks import (
     patience,
     remove,
 )
-from activecampaign_dagster.warehouse.private import make_folder
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 _LOOK = 1.0  # seconds between two looks at who holds a pool
@@ -58,24 +69,31 @@ class LivingRunsClaims(PoolClaims):
 
     def __init__(self, instance: dg.DagsterInstance, dagster_run: dg.DagsterRun) -> None:
         super().__init__(instance, dagster_run)
+        outlast_restarts(instance)
         self._log = log_of(instance, dagster_run)
-        self._runs = _folder(instance)
+        self._run = dagster_run
+        self._runs = runs_folder(instance)
         self._open = ExitStack()
         self._waits: dict[str, float] = {}  # pool → when the wait for it began
         self._looked = self._reminded = 0.0
 
     def __enter__(self) -> Self:
+        try:
+            self._silence = silence()
+        except SilenceError as error:
+            raise StepError(str(error), is_permanent=True) from None
         if self._runs:
-            free_dead_runs(self._instance, self._runs, self._log)
+            end_dead_runs_of_this_machine(self._instance, self._runs, self._log)
             self._open.enter_context(_alive(self._runs, self._run_id, self._log))
+        self._open.enter_context(signs_of_life(self._instance, self._run, self._log, self._silence))
         super().__enter__()
         return self
 
     def __exit__(self, *raised: Any) -> None:
         with self._open:
             super().__exit__(*raised)
-            if self._runs and not isinstance(raised[1], StorageError):
-                remove(_lock(self._runs, self._run_id))
+            if self._runs and not isinstance(raised[1], StorageError | StorageLostError):
+                remove(lock_of(self._runs, self._run_id))
         with stops_in_a_sentence("while its steps ran"):
             if isinstance(raised[1], InterruptedRunError):
                 raise raised[1]
@@ -115,13 +133,17 @@ class LivingRunsClaims(PoolClaims):
 
     def _free(self, pool: str) -> bool:
         """Free what dead and ended runs hold; returns whether there were any."""
-        found = free_dead_runs(self._instance, self._runs, self._log) if self._runs else False
+        found = bool(
+            self._runs and end_dead_runs_of_this_machine(self._instance, self._runs, self._log)
+        )
         storage = self._instance.event_log_storage
         for run_id in _holders(self._instance, pool) - {self._run_id}:
             run = self._instance.get_run_by_id(run_id)
-            alive = self._runs and has_living_holder(_lock(self._runs, run_id))
+            alive = self._runs and has_living_holder(lock_of(self._runs, run_id))
             if (run is None or run.is_finished) and not alive:
                 storage.free_concurrency_slots_for_run(run_id)
+                found = True
+            elif run and end_silent_run(self._instance, run, self._runs, self._log, self._silence):
                 found = True
         return found
 
@@ -130,36 +152,11 @@ class LivingRunsClaims(PoolClaims):
         described = []
         for run_id in sorted(_holders(self._instance, pool) - {self._run_id}):
             run = self._instance.get_run_by_id(run_id)
-            who = self._runs and holder(_lock(self._runs, run_id))
+            who = self._runs and holder(lock_of(self._runs, run_id))
             job = f" of {run.job_name}" if run else ""
             where = f", {who}" if who else ""
             described.append(f"the run {run_id[:8]}{job}{where}")
         return " and ".join(described) or "a run that is first in the queue"
-
-
-def free_dead_runs(instance: dg.DagsterInstance, runs: Path, log: logging.Logger) -> bool:
-    """Mark runs whose process has died as failed, and free their slots; returns whether any were.
-
-    runs: the folder with the locks of the runs.
-    """
-    found = False
-    for path in sorted(runs.glob("*.lock")):
-        if has_living_holder(path) is not False:
-            continue
-        run_id, who = path.stem, holder(path)
-        run = instance.get_run_by_id(run_id)
-        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
-        remove(path)
-        found = True
-        if run is None or run.is_finished:
-            continue
-        text = (
-            f"The {who or 'process'} has died without ending the run {run_id[:8]} of "
-            f"{run.job_name}: the run is marked as failed, and what it held is free."
-        )
-        log.warning(text)
-        instance.report_run_failed(run, text)
-    return found
 
 
 def _patience() -> float:
@@ -190,31 +187,15 @@ def _holders(instance: dg.DagsterInstance, pool: str) -> set[str]:
     return {*info.active_run_ids, *info.assigned_run_ids}
 
 
-def _folder(instance: dg.DagsterInstance) -> Path | None:
-    """Where an instance's runs keep their locks; None if no other process shares it."""
-    if instance.is_ephemeral:
-        return None
-    folder = Path(instance.root_directory) / "activecampaign_runs"
-    try:
-        make_folder(folder)
-    except OSError:
-        return None
-    return folder
-
-
-def _lock(runs: Path, run_id: str) -> Path:
-    return runs / f"{run_id}.lock"
-
-
 @contextmanager
 def _alive(runs: Path, run_id: str, log: logging.Logger) -> Iterator[None]:
     """Hold the lock that says that a run lives; without one, nobody can tell."""
-    path = _lock(runs, run_id)
+    path = lock_of(runs, run_id)
     with ExitStack() as stack:
         try:
             stack.enter_context(held(path, log, purpose="which runs the same run", run=run_id))
         except LockTimeoutError:
             raise
         except WarehouseError as error:
-            log.warning("%s Should this run be killed, others cannot tell.", error)
+            log.warning("%s If this run is killed, other runs cannot notice it.", error)
         yield

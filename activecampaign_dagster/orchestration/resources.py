@@ -1,4 +1,4 @@
-"""Dagster resources: the account's API and the warehouse file."""
+"""Dagster resources: the account's API and the warehouse."""
 
 from __future__ import annotations
 
@@ -16,28 +16,62 @@ from pydantic import Field
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import AddressError, CredentialsError
-from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.orchestration.dagster_internals import SetInCode
+from activecampaign_dagster.warehouse.factory import warehouse_at
+from activecampaign_dagster.warehouse.location import DATABASE_VARIABLE, Location, locate
+from activecampaign_dagster.warehouse.warehouse import Warehouse
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # a key, which is all digits and a to f, is no name
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,31}|[A-Za-z_][A-Za-z0-9_]*[G-Zg-z_][A-Za-z0-9_]*")
-DATABASE_VARIABLE = "ACTIVECAMPAIGN_DATABASE"
 
 
-def database_path() -> Path:
-    """The warehouse file: ACTIVECAMPAIGN_DATABASE, or data/activecampaign.duckdb in the project."""
-    configured = os.environ.get(DATABASE_VARIABLE, "").strip()
-    if configured:
-        return Path(configured).expanduser().absolute()
-    return PROJECT_ROOT / "data" / "activecampaign.duckdb"
+_project: Path | None = None  # a process serves one project
 
 
-class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+def use_project(root: Path) -> None:
+    """Keep the default database below this folder: the project whose definitions are loaded.
+
+    Code that loads no project counts from the working folder.
+    """
+    global _project  # noqa: PLW0603
+    _project = root.absolute()
+
+
+def location(setting: str = "") -> Location:
+    """Where the tables live: the setting, ACTIVECAMPAIGN_DATABASE, or a file in the project.
+
+    Raises LocationError.
+    """
+    earlier = _earlier_default()
+    default = earlier if earlier.exists() else earlier.with_name("warehouse.duckdb")
+    return locate(setting or os.environ.get(DATABASE_VARIABLE, ""), default)
+
+
+def about_earlier_default(place: Location) -> str | None:
+    """A sentence about a database that has the default name of earlier versions, else None."""
+    if place.label != str(_earlier_default()):
+        return None
+    return (
+        f"The database is {place.label}, the default of earlier versions, and remains in use. "
+        "The default of a new project is data/warehouse.duckdb."
+    )
+
+
+def _earlier_default() -> Path:
+    return (_project or Path.cwd()) / "data" / "activecampaign.duckdb"
+
+
+def warehouse() -> Warehouse:
+    """The warehouse that the environment names; raises LocationError."""
+    return warehouse_at(location())
+
+
+class ActiveCampaignResource(SetInCode):
     """One ActiveCampaign account's REST API v3.
 
-    The URL and the key are read from the environment when a run starts, so that neither is stored
-    with the code, with a run's configuration or in the UI: no configuration has a field for either.
-    In code of your own, `url` and `api_key` take a `dg.EnvVar`, to the same effect.
+    The URL and the key are read from the environment when a run starts. Neither is stored in the
+    code, in a run's configuration or in the UI, and launchpads have no field for them. In your own
+    code, `url` and `api_key` take a `dg.EnvVar`, which has the same effect.
     """
 
     url_variable: str = Field(
@@ -50,8 +84,8 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     requests_per_second: int = Field(
         default=5,
-        description="Requests that may begin per second; ActiveCampaign allows 5 per account. "
-        "0 sets no limit, which is right for a sandbox only.",
+        description="Requests that may start per second; ActiveCampaign allows 5 per account. "
+        "0: no limit, only for the simulated account.",
         ge=0,
     )
 
@@ -96,26 +130,36 @@ class ActiveCampaignResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [variable for variable in needed if not os.environ.get(variable, "").strip()]
 
 
-class WarehouseResource(DuckDBResource):
-    """The DuckDB file, opened for as short as possible.
+class WarehouseResource(SetInCode, DuckDBResource):
+    """The warehouse: a DuckDB file, which is open only while it is used, or a shared database.
 
-    Unlike its base it closes the connection when the block raises, and it waits for a lock only;
-    anything else that keeps the file from being opened is reported at once, in one sentence.
+    Unlike its base class, it closes the connection when the block raises. It waits only for a
+    lock; any other reason why the warehouse cannot be opened is reported at once, in one sentence.
     """
 
     database: str = Field(
         default="",
-        description="Path of the DuckDB file; empty: ACTIVECAMPAIGN_DATABASE, or "
-        "data/activecampaign.duckdb in the project.",
+        description="Path of the DuckDB file, ducklake:postgres or md:NAME. Default: "
+        "ACTIVECAMPAIGN_DATABASE, or data/warehouse.duckdb in the project.",
     )
 
     @property
-    def path(self) -> Path:
-        """The file's absolute path."""
-        return Path(self.database).expanduser().absolute() if self.database else database_path()
+    def location(self) -> Location:
+        """Where the tables live; raises LocationError."""
+        return location(self.database)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """What is there; raises LocationError."""
+        return warehouse_at(self.location)
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection that is closed at the end of the block; raises WarehouseError."""
-        with connect(self.path) as connection:
+        with self.warehouse.connect() as connection:
             yield connection
+
+
+WAREHOUSE_KEY = "activecampaign_warehouse"
+# one object, as Dagster merges definitions of several accounts only if they share it
+WAREHOUSE = WarehouseResource()

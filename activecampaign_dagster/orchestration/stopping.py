@@ -11,7 +11,9 @@ from activecampaign_dagster.orchestration.dagster_internals import (
     MessageOnlyError,
 )
 
-_STOPPED = "The run was stopped by a signal {}. What was landed stays, and the next run goes on."
+_STOPPED = (
+    "The run was stopped by a signal {}. Rows that were loaded are kept, and the next run resumes."
+)
 
 
 class StoppedRun(MessageOnlyError, InterruptedRunError):  # noqa: N818

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.orchestration.dagster_internals import cron_ticks, is_valid_cron
@@ -32,11 +33,13 @@ class Trigger:
 
     crons: each a cron expression, read in `timezone`; none: never by the clock.
     poll_seconds: how often the account is asked whether anything changed; None: not at all.
+    interval: the time between any two runs by the clock, where it is always the same.
     """
 
     crons: tuple[str, ...] = ()
     timezone: str = "UTC"
     poll_seconds: int | None = None
+    interval: timedelta | None = None
 
     @property
     def is_manual(self) -> bool:
@@ -50,6 +53,8 @@ class Trigger:
 
     def longest_gap(self, start: datetime | None = None) -> timedelta | None:
         """The longest time between two runs by the clock in the year after `start` (now)."""
+        if self.interval:
+            return self.interval
         start = start or datetime.now(UTC)
         year = itertools.takewhile(
             lambda tick: tick < start + timedelta(days=400), self.ticks(start)
@@ -74,19 +79,22 @@ def span(text: str) -> timedelta:
         raise ValueError(f"{text[:20]!r}… is too long: write for example 1 day") from None
 
 
-def every(text: str) -> tuple[str, ...]:
+def every(text: str, share: float = 0.0) -> tuple[str, ...]:
     """Cron expressions, to be read in UTC, for an interval; ValueError if there is none.
 
-    UTC, because an interval is the same length on the days when clocks change.
+    UTC, because an interval is the same length on the days when clocks change. share: how much of
+    the interval runs begin after its start, from 0 up to 1.
     """
     length, rest = divmod(span(text), timedelta(minutes=1))
     if rest or not length:
         raise ValueError(
-            f"{text!r} is not a whole number of minutes, as schedules need it: write for example "
+            f"{text!r} is not a whole number of minutes, which schedules need: write for example "
             "1 minute"
         )
+    later = int(length * share)
     if length == 7 * _DAY:
-        return ("0 0 * * 0",)
+        days, minutes = divmod(later, _DAY)
+        return (f"{minutes % 60} {minutes // 60} * * {days}",)
     if _DAY % length:
         fits = [m for m in range(1, _DAY + 1) if _DAY % m == 0]
         near = [max(m for m in fits if m < length), *[m for m in fits if m > length][:1]]
@@ -95,13 +103,22 @@ def every(text: str) -> tuple[str, ...]:
             "or write a cron expression"
         )
     if length < 60 and 60 % length == 0:
-        return (f"*/{length} * * * *" if length > 1 else "* * * * *",)
-    if length == _DAY:
-        return ("0 0 * * *",)
-    if length % 60 == 0:
-        return (f"0 */{length // 60} * * *" if length > 60 else "0 * * * *",)
-    starts = range(0, _DAY, length)
+        first = f"{later}-59" if later else "*"
+        return (f"{first}/{length} * * * *" if length > 1 else "* * * * *",)
+    if length < _DAY and length % 60 == 0:
+        hour, minute = divmod(later, 60)
+        hours = f"{hour}-23" if hour else "*"
+        return (f"{minute} {hours}/{length // 60} * * *" if length > 60 else f"{minute} * * * *",)
+    starts = range(later, _DAY, length)
     return _grouped([time(s // 60, s % 60) for s in starts], "*")
+
+
+def share(name: str) -> float:
+    """The part of an interval by which an account's runs begin later than at its start, 0 up to 1.
+
+    It depends on the name alone, so that runs of many accounts are spread and stay where they are.
+    """
+    return int.from_bytes(sha256(name.encode()).digest()[:4]) / 2**32
 
 
 def at(times: Sequence[str], days: Sequence[str] = ()) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 from zoneinfo import available_timezones
 
 from activecampaign_dagster.sandbox.account import Account
@@ -26,27 +26,32 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m activecampaign_dagster.sandbox",
-        description="Serve a made-up ActiveCampaign account on loopback.",
+        description="Serve a simulated ActiveCampaign account on loopback.",
     )
-    add = parser.add_argument
+
+    def add(name: str, *, help: str, **options: Any) -> None:
+        default = options.get("default")
+        shown = f"{help} (default: {default})" if default not in (None, []) else help
+        parser.add_argument(name, help=shown, **options)
+
     add("--host", default="127.0.0.1", help="a loopback address")
     add("--port", type=int, default=8765, help="0 takes any free port")
     add("--seed", type=int, default=1, help="the same seed makes the same account")
-    add("--contacts", type=int, default=20_000)
-    add("--deals", type=int, default=10_000)
-    add("--field-values", type=int, default=60_000)
+    add("--contacts", type=int, default=20_000, help="how many there are")
+    add("--deals", type=int, help="how many there are (default: half the contacts)")
+    add("--field-values", type=int, help="of contacts' custom fields (default: 3 for each contact)")
     add("--years", type=float, default=5, help="how far the account reaches back")
     add("--requests-per-second", type=int, default=5, help="0: no limit")
     add("--latency", type=float, default=0.0, help="seconds before every answer")
     add("--jitter", type=float, default=0.0, help="up to so many seconds before a request arrives")
-    add("--api-key", default="sandbox-key")
+    add("--api-key", default="sandbox-key", help="the key that requests must have")
     add(
         "--live",
         type=float,
         nargs="?",
         const=30.0,
         metavar="PER_MINUTE",
-        help="keep changing the account, 30 times a minute unless said otherwise",
+        help="keep changing the account, 30 times a minute by default",
     )
     add("--bulk-import", type=int, default=300, help="deals that share one creation stamp")
     add(
@@ -57,7 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         help="records of another collection, or records per parent: contactTags=3",
     )
     add("--off", action="append", default=[], help="a feature that the account does not have")
-    add("--date-filter", choices=[str(way) for way in DateFilter], default="offset_honoured")
+    add(
+        "--date-filter",
+        choices=[str(way) for way in DateFilter],
+        default="offset_honoured",
+        help="how date filters read time-zone offsets",
+    )
     add("--zone", default="America/Chicago", help="the zone that stamps are written in")
     add("--ignore-include", action="store_true", help="include= on contacts does nothing")
     return parser
@@ -81,8 +91,8 @@ def _sandbox(options: argparse.Namespace) -> Sandbox:
     account = Account.generate(
         seed=options.seed,
         contacts=options.contacts,
-        deals=options.deals,
-        field_values=options.field_values,
+        deals=options.contacts // 2 if options.deals is None else options.deals,
+        field_values=3 * options.contacts if options.field_values is None else options.field_values,
         years=options.years,
         bulk_import=options.bulk_import,
         date_filter=options.date_filter,
@@ -127,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{len(sandbox.account.visible_ids(name))} {name}"
             for name in ("contacts", "deals", "fieldValues", "campaigns", "users")
         )
-        print(f"made-up account on {sandbox.url}, key {sandbox.api_key}: {counts}")
+        print(f"simulated account on {sandbox.url}, key {sandbox.api_key}: {counts}")
         print(f"export ACTIVECAMPAIGN_URL={sandbox.url}")
         print(f"export ACTIVECAMPAIGN_API_KEY={sandbox.api_key}", flush=True)
         # a plain wait would keep signals from being handled on some platforms

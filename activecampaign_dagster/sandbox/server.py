@@ -35,8 +35,8 @@ class Sandbox:
     are asked about every request that passes key and limit. `rate_limit_headers`: whether
     the documented, never recorded `RateLimit-*` headers are sent.
 
-    Below `/sandbox/` there are `GET stats`, `POST reset-stats` and `POST churn?changes=N` for other
-    processes; they need no key and count nowhere.
+    Below `/sandbox/` there are `GET stats`, `POST reset-stats`, `POST churn?changes=N` and
+    `POST hide-pipeline?id=N` for other processes; they need no key and count nowhere.
     """
 
     def __init__(
@@ -166,20 +166,35 @@ class Sandbox:
         )
 
     def _control(self, call: Call, path: str, text: str) -> Reply:
-        if (call.method, path) == ("GET", "/sandbox/stats"):
-            return Reply(200, orjson.dumps(self.stats()), _JSON)
-        if (call.method, path) == ("POST", "/sandbox/reset-stats"):
-            self.reset_stats()
-            return Reply(200, b"{}", _JSON)
-        if (call.method, path) == ("POST", "/sandbox/churn") and "origin" in call.headers:
+        parameters = dict(parse_qsl(text))
+        if call.method == "POST" and "origin" in call.headers:
             return Reply(403, b'{"message":"pages of other origins may not change it"}', _JSON)
-        if (call.method, path) == ("POST", "/sandbox/churn"):
-            changes = dict(parse_qsl(text)).get("changes", "1")
-            if not changes.isdecimal() or int(changes) > 1_000_000:
-                return Reply(400, b'{"message":"changes must be a number"}', _JSON)
-            done = self.account.churn(self._random, int(changes))
-            return Reply(200, orjson.dumps({"changes": done}), _JSON)
-        return Reply(404, b'{"message":"Not Found"}', _JSON)
+        answer: dict[str, object] = {}
+        try:
+            match call.method, path:
+                case "GET", "/sandbox/stats":
+                    answer = self.stats()
+                case "POST", "/sandbox/reset-stats":
+                    self.reset_stats()
+                case "POST", "/sandbox/churn":
+                    answer = {"changes": self._churn(parameters.get("changes", "1"))}
+                case "POST", "/sandbox/hide-pipeline":
+                    self._hide_pipeline(parameters.get("id", ""))
+                case _:
+                    return Reply(404, b'{"message":"Not Found"}', _JSON)
+        except ValueError as error:
+            return Reply(400, orjson.dumps({"message": str(error)}), _JSON)
+        return Reply(200, orjson.dumps(answer), _JSON)
+
+    def _churn(self, changes: str) -> list[str]:
+        if not changes.isdecimal() or int(changes) > 1_000_000:
+            raise ValueError("changes must be a number")
+        return self.account.churn(self._random, int(changes))
+
+    def _hide_pipeline(self, pipeline: str) -> None:
+        if not pipeline.isdecimal() or int(pipeline) not in self.account.visible_ids("dealGroups"):
+            raise ValueError("id must be that of a pipeline")
+        self.account.hide_pipeline(int(pipeline))
 
 
 def _busiest(times: list[float]) -> int:

@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+A timestamp whose format is "unknown" has only been recorded as NULL or as a row of zeros; the
 choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -14,9 +14,9 @@ USERS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="users", collection="users"),
     description=(
-        "One row per user who can log in to the account; deals refer to them as owners. "
-        "The table is the account's current state: a removed user is gone with the next sync, "
-        "so that an old deal's owner may have no row here."
+        "One row per user who can log in to the account; deals refer to them as owners. The table"
+        " mirrors the account's current state: a removed user is removed by the next sync, so "
+        "that an old deal's owner may have no row here."
     ),
     walk=ByOffset(),
     fields=(
@@ -29,7 +29,7 @@ USERS = Stream(
         nested("links", "URLs of related resources, keyed by resource name"),
         text("localZoneid", "Time zone chosen by the user, e.g. Europe/Berlin"),
         bigint("mfaEnabled", "1 if multi-factor authentication is on"),
-        wall_clock("password_updated_utc_timestamp", "Change of password; form not established"),
+        wall_clock("password_updated_utc_timestamp", "Change of password; format unknown"),
         text("phone", "Telephone number of the user; only ever seen empty", personal=True),
         text("roles", "Roles of the user; only ever seen NULL, not in older responses"),
         text("signature", "Signature of the user; only ever seen empty", personal=True),

@@ -3,7 +3,7 @@
 Fields and types follow the ActiveCampaign API v3 docs, recorded responses and what clients of the
 API read.
 
-A stamp whose form is "not established" has no recorded value; the choice between TIMESTAMP and
+A timestamp whose format is "unknown" has no recorded value; the choice between TIMESTAMP and
 TIMESTAMPTZ is inferred from stamps of the same name in other collections.
 """
 
@@ -24,11 +24,10 @@ ACTIVITIES = Stream(
     endpoint=Endpoint(path="activities", collection="activities"),
     description=(
         "One row per activity around a contact: a mail sent, an open or click, a list or "
-        "automation joined, a task, a note, an order, as `reference_type` says. "
-        "A `Log` is a mail sent, and `LinkData` an open or a click; those of `MppLinkData` are "
-        "made by machines. "
-        "Off by default: the log is very large and tells what single contacts did, and reading it "
-        "for the whole account takes an administrator's key."
+        "automation joined, a task, a note, an order, as `reference_type` says. A `Log` is a mail "
+        "sent, and `LinkData` an open or a click; those of `MppLinkData` are automatic. Off by "
+        "default: the log is very large and shows what individual contacts did, and reading it "
+        "for the whole account requires an administrator's key."
     ),
     walk=NewestFirst(stamp="tstamp", order="orders[tstamp]"),
     changes=Changes(stamp="tstamp"),
@@ -43,10 +42,10 @@ ACTIVITIES = Stream(
         nested("links", "URLs of related resources, keyed by resource name"),
         nested("notes", "Notes on the activity"),
         text("permission", "Permission that it takes to see the activity; not documented"),
-        nested("recipients", "Who received the mail, for activities that are mails"),
+        nested("recipients", "Recipients of the mail, for activities that are mails"),
         nested("reference", "The record that the activity is about, as `type` and `id`"),
         text("referenceModelName", "Name of the kind of record; see `reference_type`"),
-        text("reference_action", "What was done to the record; NULL for most kinds"),
+        text("reference_action", "Action on the record; NULL for most kinds"),
         bigint("reference_id", "Id of the record that the activity is about"),
         text("reference_type", "Kind of that record, e.g. Log, LinkData, DealTask or Note"),
         bigint("subscriberid", "Id of the contact (`contacts.id`)", references="contacts"),
@@ -62,10 +61,9 @@ EMAIL_ACTIVITIES = Stream(
     endpoint=Endpoint(path="emailActivities", collection="emailActivities"),
     description=(
         "One row per mail that campaigns, automations and users sent to a contact, with its "
-        "subject and body. "
-        "`reltype` and `relid` tell what the mail is about. "
-        "Off by default: the log is very large, takes long to read and holds the contents of mails "
-        "to single contacts."
+        "subject and body. `reltype` and `relid` name the record that the mail is about. Off by "
+        "default: the log is very large, takes long to read and contains mails to individual "
+        "contacts."
     ),
     walk=NewestFirst(stamp="tstamp", order="orders[tstamp]"),
     changes=Changes(stamp="tstamp"),
@@ -102,10 +100,9 @@ CONTACT_EMAILS = Stream(
     endpoint=Endpoint(path="contactEmails", collection="contactEmails"),
     description=(
         "One row per mail between a user and a single contact, from connected mailboxes or sent "
-        "from a contact, a deal or an account. "
-        "The collection has no known order, so it is always read whole. "
-        "Off by default: it tells of the mails of single persons, and no record of one has been "
-        "seen."
+        "from a contact, a deal or an account. The collection has no known order, so each sync "
+        "reads all of it. Off by default: it contains mails with individual people, and no record "
+        "has been seen."
     ),
     walk=ByOffset(),
     missing=Missing(statuses=frozenset({403, 404}), says="connected mailboxes"),
@@ -120,7 +117,7 @@ CONTACT_EMAILS = Stream(
         bigint("message", "Id of the mail's content; see `messageid`"),
         text("messageheader", "Header of the mail", personal=True),
         bigint("messageid", "Id of the mail's content; of which kind is not documented"),
-        instant("sdate", "When the mail was sent; form not established"),
+        instant("sdate", "When the mail was sent; format unknown"),
         bigint("seriesid", "Id of the automation (`automations.id`)", references="automations"),
         text("source", "Source of the mail; meaning not documented by the API", personal=True),
         bigint("subscriberid", "Id of the contact (`contacts.id`)", references="contacts"),
@@ -135,9 +132,8 @@ NOTES = Stream(
     endpoint=Endpoint(path="notes", collection="notes"),
     description=(
         "One row per note on a contact, deal, account, task or activity: `reltype` says which, "
-        "`relid` its id. "
-        "The table is the account's current state, always read whole. "
-        "The text is free, so it may hold anything that users wrote about a person."
+        "`relid` its id. The table mirrors the account's current state, and each sync reads all "
+        "of it. The text is free, so it may contain personal data."
     ),
     walk=ByOffset(),
     missing=Missing(statuses=frozenset({403}), says="notes"),

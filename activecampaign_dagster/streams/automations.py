@@ -3,7 +3,7 @@
 Fields and types follow the ActiveCampaign API v3 docs, recorded responses and what clients of the
 API read. The docs explain few of these fields; most meanings are inferred from names.
 
-A stamp whose form is "not established" has no recorded value; the choice between TIMESTAMP and
+A timestamp whose format is "unknown" has no recorded value; the choice between TIMESTAMP and
 TIMESTAMPTZ is inferred from stamps of the same name in other collections.
 """
 
@@ -24,19 +24,19 @@ AUTOMATIONS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="automations", collection="automations"),
     description=(
-        "One row per automation, with the number of contacts that entered and left it. "
-        "The table is the account's current state: a deleted automation is gone with the next "
-        "sync. Whether `mdate` moves with the counters is not documented, so all automations "
-        "are always read."
+        "One row per automation, with the number of contacts that entered and left it. The table "
+        "mirrors the account's current state: a deleted automation is removed by the next sync. "
+        "ActiveCampaign does not document whether the counters update `mdate`, so each sync reads"
+        " all automations."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the automation"),
         instant("cdate", "When the automation was created"),
-        text("defaultscreenshot", "Address of the picture that stands in for `screenshot`"),
+        text("defaultscreenshot", "Address of the picture used instead of `screenshot`"),
         text("description", "Description of the automation"),
         bigint("entered", "Number of entries into the automation"),
-        bigint("entitlements_violation", "Plainly a 0/1 flag; not documented by the API"),
+        bigint("entitlements_violation", "Apparently a 0/1 flag; not documented by the API"),
         bigint("exit_on_conversion", "1 if a contact leaves when a conversion is reached"),
         bigint("exit_on_unsubscribe", "1 if a contact leaves when unsubscribing"),
         bigint("exited", "Number of contacts that left the automation"),
@@ -57,20 +57,20 @@ AUTOMATION_BLOCKS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="automationBlocks", collection="automationBlocks"),
     description=(
-        "One row per step of an automation: send, wait, goal, if and so on, as `type` says. "
-        "What a step does is in `params`, whose keys depend on `type`. "
-        "The table is the account's current state, always read whole; `deleted` marks "
-        "steps that the API still lists."
+        "One row per step of an automation: send, wait, goal, if and so on, as `type` says. What "
+        "a step does is in `params`, whose keys depend on `type`. The table mirrors the account's"
+        " current state, and each sync reads all of it; `deleted` marks steps that the API still "
+        "lists."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the step"),
         bigint("automation", "Id of the automation (`automations.id`)", references="automations"),
-        instant("cdate", "When the step was created; form not established"),
+        instant("cdate", "When the step was created; format unknown"),
         bigint("deleted", "1 if the step is marked as deleted"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        instant("mdate", "When the step was last modified; form not established"),
-        bigint("ordernum", "Position of the step; counted how is not documented by the API"),
+        instant("mdate", "When the step was last modified; format unknown"),
+        bigint("ordernum", "Position of the step; the API does not document how it counts"),
         nested(
             "params",
             "Settings of the step, or an empty array; may hold addresses and texts of mails",
@@ -88,10 +88,10 @@ AUTOMATION_TRIGGERS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="automations/{seriesid}/triggers", collection="automationTriggers"),
     description=(
-        "One row per trigger that lets contacts enter an automation. "
-        "The API has no list of all triggers: they come with the pages of automations or, failing "
-        "that, by one request for each automation. "
-        "The table is the account's current state, always read whole."
+        "One row per trigger that lets contacts enter an automation. The API has no list of all "
+        "triggers: they come with the pages of automations or, failing that, by one request for "
+        "each automation. The table mirrors the account's current state, and each sync reads all "
+        "of it."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -100,12 +100,12 @@ AUTOMATION_TRIGGERS = Stream(
     each=Each(stream="automations", parameter="seriesid"),
     fields=(
         bigint("id", "Id of the trigger"),
-        instant("cdate", "When the trigger was created; form not established"),
+        instant("cdate", "When the trigger was created; format unknown"),
         nested("links", "URLs of related resources, or an array"),
-        instant("mdate", "When the trigger was last modified; form not established"),
+        instant("mdate", "When the trigger was last modified; format unknown"),
         bigint("multientry", "1 if a contact can enter by it more than once"),
         nested("params", "Settings of the trigger; the keys depend on `type`"),
-        bigint("relid", "Id of what the trigger is about; which kind depends on `type`"),
+        bigint("relid", "Id of the trigger's object, whose kind depends on `type`"),
         bigint("segmentid", "Id of the segment of its conditions", references="segments"),
         bigint("seriesid", "Id of the automation (`automations.id`)", references="automations"),
         text("type", "Kind of trigger, e.g. tagadd"),
@@ -117,9 +117,9 @@ GOALS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="goals", collection="goals"),
     description=(
-        "One row per goal of an automation. "
-        "Its conditions are not in the record but in an unnamed segment. "
-        "The table is the account's current state, always read whole."
+        "One row per goal of an automation. Its conditions are not in the record but in an "
+        "unnamed segment. The table mirrors the account's current state, and each sync reads all "
+        "of it."
     ),
     walk=ByOffset(),
     fields=(
@@ -127,12 +127,12 @@ GOALS = Stream(
         bigint("automation", "Id of the automation (`automations.id`)", references="automations"),
         bigint(
             "automation_block",
-            "Id of the step; how the API spells the field is not established, see `blockid`",
+            "Id of the step; the API's spelling of the field is not known, see `blockid`",
             references="automation_blocks",
         ),
         bigint("blockid", "Id of the step that is the goal", references="automation_blocks"),
-        instant("cdate", "When the goal was created; form not established"),
-        bigint("dirty_stats", "Plainly a 0/1 flag; its spelling by the API is not established"),
+        instant("cdate", "When the goal was created; format unknown"),
+        bigint("dirty_stats", "Apparently a 0/1 flag; the API's spelling is not known"),
         text("name", "Name of the goal"),
         bigint("seriesid", "Id of the automation (`automations.id`)", references="automations"),
     ),
@@ -144,9 +144,9 @@ CONTACT_AUTOMATIONS = Stream(
     endpoint=Endpoint(path="contactAutomations", collection="contactAutomations"),
     description=(
         "One row per entry of a contact into an automation; a contact that enters twice has two. "
-        "Rows come with the pages of contacts. Whether a step moves the contact's `udate` is not "
-        "documented, so all contacts are read for them once a day. "
-        "The table grows with contacts and automations: it can be one of the largest."
+        "The rows are read with the pages of contacts. ActiveCampaign does not document whether a"
+        " step updates the contact's `udate`, so all contacts are re-read once a day. The table "
+        "grows with contacts and automations: it can be one of the largest."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="lastdate", created="adddate"),
@@ -185,10 +185,9 @@ CONTACT_GOALS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="contactGoals", collection="contactGoals"),
     description=(
-        "One row per contact and goal that it reached in an automation. "
-        "Rows come with the pages of contacts. "
-        "Off by default: the table grows with contacts and goals and tells what single contacts "
-        "did."
+        "One row per contact and goal that it reached in an automation. The rows are read with "
+        "the pages of contacts. Off by default: the table grows with contacts and goals and shows "
+        "what individual contacts did."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="tstamp"),
@@ -219,9 +218,9 @@ SITE_MESSAGES = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="siteMessages", collection="siteMessages"),
     description=(
-        "One row per message that an automation shows on the account's website. "
-        "The table is the account's current state, always read whole. "
-        "Off by default: few plans have site messages, and no record of one has been seen."
+        "One row per message that an automation shows on the account's website. The table mirrors"
+        " the account's current state, and each sync reads all of it. Off by default: few plans "
+        "have site messages, and no record has been seen."
     ),
     walk=ByOffset(),
     missing=Missing(statuses=frozenset({403, 404}), says="site messages"),
@@ -229,7 +228,7 @@ SITE_MESSAGES = Stream(
     fields=(
         bigint("id", "Id of the site message"),
         bigint("automation", "Id of the automation (`automations.id`)", references="automations"),
-        instant("ldate", "A stamp; meaning not documented by the API, form not established"),
+        instant("ldate", "A timestamp; neither meaning nor format is documented by the API"),
         text("name", "Name of the site message"),
         nested("template", "The message in two forms: `initial` and `detailed`"),
     ),
@@ -240,10 +239,9 @@ AUTOMATION_SMS = Stream(
     family=Family.AUTOMATION,
     endpoint=Endpoint(path="sms", collection="sms"),
     description=(
-        "One row per text message that an automation sends, with its counters. "
-        "Broadcasts of text messages are other records: see `sms_broadcasts`. "
-        "Off by default: few plans have text messages in automations, and no record of one has "
-        "been seen."
+        "One row per text message that an automation sends, with its counters. Broadcasts of text"
+        " messages are other records: see `sms_broadcasts`. Off by default: few plans have text "
+        "messages in automations, and no record has been seen."
     ),
     walk=ByOffset(),
     missing=Missing(statuses=frozenset({403, 404}), says="text messages in automations"),
@@ -252,16 +250,16 @@ AUTOMATION_SMS = Stream(
         bigint("id", "Id of the text message"),
         bigint("automation", "Id of the automation (`automations.id`)", references="automations"),
         bigint("failed", "Number of messages that could not be sent"),
-        instant("ldate", "A stamp; meaning not documented by the API, form not established"),
+        instant("ldate", "A timestamp; neither meaning nor format is documented by the API"),
         text("msg", "Text of the message"),
         bigint("replies", "Number of replies, repeats included"),
-        instant("sdate", "A stamp; meaning not documented by the API, form not established"),
+        instant("sdate", "A timestamp; neither meaning nor format is documented by the API"),
         bigint("sent", "Number of messages sent"),
         bigint("seriesid", "Id of the automation (`automations.id`)", references="automations"),
         text("tf_day", "Day on which it may be sent; values not documented by the API"),
         bigint("tf_hr_from", "Hour from which it may be sent; zone not documented"),
         bigint("tf_hr_to", "Hour until which it may be sent; zone not documented"),
-        instant("tstamp", "A stamp; meaning not documented by the API, form not established"),
+        instant("tstamp", "A timestamp; neither meaning nor format is documented by the API"),
         bigint("uniquereplies", "Number of contacts who replied"),
         bigint("unsubscribes", "Number of unsubscriptions"),
         bigint("user", "Id of a user (`users.id`); role not documented", references="users"),

@@ -22,8 +22,8 @@ ACCOUNTS = Stream(
     endpoint=Endpoint(path="accounts", collection="accounts", params={"count_deals": "true"}),
     description=(
         "One row per company, which ActiveCampaign calls an account, with its owner and its "
-        "numbers of contacts and deals. "
-        "The table is the account's current state: a deleted company is gone with the next sync."
+        "numbers of contacts and deals. The table mirrors the account's current state: a deleted "
+        "company is removed by the next sync."
     ),
     walk=ByOffset(),
     pivot=Pivot(
@@ -61,10 +61,9 @@ ACCOUNT_CONTACTS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="accountContacts", collection="accountContacts"),
     description=(
-        "One row per contact and company that the contact belongs to, with the job title. "
-        "The rows come with the pages of contacts. "
-        "Whether joining a company moves the contact's `udate` is not documented, so all contacts "
-        "are read for their sake once a day."
+        "One row per contact and company that the contact belongs to, with the job title. The "
+        "rows are read with the pages of contacts. ActiveCampaign does not document whether "
+        "joining a company updates the contact's `udate`, so all contacts are re-read once a day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="updatedTimestamp", created="createdTimestamp"),

@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+A timestamp whose format is "unknown" has only been recorded as NULL or as a row of zeros; the
 choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -23,10 +23,10 @@ CONTACT_TAGS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="contactTags", collection="contactTags"),
     description=(
-        "One row per contact and tag that the contact has. "
-        "The rows come with the pages of contacts. In recorded responses, adding a tag moves the "
-        "contact's `udate`, so that an incremental sync finds it; a removed tag is found when all "
-        "contacts are read for the sake of their tags, once a day."
+        "One row per contact and tag that the contact has. The rows are read with the pages of "
+        "contacts. In recorded responses, adding a tag updates the contact's `udate`, so that an "
+        "incremental sync finds it; a removed tag is found when all contacts are re-read, once a "
+        "day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="cdate"),
@@ -42,11 +42,11 @@ CONTACT_TAGS = Stream(
         instant("cdate", "When the tag was added: the replication key"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of the user who added the tag; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("tag", "Id of the tag (`tags.id`)", references="tags"),
         bigint("updated_by", "Id of the user who last changed it; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Naive time of the account; reportedly the creation"),
+        wall_clock("updated_timestamp", "Local time of the account; reportedly the creation"),
     ),
 )
 
@@ -56,10 +56,10 @@ CONTACT_LISTS = Stream(
     endpoint=Endpoint(path="contactLists", collection="contactLists"),
     description=(
         "One row per contact and list that the contact is or was subscribed to, with both dates "
-        "and the reason given for leaving. "
-        "The rows come with the pages of contacts: their own collection ignores filters and "
-        "repeats rows. In the one recorded case a new subscription did not move the contact's "
-        "`udate`, so all contacts are read for the sake of their lists once a day."
+        "and the reason given for leaving. The rows are read with the pages of contacts: their "
+        "own collection ignores filters and repeats rows. In the only recorded case, a new "
+        "subscription did not update the contact's `udate`, so all contacts are re-read once a "
+        "day."
     ),
     key=("contact", "list"),
     walk=ByOffset(),
@@ -82,19 +82,19 @@ CONTACT_LISTS = Stream(
         bigint("autosyncLog", "Id of a log; only ever seen NULL, meaning not documented"),
         bigint(
             "campaign",
-            "Id of a campaign, presumably the one that was left by; only ever seen NULL",
+            "Id of a campaign, presumably the one unsubscribed through; only ever seen NULL",
             references="campaigns",
         ),
         text("channel", "Channel of the list, e.g. email; absent in older responses"),
         bigint("created_by", "Id of the user who subscribed the contact; NULL if none"),
-        wall_clock("created_timestamp", "Creation, naive time of the account"),
+        wall_clock("created_timestamp", "Creation, local time of the account"),
         text("first_name", "First name of the contact on this list; may be empty", personal=True),
         bigint(
             "form",
             "Id of a form, presumably the one subscribed with; only ever seen NULL",
             references="forms",
         ),
-        bigint("id", "Id of the membership; contact and list tell rows apart"),
+        bigint("id", "Id of the membership; contact and list identify rows"),
         text("ip4Sub", "IP address at subscribing, dotted or one number; 0 if none", personal=True),
         text("ip4Unsub", "IP address at leaving, dotted or one number; 0 if none", personal=True),
         text("ip4_last", "Last IP address, dotted or packed into one number", personal=True),
@@ -102,11 +102,13 @@ CONTACT_LISTS = Stream(
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint(
             "message",
-            "Id of a message, presumably the one that was left by; only ever seen NULL",
+            "Id of a message, presumably the one unsubscribed through; only ever seen NULL",
             references="messages",
         ),
-        bigint("responder", "Plainly a 0/1 flag about autoresponders; not documented by the API"),
-        instant("sdate", "When the contact subscribed; stands in where `udate` is NULL"),
+        bigint(
+            "responder", "Apparently a 0/1 flag about autoresponders; not documented by the API"
+        ),
+        instant("sdate", "When the contact subscribed; used where `udate` is NULL"),
         bigint(
             "seriesid",
             "Id of an automation (`automations.id`); 0 if none",
@@ -114,16 +116,16 @@ CONTACT_LISTS = Stream(
         ),
         bigint("sourceid", "How the contact was added; the codes are not documented by the API"),
         bigint("status", "1 active, 2 unsubscribed; others reportedly unconfirmed or bounced"),
-        bigint("sync", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("sync", "Apparently a 0/1 flag; meaning not documented by the API"),
         instant("udate", "When the contact unsubscribed, NULL if never: the replication key"),
         text("unsubreason", "Reason given for unsubscribing; may be empty", personal=True),
         bigint(
             "unsubscribeAutomation",
-            "Id of an automation, by its name the one that unsubscribed; only ever seen NULL",
+            "Id of an automation, presumably the one that unsubscribed; only ever seen NULL",
             references="automations",
         ),
         bigint("updated_by", "Id of the user who last changed the membership; NULL if none"),
-        wall_clock("updated_timestamp", "Last change, naive time of the account"),
+        wall_clock("updated_timestamp", "Last change, local time of the account"),
     ),
 )
 
@@ -132,10 +134,10 @@ SCORE_VALUES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="scoreValues", collection="scoreValues"),
     description=(
-        "One row per contact and score: the contact's current points. "
-        "The rows come with the pages of contacts only; values of deals are not among them. "
-        "Whether a changed value moves the contact's `udate` is not documented, so all contacts "
-        "are read for their sake once a day."
+        "One row per contact and score: the contact's current points. The rows are read with the "
+        "pages of contacts only; values of deals are not among them. ActiveCampaign does not "
+        "document whether a changed value updates the contact's `udate`, so all contacts are "
+        "re-read once a day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="mdate", created="cdate"),
@@ -164,10 +166,9 @@ CONTACT_DATA = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="contactData", collection="contactData"),
     description=(
-        "One row per contact of whom more is known: location, Google Analytics campaign, ids at "
-        "social networks. "
-        "Off by default: nearly all of it is personal data. "
-        "The rows come with the pages of contacts."
+        "One row per contact with further details: location, Google Analytics campaign, ids at "
+        "social networks. Off by default: nearly all of it is personal data. The rows are read "
+        "with the pages of contacts."
     ),
     default=False,
     walk=ByOffset(),
@@ -183,7 +184,7 @@ CONTACT_DATA = Stream(
         bigint("id", "Id of the record"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of the user who created the record; 0 or NULL if none"),
-        wall_clock("created_timestamp", "Creation; form not established"),
+        wall_clock("created_timestamp", "Creation; format unknown"),
         bigint("fb_id", "Id of the contact at Facebook; 0 if unknown", personal=True),
         text("fb_name", "Name of the contact at Facebook; may be empty", personal=True),
         text("ga_campaign_content", "Google Analytics: content of the campaign", personal=True),
@@ -201,16 +202,16 @@ CONTACT_DATA = Stream(
         text("geoLat", "Latitude of the contact's place, a decimal", personal=True),
         text("geoLon", "Longitude of the contact's place, a decimal", personal=True),
         text("geoState", "State or province of the contact", personal=True),
-        instant("geoTstamp", "When the place was determined; form not established", personal=True),
+        instant("geoTstamp", "When the place was determined; format unknown", personal=True),
         text("geoTz", "Time zone of the contact", personal=True),
         text("geoTzOffset", "Offset of the contact's time zone, a decimal", personal=True),
         text("geoZip", "Postal code of the contact", personal=True),
         text("geo_country", "Country of the contact", personal=True),
         nested("links", "URLs of related resources; only ever seen as an empty array"),
-        instant("tstamp", "Stamp of the record: the replication key"),
+        instant("tstamp", "Timestamp of the record: the replication key"),
         bigint("tw_id", "Id of the contact at Twitter; 0 if unknown", personal=True),
         bigint("updated_by", "Id of the user who last changed the record; 0 or NULL if none"),
-        wall_clock("updated_timestamp", "Last change; form not established"),
+        wall_clock("updated_timestamp", "Last change; format unknown"),
     ),
 )
 
@@ -219,9 +220,9 @@ GEO_IPS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="geoIps", collection="geoIps"),
     description=(
-        "One row per place from which a contact was seen to open a mail, with the IP address. "
-        "Off by default: IP addresses and places are personal data. "
-        "The rows come with the pages of contacts only."
+        "One row per place from which a contact was seen to open a mail, with the IP address. Off"
+        " by default: IP addresses and places are personal data. The rows are read with the pages"
+        " of contacts only."
     ),
     default=False,
     walk=ByOffset(),
@@ -255,10 +256,9 @@ BOUNCE_LOGS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="bounceLogs", collection="bounceLogs"),
     description=(
-        "One row per bounce of a mail to a contact, with the campaign and the error. "
-        "The rows come with the pages of contacts. "
-        "Whether a bounce moves the contact's `udate` is not documented, so all contacts are read "
-        "for their sake once a day."
+        "One row per bounce of a mail to a contact, with the campaign and the error. The rows are"
+        " read with the pages of contacts. ActiveCampaign does not document whether a bounce "
+        "updates the contact's `udate`, so all contacts are re-read once a day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="tstamp"),
@@ -271,16 +271,20 @@ BOUNCE_LOGS = Stream(
     fields=(
         bigint("id", "Id of the bounce"),
         bigint("bounce", "An id; meaning not documented by the API, see `bounceid`"),
-        bigint("bounceid", "An id, by its name of a bounce setting; not documented by the API"),
+        bigint("bounceid", "An id, presumably of a bounce setting; not documented by the API"),
         bigint("campaign", "Id of the campaign (`campaigns.id`)", references="campaigns"),
         bigint("campaignid", "Id of the campaign again; see `campaign`", references="campaigns"),
         text("code", "Code of the bounce, a number or a text"),
         bigint("codeid", "Id of the code; not documented by the API"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of a user; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `tstamp`"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `tstamp`"),
         text("email", "E-mail address that bounced", personal=True),
-        text("error", "By its name the text of an error; only ever seen empty", personal=True),
+        text(
+            "error",
+            "Presumably the text of an error; only ever seen empty",
+            personal=True,
+        ),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("message", "Id of the message (`messages.id`)", references="messages"),
         bigint("messageid", "Id of the message again; see `message`", references="messages"),
@@ -288,6 +292,6 @@ BOUNCE_LOGS = Stream(
         bigint("subscriberid", "Id of the contact again; see `contact`", references="contacts"),
         instant("tstamp", "When the mail bounced: the replication key"),
         bigint("updated_by", "Id of a user; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Last change, naive time of the account"),
+        wall_clock("updated_timestamp", "Last change, local time of the account"),
     ),
 )

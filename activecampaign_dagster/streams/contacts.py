@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+A timestamp whose format is "unknown" has only been recorded as NULL or as a row of zeros; the
 choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -30,11 +30,11 @@ CONTACTS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="contacts", collection="contacts"),
     description=(
-        "One row per contact of the account, subscribed or not. "
-        "Deleted contacts vanish from the API: a sync that finds it out sets `_deleted_at`. "
-        "In recorded responses, adding a tag moves `udate`, writing a custom field value does so "
-        "with one exception, and one subscription to a list does not; no removal was recorded. "
-        "Most arrays of ids are sent only if asked for."
+        "One row per contact of the account, subscribed or not. `_deleted_at` records when a sync "
+        "found that the contact was deleted. In recorded responses, adding a tag updates `udate`, "
+        "and so does writing a custom field value, with one exception; a subscription to a list "
+        "did not. Removals have not been recorded. The API sends most arrays of ids only on "
+        "request."
     ),
     walk=ById(order="orders[id]", after="id_greater", before="id_less"),
     changes=Changes(
@@ -58,19 +58,27 @@ CONTACTS = Stream(
             "Id of a company; only ever seen NULL, and not sent since 2020",
             references="accounts",
         ),
-        nested("accountContacts", "Ids of the contact's links to accounts (companies)"),
-        instant("adate", "A stamp on the contact; meaning not documented by the API"),
+        nested(
+            "accountContacts",
+            "Ids of the contact's links to accounts (companies); NULL if account_contacts is read",
+        ),
+        instant("adate", "A timestamp of the contact; meaning not documented by the API"),
         bigint("anonymized", "1 if the contact's personal data was anonymised"),
         bigint("best_send_hour", "Hour of the day that is best for sending; zone not documented"),
         wall_clock("bounced_date", "When mail to the contact bounced; reportedly a plain date"),
         bigint("bounced_hard", "Number of hard bounces"),
         bigint("bounced_soft", "Number of soft bounces"),
         instant("cdate", "When the contact was created"),
-        nested("contactAutomations", "Ids of the contact's entries into automations"),
-        nested("contactLists", "Ids of the contact's list memberships"),
+        nested(
+            "contactAutomations",
+            "Ids of the contact's entries into automations; NULL if contact_automations is read",
+        ),
+        nested(
+            "contactLists", "Ids of the contact's list memberships; NULL if contact_lists is read"
+        ),
         bigint("created_by", "Id of the user who created the contact; NULL or 0 if none"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
-        wall_clock("created_utc_timestamp", "Creation: NOT UTC, the same wall clock"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
+        wall_clock("created_utc_timestamp", "Creation: local time of the account, NOT UTC"),
         nested(
             "customFields",
             "The contact's custom field values, personalisation tag → value; not sent by "
@@ -84,8 +92,8 @@ CONTACTS = Stream(
         ),
         nested("deals", "Ids of the contact's deals"),
         bigint("deleted", "1 if the contact is marked as deleted"),
-        wall_clock("deleted_at", "When the contact was deleted; form not established"),
-        instant("edate", "A stamp on the contact; meaning not documented by the API"),
+        wall_clock("deleted_at", "When the contact was deleted; format unknown"),
+        instant("edate", "A timestamp of the contact; meaning not documented by the API"),
         text("email", "E-mail address of the contact", personal=True),
         text("emailDomain", "Domain of the e-mail address as spelt by some 2021 responses"),
         text("email_domain", "Domain of the e-mail address; empty in older responses"),
@@ -95,20 +103,20 @@ CONTACTS = Stream(
             "Part of the e-mail address before the at sign; only ever seen empty",
             personal=True,
         ),
-        nested("fieldValues", "Ids of the contact's field values (`custom_field_values.id`)"),
+        nested(
+            "fieldValues", "Ids of the contact's field values; NULL if custom_field_values is read"
+        ),
         text("firstName", "First name of the contact", personal=True),
-        nested("geoIps", "Ids of the contact's geolocation records"),
+        nested("geoIps", "Ids of the contact's geolocation records; NULL if geo_ips is read"),
         bigint("gravatar", "Gravatar state; the codes are not documented by the API"),
         text("hash", "Opaque hash of the contact; its use is not documented by the API"),
         text(
             "ip", "IP address, 0 if unknown; may be dotted or packed into one number", personal=True
         ),
         text("lastName", "Last name of the contact", personal=True),
-        wall_clock("last_click_date", "Last click in a mail, reportedly naive time of the account"),
-        wall_clock(
-            "last_mpp_open_date", "Last open by Apple's privacy proxy; form not established"
-        ),
-        wall_clock("last_open_date", "Last open of a mail, reportedly naive time of the account"),
+        wall_clock("last_click_date", "Last click in a mail, reportedly local time of the account"),
+        wall_clock("last_mpp_open_date", "Last open by Apple's privacy proxy; format unknown"),
+        wall_clock("last_open_date", "Last open of a mail, reportedly local time of the account"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("mpp_tracking", "Flag for Apple Mail Privacy Protection (opens by machine)"),
         bigint("organization", "Id of the organization; NULL or empty if there is none"),
@@ -116,20 +124,20 @@ CONTACTS = Stream(
         text("orgname", "Name of the organization; empty if there is none"),
         text("phone", "Telephone number as entered", personal=True),
         wall_clock("rating_tstamp", "When the contact was last rated; reportedly a plain date"),
-        nested("scoreValues", "Ids of the contact's score values"),
+        nested("scoreValues", "Ids of the contact's score values; NULL if score_values is read"),
         text(
             "segmentio_id", "Id of the contact at Segment.io; only ever seen empty", personal=True
         ),
         bigint("sentcnt", "Number of mails sent to the contact"),
         text("sentiment", "Only ever seen NULL; meaning not documented by the API"),
         bigint("sms_consent", "Consent to text messages; the codes are not documented by the API"),
-        wall_clock("sms_consent_updated_at", "Change of `sms_consent`; form not established"),
-        wall_clock("socialdata_lastcheck", "Last check of social data; form not established"),
+        wall_clock("sms_consent_updated_at", "Change of `sms_consent`; format unknown"),
+        wall_clock("socialdata_lastcheck", "Last check of social data; format unknown"),
         text("ua", "User agent of the contact; mostly NULL", personal=True),
         instant("udate", "When the contact was last updated: the replication key"),
         bigint("updated_by", "Id of the user who last updated the contact; NULL or 0 if none"),
-        wall_clock("updated_timestamp", "Last update, naive time of the account; see `udate`"),
-        wall_clock("updated_utc_timestamp", "Last update: NOT UTC, the same wall clock"),
+        wall_clock("updated_timestamp", "Last update, local time of the account; see `udate`"),
+        wall_clock("updated_utc_timestamp", "Last update: local time of the account, NOT UTC"),
         text("whatsapp_id", "WhatsApp id of the contact; only ever seen NULL", personal=True),
         text(
             "whatsapp_username",
@@ -145,9 +153,9 @@ CUSTOM_FIELDS = Stream(
     endpoint=Endpoint(path="fields", collection="fields"),
     description=(
         "One row per custom field that the account defines for contacts, with its choices in "
-        "`options` and its list relations in `relations`. "
-        "The table is the account's current state: a deleted field is gone with the next sync. "
-        "Custom fields of deals and accounts are other collections of the API."
+        "`options` and its list relations in `relations`. The table mirrors the account's current"
+        " state: a deleted field is removed by the next sync. Custom fields of deals and accounts"
+        " are other collections of the API."
     ),
     walk=ByOffset(),
     fields=(
@@ -155,7 +163,7 @@ CUSTOM_FIELDS = Stream(
         instant("cdate", "When the field was created"),
         bigint("cols", "Width of a textarea in columns; no longer used by ActiveCampaign"),
         bigint("created_by", "Id of the user who created the field; NULL or 0 if none"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
         text("defval", "Default value of the field"),
         text("descript", "Description of the field"),
         bigint("isrequired", "1 if the field must be filled in"),
@@ -163,7 +171,7 @@ CUSTOM_FIELDS = Stream(
         nested(
             "options",
             "The option records themselves (`label`, `value`, `orderid`, `isdefault`, …), "
-            "side-loaded by the API and resolved from their ids by the sync",
+            "which the API sends beside the fields and the sync puts in place of their ids",
             nested_from="fieldOptions",
         ),
         bigint("ordernum", "Position of the field among the account's fields"),
@@ -171,7 +179,7 @@ CUSTOM_FIELDS = Stream(
         nested(
             "relations",
             "The relation records themselves (`relid`, `dorder`, …), which tie the field to lists: "
-            "side-loaded by the API and resolved from their ids by the sync",
+            "which the API sends beside the fields and the sync puts in place of their ids",
             nested_from="fieldRels",
         ),
         bigint("rows", "Height of a textarea in rows; no longer used by ActiveCampaign"),
@@ -181,7 +189,7 @@ CUSTOM_FIELDS = Stream(
         text("type", "Kind of field: text, textarea, date, dropdown, listbox, radio, checkbox, …"),
         instant("udate", "When the field was last updated"),
         bigint("updated_by", "Id of the user who last updated the field; NULL or 0 if none"),
-        wall_clock("updated_timestamp", "Last update, naive time of the account; see `udate`"),
+        wall_clock("updated_timestamp", "Last update, local time of the account; see `udate`"),
         bigint("visible", "1 if the field is shown in the form builder"),
     ),
 )
@@ -191,10 +199,10 @@ CUSTOM_FIELD_VALUES = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="fieldValues", collection="fieldValues"),
     description=(
-        "One row per contact and custom field that has a value. "
-        "The collection has no date filter: changed values are found through the contacts' "
-        "`include=fieldValues`, and a full sync reads all and sets `_deleted_at` on rows that are "
-        "gone. In recorded responses, writing a value moves the contact's `udate`, but for one."
+        "One row per contact and custom field that has a value. The collection has no date "
+        "filter: values are read with the contacts that changed (`include=fieldValues`), and a "
+        "full sync reads all and sets `_deleted_at` on removed ones. In all recorded responses "
+        "but one, writing a value updates the contact's `udate`."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="udate", created="cdate"),

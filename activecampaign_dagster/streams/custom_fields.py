@@ -50,15 +50,15 @@ DEAL_CUSTOM_FIELDS = Stream(
     ),
     description=(
         "One row per custom field that the account defines for deals, with its choices in "
-        "`fieldOptions`. "
-        "The table is the account's current state: a deleted field is gone with the next sync. "
-        "Values are in `deal_custom_field_values` and, by label, in `deals.customFields`."
+        "`fieldOptions`. The table mirrors the account's current state: a deleted field is "
+        "removed by the next sync. Values are in `deal_custom_field_values` and, by label, in "
+        "`deals.customFields`."
     ),
     walk=ByOffset(),
     missing=DEALS_FEATURE,
     fields=(
         bigint("id", "Id of the custom field"),
-        bigint("createdBy", "Id of the user who created the field; form not established"),
+        bigint("createdBy", "Id of the user who created the field; format unknown"),
         instant("createdTimestamp", "When the field was created"),
         bigint("displayOrder", "Position of the field among the account's fields of deals"),
         text("fieldDefault", "Default value of the field, a text or a number; NULL if none"),
@@ -72,7 +72,7 @@ DEAL_CUSTOM_FIELDS = Stream(
         bigint("knownFieldId", "Id of a field known to ActiveCampaign; not documented by the API"),
         nested("links", "URLs of related resources, keyed by resource name"),
         text("personalization", "Personalisation tag: names the field in messages; may be empty"),
-        bigint("updatedBy", "Id of the user who last updated the field; form not established"),
+        bigint("updatedBy", "Id of the user who last updated the field; format unknown"),
         instant("updatedTimestamp", "When the field was last updated"),
     ),
 )
@@ -86,11 +86,11 @@ DEAL_CUSTOM_FIELD_VALUES = Stream(
         path="dealCustomFieldData", collection="dealCustomFieldData", shape=_DEAL_VALUES
     ),
     description=(
-        "One row per deal and custom field that has a value; the value may be empty. "
-        "The rows come with the pages of deals, where the API leaves out "
-        "`dealCustomFieldMetumId` and `links`, and only there sends a currency. "
-        "Whether a changed value moves the deal's `mdate` is not documented, so all deals are read "
-        "for the sake of their values once a day."
+        "One row per deal and custom field that has a value; the value may be empty. The rows are "
+        "read with the pages of deals. There the API leaves out `dealCustomFieldMetumId` and "
+        "`links`, and sends a currency, which it does not elsewhere. ActiveCampaign does not "
+        "document whether a changed value updates the deal's `mdate`, so all deals are re-read "
+        "once a day."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="updatedTimestamp", created="createdTimestamp"),
@@ -130,15 +130,17 @@ ACCOUNT_CUSTOM_FIELDS = Stream(
     endpoint=Endpoint(path="accountCustomFieldMeta", collection="accountCustomFieldMeta"),
     description=(
         "One row per custom field that the account defines for companies, with its choices in "
-        "`fieldOptions`. "
-        "The table is the account's current state: a deleted field is gone with the next sync. "
-        "Values are in `account_custom_field_values` and, by label, in `accounts.customFields`."
+        "`fieldOptions`. The table mirrors the account's current state: a deleted field is "
+        "removed by the next sync. Values are in `account_custom_field_values` and, by label, in "
+        "`accounts.customFields`."
     ),
     walk=ByOffset(),
     missing=ACCOUNTS_FEATURE,
     fields=(
         bigint("id", "Id of the custom field"),
-        wall_clock("createdTimestamp", "When the field was created, naive; zone not documented"),
+        wall_clock(
+            "createdTimestamp", "When the field was created, without an offset; zone not documented"
+        ),
         bigint("displayOrder", "Position of the field among the account's fields of companies"),
         text("fieldDefault", "Default value of the field, e.g. a number"),
         text("fieldDefaultCurrency", "Currency of the default value; only ever seen NULL"),
@@ -151,7 +153,7 @@ ACCOUNT_CUSTOM_FIELDS = Stream(
         bigint("knownFieldId", "Id of a field known to ActiveCampaign; only ever seen NULL"),
         nested("links", "URLs of related resources, keyed by resource name"),
         text("personalization", "Personalisation tag of the field; only ever seen empty"),
-        wall_clock("updatedTimestamp", "When the field was last updated, naive"),
+        wall_clock("updatedTimestamp", "When the field was last updated, without an offset"),
     ),
 )
 
@@ -168,10 +170,10 @@ ACCOUNT_CUSTOM_FIELD_VALUES = Stream(
         shape=_ACCOUNT_VALUES,
     ),
     description=(
-        "One row per company and custom field that has a value; the value may be empty. "
-        "The rows come with the pages of companies, where the API leaves out "
-        "`accountCustomFieldMetumId` and `links`, and only there sends a currency. "
-        "The table is the account's current state."
+        "One row per company and custom field that has a value; the value may be empty. The rows "
+        "are read with the pages of companies. There the API leaves out "
+        "`accountCustomFieldMetumId` and `links`, and sends a currency, which it does not "
+        "elsewhere. The table mirrors the account's current state."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -190,7 +192,10 @@ ACCOUNT_CUSTOM_FIELD_VALUES = Stream(
             references="account_custom_fields",
         ),
         bigint("accountId", "Id of the company (`accounts.id`)", references="accounts"),
-        wall_clock("createdTimestamp", "When the value was first set, naive; zone not documented"),
+        wall_clock(
+            "createdTimestamp",
+            "When the value was first set, without an offset; zone not documented",
+        ),
         bigint(
             "customFieldId",
             "Id of the custom field (`account_custom_fields.id`)",
@@ -199,7 +204,7 @@ ACCOUNT_CUSTOM_FIELD_VALUES = Stream(
         text("custom_field_currency_type", "Currency of a money value, if the API sends it"),
         text("fieldValue", "The value as text, money in cents, arrays and objects as JSON"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        wall_clock("updatedTimestamp", "When the value was last changed, naive"),
+        wall_clock("updatedTimestamp", "When the value was last changed, without an offset"),
     ),
 )
 
@@ -209,8 +214,8 @@ FIELD_GROUPS = Stream(
     endpoint=Endpoint(path="groupMembers", collection="groupDefinitions"),
     description=(
         "One row per group under which custom fields are shown, such as general details. "
-        "`field_group_members` tells which fields are in it. "
-        "The table is the account's current state: a deleted group is gone with the next sync."
+        "`field_group_members` lists its fields. The table mirrors the account's current state: a "
+        "deleted group is removed by the next sync."
     ),
     walk=ByOffset(),
     fields=(
@@ -229,9 +234,9 @@ FIELD_GROUP_MEMBERS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="groupMembers", collection="groupMembers"),
     description=(
-        "One row per custom field that is in a group of fields. "
-        "The API does not document whether fields of deals and companies are among them. "
-        "The table is the account's current state."
+        "One row per custom field that is in a group of fields. The API does not document whether"
+        " fields of deals and companies are among them. The table mirrors the account's current "
+        "state."
     ),
     walk=ByOffset(),
     fields=(

@@ -21,9 +21,9 @@ CUSTOM_OBJECT_SCHEMAS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="customObjects/schemas", collection="schemas"),
     description=(
-        "One row per kind of custom object: its fields and what its records can relate to. "
-        "The table is the account's current state, without fields that were deleted; "
-        "the records are in `custom_object_records`."
+        "One row per kind of custom object: its fields and what its records can relate to. The "
+        "table mirrors the account's current state, without fields that were deleted; the records"
+        " are in `custom_object_records`."
     ),
     walk=ByOffset(),
     missing=_CUSTOM_OBJECTS,
@@ -34,9 +34,9 @@ CUSTOM_OBJECT_SCHEMAS = Stream(
         text("description", "Description of the schema"),
         nested("fields", "Its fields: `id`, `labels`, `type`, `options`, …"),
         nested("icons", "Addresses of icons, keyed by name"),
-        nested("labels", "What one and what many of its records are called"),
+        nested("labels", "Names for one record and for several"),
         text("parentId", "Id of the schema that this one derives from; absent if none"),
-        nested("relationships", "What its records can relate to, such as contacts"),
+        nested("relationships", "Objects that its records can relate to, such as contacts"),
         text("slug", "Name of the schema for programs"),
         instant("updatedTimestamp", "When the schema was last updated"),
         text("visibility", "Who can see the schema, e.g. private or public"),
@@ -52,9 +52,9 @@ CUSTOM_OBJECT_RECORDS = Stream(
         params={"orders[createdTimestamp]": "ASC"},  # without it, no order is promised
     ),
     description=(
-        "One row per record of a custom object, of all schemas; `schemaId` tells which. "
-        "The table is the account's current state, read schema by schema. "
-        "A record that was just created may be missing from the list for a while."
+        "One row per record of a custom object, of all schemas; `schemaId` says which. The table "
+        "mirrors the account's current state, read schema by schema. A record that was just "
+        "created may be missing from the list for a while."
     ),
     walk=ByOffset(),
     each=Each(stream="custom_object_schemas", parameter="schemaId"),

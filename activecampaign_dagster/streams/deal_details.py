@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL; the choice between TIMESTAMP
+A timestamp whose format is "unknown" has only been recorded as NULL; the choice between TIMESTAMP
 and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -27,10 +27,10 @@ DEAL_ACTIVITIES = Stream(
     endpoint=Endpoint(path="dealActivities", collection="dealActivities"),
     description=(
         "One row per change of a deal: moves between stages and pipelines, won, lost and more. "
-        "This is the only record of when a deal entered a stage or was won, since a deal itself "
-        "has one stamp for everything. "
-        "A sync reads the newest activities first, down to those that it already has. "
-        "Old rows may name stages, pipelines and users that no longer exist."
+        "This is the only record of when a deal entered a stage or was won, because a deal itself"
+        " has one timestamp for all changes. A sync reads the newest activities first, back to "
+        "those that it already has. Old rows may name stages, pipelines and users that no longer "
+        "exist."
     ),
     walk=NewestFirst(stamp="cdate", order="orders[cdate]"),
     changes=Changes(stamp="cdate"),
@@ -51,14 +51,17 @@ DEAL_ACTIVITIES = Stream(
         text("dataType", "Kind of change: d_stageid (stage), d_groupid (pipeline), status, …"),
         bigint("deal", "Id of the deal (`deals.id`)", references="deals"),
         bigint("deleted", "1 if the activity is marked as deleted"),
-        bigint("isAddtask", "Plainly a 0/1 flag, by its name about an added task; not documented"),
+        bigint(
+            "isAddtask",
+            "Apparently a 0/1 flag about an added task; not documented by the API",
+        ),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint(
             "seriesid",
             "Id of the automation (`automations.id`); 0 if none",
             references="automations",
         ),
-        instant("sortdate", "Stamp that activities are sorted by; not documented by the API"),
+        instant("sortdate", "Timestamp by which activities are sorted; not documented by the API"),
         bigint("stage", "Id of a stage; only ever seen NULL", references="deal_stages"),
         bigint("user", "Id of the user who made the change (`users.id`)", references="users"),
         bigint("userid", "Id of the user again; see `user`", references="users"),
@@ -70,9 +73,9 @@ CONTACT_DEALS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="contactDeals", collection="contactDeals"),
     description=(
-        "One row per further contact of a deal, with the role that the contact has there. "
-        "A deal's primary contact is not among them: that is `deals.contact`. "
-        "The rows come with the pages of contacts."
+        "One row per further contact of a deal, with the role that the contact has there. The "
+        "primary contact is not among them: see `deals.contact`. The rows are read with the pages"
+        " of contacts."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="cdate"),
@@ -89,7 +92,7 @@ CONTACT_DEALS = Stream(
         instant("cdate", "When the contact was added to the deal: the replication key"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("created_by", "Id of the user who added the contact; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive stamp; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, without an offset; see `cdate`"),
         bigint("deal", "Id of the deal (`deals.id`)", references="deals"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint(
@@ -98,7 +101,7 @@ CONTACT_DEALS = Stream(
             references="deal_roles",
         ),
         bigint("updated_by", "Id of the user who last changed the link; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Last change of the link, naive stamp"),
+        wall_clock("updated_timestamp", "Last change of the link, without an offset"),
     ),
 )
 
@@ -108,8 +111,8 @@ DEAL_ROLES = Stream(
     endpoint=Endpoint(path="dealRoles", collection="dealRoles"),
     description=(
         "One row per role that a contact can have in a deal, such as decision maker. "
-        "`contact_deals.role` refers to them. "
-        "The table is the account's current state: a deleted role is gone with the next sync."
+        "`contact_deals.role` refers to them. The table mirrors the account's current state: a "
+        "deleted role is removed by the next sync."
     ),
     walk=ByOffset(),
     missing=DEALS_FEATURE,
@@ -127,16 +130,16 @@ DEAL_GROUP_USERS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="dealGroupUsers", collection="dealGroupUsers"),
     description=(
-        "One row per pipeline and user named for it. "
-        "Together with `deal_group_groups` it helps to explain which deals a user's key sees only "
-        "as stubs; whether users are named as managers or to be assigned deals is not documented. "
-        "The table is the account's current state."
+        "One row per pipeline and user listed for it. Together with `deal_group_groups` it helps "
+        "to explain which deals a user's key sees only as stubs; ActiveCampaign does not document "
+        "whether these users manage the pipeline or are assigned its deals. The table mirrors the "
+        "account's current state."
     ),
     walk=ByOffset(),
     missing=DEALS_FEATURE,
     fields=(
         bigint("id", "Id of the link between pipeline and user"),
-        instant("cdate", "When the user was named; form not established"),
+        instant("cdate", "When the user was listed; format unknown"),
         bigint("dealGroup", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("user", "Id of the user (`users.id`)", references="users"),
@@ -148,15 +151,15 @@ DEAL_GROUP_GROUPS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="dealGroupGroups", collection="dealGroupGroups"),
     description=(
-        "One row per pipeline and user group that may manage it. "
-        "Pipelines with `deal_groups.allgroups` = 1 are open to every group. "
-        "The API does not document this collection: an account may not offer it."
+        "One row per pipeline and user group that may manage it. Pipelines with "
+        "`deal_groups.allgroups` = 1 are open to every group. The API does not document this "
+        "collection: it may not be available in all accounts."
     ),
     walk=ByOffset(),
     missing=DEALS_FEATURE,
     fields=(
         bigint("id", "Id of the permission"),
-        instant("cdate", "When the permission was given; form not established"),
+        instant("cdate", "When the permission was given; format unknown"),
         bigint("d_groupid", "Id of the pipeline again; see `dealGroup`", references="deal_groups"),
         bigint("dealGroup", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
         bigint("group", "Id of the user group (`groups.id`)", references="groups"),

@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+A timestamp whose format is "unknown" has only been recorded as NULL or as a row of zeros; the
 choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -35,12 +35,11 @@ DEALS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="deals", collection="deals"),
     description=(
-        "One row per deal, with its pipeline, stage, owner and primary contact. "
-        "A deal that the API key may not see in full comes as a stub (`isDisabled`): id, title and "
-        "perhaps status, everything else NULL; deals of deleted pipelines come as stubs even to an "
-        "administrator. A stub never overwrites a full row but sets `_hidden_at`, since when the "
-        "deal is no longer seen in full. "
-        "Deleted deals vanish from the API: a sync that finds this out sets `_deleted_at` on them."
+        "One row per deal, with its pipeline, stage, owner and primary contact. If the key lacks "
+        "permission for a pipeline, or the pipeline was deleted, its deals are returned as stubs "
+        "(`isDisabled`): id, title and status only, everything else NULL. A stub never overwrites"
+        " a full row: the row stays as last seen, and `_hidden_at` records since when. "
+        "`_deleted_at` records when a sync found that the deal was deleted."
     ),
     walk=ByCreation(
         stamp="cdate",
@@ -100,7 +99,7 @@ DEALS = Stream(
             references="accounts",
         ),
         text("description", "Free-text description of the deal"),
-        wall_clock("edate", "Naive time of the account; meaning not documented by the API"),
+        wall_clock("edate", "Local time of the account; meaning not documented by the API"),
         bigint("group", "Id of the pipeline (`deal_groups.id`)", references="deal_groups"),
         text("hash", "Opaque hash of the deal; its use is not documented by the API"),
         boolean("isDisabled", "True for a stub: its pipeline is hidden from the key or deleted"),
@@ -136,8 +135,8 @@ DEAL_GROUPS = Stream(
     endpoint=Endpoint(path="dealGroups", collection="dealGroups"),
     description=(
         "One row per pipeline that the API key's user may manage; others are not listed at all. "
-        "The table is the account's current state: a deleted pipeline is gone with the next sync, "
-        "while its stages may stay in `deal_stages` and its deals come back as stubs."
+        "The table mirrors the account's current state: a deleted pipeline is removed by the next"
+        " sync, while its stages may stay in `deal_stages` and its deals come back as stubs."
     ),
     walk=ByOffset(),
     missing=_FEATURE,
@@ -147,14 +146,14 @@ DEAL_GROUPS = Stream(
         bigint("allusers", "1 if new deals are auto-assigned to all users, 0 if to chosen ones"),
         bigint("autoassign", "Assignment of new deals: 0 off, 1 round robin, 2 by deal value"),
         instant("cdate", "When the pipeline was created"),
-        bigint("count", "A count that some responses carry; of what is not documented"),
+        bigint("count", "A count in some responses; its meaning is not documented"),
         text("currency", "Default currency of new deals: three-letter ISO code in lower case"),
         nested("links", "URLs of related resources, keyed by resource name"),
         text("source", "Only ever seen empty; meaning not documented by the API"),
         nested("stages", "Ids of the pipeline's stages (`deal_stages.id`)"),
         text("title", "Name of the pipeline"),
-        instant("udate", "When the pipeline was last updated; can lie 5 h in the future"),
-        wall_clock("win_probability_initialize_date", "Meaning and form not established"),
+        instant("udate", "When the pipeline was last updated; can be 5 h in the future"),
+        wall_clock("win_probability_initialize_date", "Meaning and format unknown"),
     ),
 )
 
@@ -163,19 +162,19 @@ DEAL_STAGES = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="dealStages", collection="dealStages"),
     description=(
-        "One row per pipeline stage, of all pipelines: also of those that the API key's user may "
-        "not manage and of deleted ones, so `group` can point to a row `deal_groups` lacks. "
-        "The table is the account's current state; both stamps are NULL on most rows."
+        "One row per pipeline stage, of all pipelines, including deleted ones and those that the "
+        "API key's user may not manage, so `group` can name a pipeline that `deal_groups` lacks. "
+        "The table mirrors the account's current state; both timestamps are NULL in most rows."
     ),
     walk=ByOffset(),
     missing=_FEATURE,
     fields=(
         bigint("id", "Id of the stage"),
-        text("cardRegion1", "What deal cards show in the upper left corner, e.g. title"),
-        text("cardRegion2", "What deal cards show in the upper right corner, e.g. next-action"),
+        text("cardRegion1", "Upper left corner of deal cards, e.g. title"),
+        text("cardRegion2", "Upper right corner of deal cards, e.g. next-action"),
         text("cardRegion3", "Whether deal cards show the avatar: show-avatar or hide-avatar"),
-        text("cardRegion4", "What deal cards show next to the avatar"),
-        text("cardRegion5", "What deal cards show in the lower right corner, e.g. value"),
+        text("cardRegion4", "Field that deal cards show next to the avatar"),
+        text("cardRegion5", "Lower right corner of deal cards, e.g. value"),
         instant("cdate", "When the stage was created; NULL on most rows"),
         text("color", "Colour of the stage: six hexadecimal digits without the hash sign"),
         text("dealOrder", "How deals are sorted in the stage, e.g. next-action DESC"),
@@ -187,7 +186,7 @@ DEAL_STAGES = Stream(
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("order", "Position of the stage within its pipeline; ties are possible"),
         text("title", "Name of the stage"),
-        instant("udate", "When the stage was last updated; mostly NULL, can lie 5 h in the future"),
+        instant("udate", "When the stage was last updated; mostly NULL, can be 5 h in the future"),
         bigint("width", "Width of the stage's column on screen, in pixels"),
     ),
 )

@@ -1,7 +1,7 @@
-"""Logs of single mails: what was sent to whom, and who opened or clicked what.
+"""Logs of individual mails: what was sent to whom, and who opened or clicked what.
 
 The API docs know none of these collections; fields and types follow what clients of the API read
-from them. Stamps come in a form that is not established: one without an offset is taken as Chicago
+from them. The format of timestamps is not known: one without an offset is taken as Chicago
 time, as in other collections.
 """
 
@@ -24,10 +24,9 @@ SEND_LOGS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="logs", collection="logs", shape=_STAMP),
     description=(
-        "One row per mail that was sent to a contact, by a campaign or an automation. "
-        "A row is a mail sent, not an open. "
-        "Off by default: the log is large, tells of single contacts and is not documented by the "
-        "API."
+        "One row per mail that was sent to a contact, by a campaign or an automation. A row is a "
+        "mail sent, not an open. Off by default: the log is large, is about individual contacts "
+        "and is not documented by the API."
     ),
     walk=NewestFirst(stamp="tstamp", order=""),
     changes=Changes(stamp="tstamp"),
@@ -54,10 +53,10 @@ _HITS = (
     bigint("link", "Id of the link (`campaign_links.id`)", references="campaign_links"),
     bigint("linkid", "Id of the link, in some responses; see `link`", references="campaign_links"),
     bigint("messageid", "Id of the message; 0 if it belongs to none", references="messages"),
-    text("referer", "Page that led to the hit", personal=True),
+    text("referer", "Page from which it was loaded", personal=True),
     bigint("subscriberid", "Id of the contact (`contacts.id`)", references="contacts"),
-    bigint("times", "Number of hits; goes on counting after the row was added"),
-    instant("tstamp", "When the hit was recorded: the replication key"),
+    bigint("times", "Number of loads; keeps growing after the row was added"),
+    instant("tstamp", "When the open or click was recorded: the replication key"),
     text("ua", "Program that opened the mail or the link, e.g. GMail", personal=True),
     text("uasrc", "A text about the user agent; meaning not documented", personal=True),
 )
@@ -67,12 +66,11 @@ LINK_DATA = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="linkData", collection="linkData", shape=_STAMP),
     description=(
-        "One row per contact and link that was hit: an open if `isread` is 1 or the link is the "
-        "pixel `open` of `campaign_links`, else a click. "
-        "`times` goes on counting, so incremental syncs read the last 30 days again; later hits "
-        "show with the next full sync. "
-        "Off by default: the log is large, slow to read, not documented by the API, and tells what "
-        "single contacts opened, with their IP addresses and user agents."
+        "One row per contact and link that the contact loaded: an open if `isread` is 1 or the "
+        "link is the pixel `open` of `campaign_links`, otherwise a click. `times` keeps counting, "
+        "so incremental syncs re-read the last 30 days; later loads appear with the next full "
+        "sync. Off by default: the log is large, slow to read, not documented by the API, and "
+        "shows what individual contacts opened, with their IP addresses and user agents."
     ),
     walk=NewestFirst(stamp="tstamp", order="", lookback=timedelta(days=30)),
     changes=Changes(stamp="tstamp"),
@@ -85,11 +83,11 @@ MPP_LINK_DATA = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="mppLinkData", collection="mppLinkData", shape=_STAMP),
     description=(
-        "One row per contact and link that Apple Mail Privacy Protection loaded by machine: no "
-        "opens by people, and not part of a campaign's `opens`. "
-        "`times` goes on counting, so incremental syncs read the last 30 days again. "
-        "Off by default: the log is large, slow to read, not documented by the API, and holds IP "
-        "addresses and user agents."
+        "One row per contact and link that Apple Mail Privacy Protection loaded automatically: "
+        "these are not opens by people, and not part of a campaign's `opens`. `times` keeps "
+        "counting, so incremental syncs re-read the last 30 days. Off by default: the log is "
+        "large, slow to read, not documented by the API, and contains IP addresses and user "
+        "agents."
     ),
     walk=NewestFirst(stamp="tstamp", order="", lookback=timedelta(days=30)),
     changes=Changes(stamp="tstamp"),

@@ -27,8 +27,9 @@ ECOMMERCE_CONNECTIONS = Stream(
     family=Family.ECOMMERCE,
     endpoint=Endpoint(path="connections", collection="connections"),
     description=(
-        "One row per connection of the account to a shop or another service that sends it orders. "
-        "The table is the account's current state: a removed connection is gone with the next sync."
+        "One row per connection of the account to a shop or another service that sends it orders."
+        " The table mirrors the account's current state: a removed connection is removed by the "
+        "next sync."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,
@@ -36,8 +37,8 @@ ECOMMERCE_CONNECTIONS = Stream(
         bigint("id", "Id of the connection"),
         instant("cdate", "When the connection was created"),
         text("connectionType", "Kind of connection; values not documented by the API"),
-        text("credentialExpiration", "When its credentials expire; form not established"),
-        text("disconnectDate", "When it was disconnected; form not established"),
+        text("credentialExpiration", "When its credentials expire; format unknown"),
+        text("disconnectDate", "When it was disconnected; format unknown"),
         text("externalid", "Id of the shop's account at the service"),
         bigint("isInternal", "1 if the connection is internal; not explained by the API"),
         instant("lastSync", "When the service was last synced; NULL if never"),
@@ -45,14 +46,14 @@ ECOMMERCE_CONNECTIONS = Stream(
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("listId", "Id of a list (`lists.id`), 0 if none", references="lists"),
         text("logoUrl", "Address of the service's logo; may be empty"),
-        text("name", "Name of the connection, as a rule the shop's"),
+        text("name", "Name of the connection, usually the shop's"),
         text("planTier", "Meaning not documented by the API"),
         text("service", "Name of the service, e.g. shopify"),
-        text("serviceName", "Name of the service again; how it differs is not documented"),
+        text("serviceName", "Name of the service again; the difference is not documented"),
         bigint("status", "State of the connection: 0 error, 1 connected"),
         bigint("syncStatus", "State of the sync: 0 stopped, 1 running"),
-        text("sync_request_time", "When a sync was requested; form not established"),
-        text("sync_start_time", "When a sync was started; form not established"),
+        text("sync_request_time", "When a sync was requested; format unknown"),
+        text("sync_start_time", "When a sync was started; format unknown"),
         instant("udate", "When the connection was last updated"),
     ),
 )
@@ -62,9 +63,9 @@ ECOMMERCE_CUSTOMERS = Stream(
     family=Family.ECOMMERCE,
     endpoint=Endpoint(path="ecomCustomers", collection="ecomCustomers"),
     description=(
-        "One row per customer and connection: who buys in two shops has two rows. "
-        "There is no contact id, so contacts are found by `email`. "
-        "The table is the account's current state, totals included."
+        "One row per customer and connection: a customer of two shops has two rows. There is no "
+        "contact id, so contacts are found by `email`. The table mirrors the account's current "
+        "state, totals included."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,
@@ -84,7 +85,7 @@ ECOMMERCE_CUSTOMERS = Stream(
         bigint("totalOrders", "Number of orders"),
         bigint("totalProducts", "Number of products in all orders"),
         bigint("totalRevenue", "Revenue of all orders, in cents"),
-        instant("tstamp", "A stamp on the customer; what moves it is not documented by the API"),
+        instant("tstamp", "A timestamp; the API does not document what updates it"),
     ),
 )
 
@@ -94,10 +95,10 @@ ECOMMERCE_ORDERS = Stream(
     endpoint=Endpoint(path="ecomOrders", collection="ecomOrders"),
     description=(
         "One row per order; carts that were abandoned are rows, too (`state`, `abandonedDate`). "
-        "The path cannot select by change: an incremental sync reads the orders that were placed "
-        "since the last one or in the 30 days before it. An older order that changes, or is "
-        "imported late, arrives with the next full sync. Orders that a shop writes through the "
-        "GraphQL API are custom objects and not here."
+        "The API cannot select changed orders: an incremental sync reads the orders that were "
+        "placed since the last sync or in the 30 days before it. An older order that changes, or "
+        "is imported late, is read by the next full sync. Orders that a shop writes through the "
+        "GraphQL API are custom objects and not in this table."
     ),
     walk=NewestFirst(
         stamp="externalCreatedDate",
@@ -141,7 +142,7 @@ ECOMMERCE_ORDERS = Stream(
         bigint("taxAmount", "Tax, in cents of `currency`"),
         bigint("totalPrice", "Total price, in cents of `currency`"),
         bigint("totalProducts", "Number of products in the order"),
-        instant("tstamp", "A stamp on the order; what moves it is not documented by the API"),
+        instant("tstamp", "A timestamp; the API does not document what updates it"),
         instant("updatedDate", "When the order was last updated: the replication key"),
     ),
 )
@@ -151,9 +152,9 @@ ECOMMERCE_ORDER_PRODUCTS = Stream(
     family=Family.ECOMMERCE,
     endpoint=Endpoint(path="ecomOrderProducts", collection="ecomOrderProducts"),
     description=(
-        "One row per product in an order, with its price and quantity. "
-        "The table is the account's current state; the collection has no total and no filter by "
-        "change, so it is always read whole."
+        "One row per product in an order, with its price and quantity. The table mirrors the "
+        "account's current state; the collection has no total and no filter by change, so each "
+        "sync reads all of it."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,
@@ -181,7 +182,7 @@ ECOMMERCE_ORDER_PRODUCTS = Stream(
         text("productUrl", "Address of the product in the shop"),
         bigint("quantity", "How many of it were ordered"),
         text("sku", "Stock keeping unit of the product"),
-        instant("tstamp", "A stamp on the row; what moves it is not documented by the API"),
+        instant("tstamp", "A timestamp; the API does not document what updates it"),
         instant("updatedDate", "When the row was last updated"),
     ),
 )
@@ -191,10 +192,9 @@ ECOMMERCE_ORDER_DISCOUNTS = Stream(
     family=Family.ECOMMERCE,
     endpoint=Endpoint(path="ecomOrders/{orderid}/orderDiscounts", collection="ecomOrderDiscounts"),
     description=(
-        "One row per discount on an order. "
-        "Off by default: discounts are listed per order only, which costs a request for each "
-        "unless they come beside the orders' pages, and that has not been tried; "
-        "`ecommerce_orders.discountAmount` has their sum."
+        "One row per discount on an order. Off by default: discounts are listed per order only, "
+        "which may take one request per order, because reading them with the orders' pages was "
+        "not tried; `ecommerce_orders.discountAmount` has their sum."
     ),
     walk=ByOffset(),
     changes=Changes(stamp="updatedDate", created="createdDate"),
@@ -218,7 +218,7 @@ ECOMMERCE_ORDER_DISCOUNTS = Stream(
             "Id of the order (`ecommerce_orders.id`)",
             references="ecommerce_orders",
         ),
-        text("type", "What the discount is on, e.g. order or shipping"),
+        text("type", "Target of the discount, e.g. order or shipping"),
         instant("updatedDate", "When the discount was last updated: the replication key"),
     ),
 )
@@ -252,9 +252,9 @@ ECOMMERCE_ORDER_ACTIVITIES = Stream(
         shape=Shape(renames=_CAMEL, local=_DATES),
     ),
     description=(
-        "One row per activity on an order, with the order's state and amounts. "
-        "Off by default: how the API spells the fields is not established, an order can have many "
-        "rows, and all of them are read each time."
+        "One row per activity on an order, with the order's state and amounts. Off by default: "
+        "the spelling of the fields is not known, an order can have many rows, and each sync "
+        "reads all of them."
     ),
     walk=ByOffset(),
     missing=_DEEP_DATA,
@@ -275,13 +275,13 @@ ECOMMERCE_ORDER_ACTIVITIES = Stream(
             "Id of the customer (`ecommerce_customers.id`)",
             references="ecommerce_customers",
         ),
-        text("discount_amount", "Sum of the discounts; unit not established"),
+        text("discount_amount", "Sum of the discounts; unit unknown"),
         text("email", "E-mail address of the customer", personal=True),
         instant("external_created_date", "When the order was placed in the shop"),
         instant("external_updated_date", "When the order was last changed in the shop"),
         text("externalcheckoutid", "Id of the cart in the shop"),
         text("externalid", "Id of the order in the shop"),
-        text("logo_url", "Address of a logo, going by the name"),
+        text("logo_url", "Address of a logo, judging by the name"),
         bigint("order", "The same as `orderid`"),
         text("order_number", "Number of the order in the shop"),
         text("order_url", "Address of the order in the shop"),
@@ -290,13 +290,13 @@ ECOMMERCE_ORDER_ACTIVITIES = Stream(
             "Id of the order (`ecommerce_orders.id`)",
             references="ecommerce_orders",
         ),
-        text("shipping_amount", "Price of shipping; unit not established"),
+        text("shipping_amount", "Price of shipping; unit unknown"),
         text("shipping_method", "How the order is shipped"),
         bigint("source", "Where the order came from; see `ecommerce_orders.source`"),
         bigint("state", "State of the order; see `ecommerce_orders.state`"),
-        text("store_name", "Name of the shop, going by the name"),
-        text("tax_amount", "Tax; unit not established"),
-        text("total_price", "Total price; unit not established"),
+        text("store_name", "Name of the shop, judging by the name"),
+        text("tax_amount", "Tax; unit unknown"),
+        text("total_price", "Total price; unit unknown"),
         bigint("total_products", "Number of products in the order"),
         instant("updated_date", "When the activity was last updated"),
     ),

@@ -25,15 +25,15 @@ FORMS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="forms", collection="forms"),
     description=(
-        "One row per form with which contacts subscribe, with its design and its actions as JSON. "
-        "The table is the account's current state: a deleted form is gone with the next sync. "
-        "Submissions are not readable; `entries` counts them."
+        "One row per form with which contacts subscribe, with its design and its actions as JSON."
+        " The table mirrors the account's current state: a deleted form is removed by the next "
+        "sync. Submissions are not readable; `entries` counts them."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the form"),
         text("action", "Only ever seen empty; see `actiondata`"),
-        nested("actiondata", "What happens when the form is sent, e.g. lists to subscribe to"),
+        nested("actiondata", "Actions when the form is sent, e.g. lists to subscribe to"),
         text("address", "Only ever seen NULL; see `addressid`"),
         bigint("addressid", "Id of the postal address; 0 if none", references="addresses"),
         bigint("aid", "A number or NULL; meaning not documented by the API"),
@@ -41,9 +41,9 @@ FORMS = Stream(
         text("button", "Text of the button"),
         instant("cdate", "When the form was created"),
         nested("cfields", "Fields of the form"),
-        bigint("contacts", "A number in some responses, by its name of contacts"),
-        bigint("deals", "A number in some responses, by its name of deals"),
-        text("defaultscreenshot", "Address of a picture that stands for the form"),
+        bigint("contacts", "A number in some responses, presumably of contacts"),
+        bigint("deals", "A number in some responses, presumably of deals"),
+        text("defaultscreenshot", "Address of a preview picture of the form"),
         bigint("entries", "Number of submissions"),
         text("layout", "Layout of the form, e.g. inline-form"),
         nested("links", "URLs of related resources, keyed by resource name"),
@@ -53,7 +53,7 @@ FORMS = Stream(
         nested("recent", "Array in some responses; meaning not documented by the API"),
         text("source", "How the form came about; not documented by the API"),
         nested("style", "Design of the form"),
-        text("submit", "What is shown after sending, e.g. show-thank-you"),
+        text("submit", "Page or text shown after sending, e.g. show-thank-you"),
         nested("submitdata", "Details of `submit`, e.g. a URL"),
         text("thanks", "Text shown after sending"),
         text("title", "Title above the form; may be NULL or empty"),
@@ -68,9 +68,9 @@ SCORES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="scores", collection="scores"),
     description=(
-        "One row per score that the account defines for contacts or deals (`reltype`). "
-        "The rules that give points are not readable; the points of contacts are in "
-        "`score_values`. The table is the account's current state."
+        "One row per score that the account defines for contacts or deals (`reltype`). The rules "
+        "that give points are not readable; the points of contacts are in `score_values`. The "
+        "table mirrors the account's current state."
     ),
     walk=ByOffset(),
     missing=Missing(statuses=frozenset({404}), says="the scoring feature"),
@@ -81,7 +81,7 @@ SCORES = Stream(
         nested("links", "URLs of related resources; only ever seen as an array"),
         instant("mdate", "When the score was last modified"),
         text("name", "Name of the score"),
-        text("reltype", "Kind of things that the score is for, e.g. contact"),
+        text("reltype", "What the score is for, e.g. contact"),
         bigint("status", "State of the score; the codes are not documented by the API"),
     ),
 )
@@ -95,9 +95,9 @@ PERSONALIZATIONS = Stream(
         shape=Shape(first_filled={"listIds": ("listIds", "listids")}),
     ),
     description=(
-        "One row per snippet of text or HTML that messages can take in by its tag. "
-        "Off by default: contents can be long and are rarely needed in reports. "
-        "The table is the account's current state."
+        "One row per snippet of text or HTML that messages can include by its tag. Off by "
+        "default: contents can be long and are rarely needed in reports. The table mirrors the "
+        "account's current state."
     ),
     default=False,
     walk=ByOffset(),
@@ -105,7 +105,7 @@ PERSONALIZATIONS = Stream(
         bigint("id", "Id of the snippet"),
         text("content", "The snippet itself, text or HTML"),
         bigint("created_by", "Id of the user who created the snippet; only ever seen NULL"),
-        wall_clock("created_timestamp", "When the snippet was created, naive"),
+        wall_clock("created_timestamp", "When the snippet was created, without an offset"),
         text("format", "Format of the snippet: html or text"),
         boolean("isLocked", "True if the snippet is locked"),
         nested("links", "URLs of related resources; only ever seen as an array"),
@@ -113,9 +113,9 @@ PERSONALIZATIONS = Stream(
         text("listNames", "Names of those lists, joined by commas"),
         bigint("listsCount", "Number of those lists"),
         text("name", "Name of the snippet"),
-        text("tag", "Tag by which messages take the snippet in"),
+        text("tag", "Tag with which messages include the snippet"),
         bigint("updated_by", "Id of the user who last updated the snippet; only ever seen NULL"),
-        wall_clock("updated_timestamp", "When the snippet was last updated, naive"),
+        wall_clock("updated_timestamp", "When the snippet was last updated, without an offset"),
         bigint("userid", "Id of the user who made the snippet", references="users"),
     ),
 )

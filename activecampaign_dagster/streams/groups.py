@@ -1,7 +1,7 @@
 """Groups of users, who is in them, what they may do and how much.
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses. Neither explains the
-permissions of a group: what one allows is told by its name alone.
+permissions of a group: what one allows is known from its name only.
 """
 
 from datetime import timedelta
@@ -21,16 +21,16 @@ GROUPS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="groups", collection="groups"),
     description=(
-        "One row per group of users, with a column per permission: 1 if its users have it. "
-        "The table is the account's current state: a deleted group is gone with the next sync."
+        "One row per group of users, with a column per permission: 1 if its users have it. The "
+        "table mirrors the account's current state: a deleted group is removed by the next sync."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the group"),
         text("descript", "Description of the group"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        bigint("optinconfirm", "Whether opt-ins must be confirmed, going by the name"),
-        bigint("p_admin", "1 for the group of administrators, going by the name"),
+        bigint("optinconfirm", "Whether opt-ins must be confirmed, judging by the name"),
+        bigint("p_admin", "1 for the group of administrators, judging by the name"),
         bigint("pgAccountAdd", "Permission to add accounts (companies)"),
         bigint("pgAccountDelete", "Permission to delete accounts (companies)"),
         bigint("pgAccountEdit", "Permission to edit accounts (companies)"),
@@ -105,13 +105,15 @@ GROUPS = Stream(
         bigint("pg_user_add", "Permission to add users"),
         bigint("pg_user_delete", "Permission to delete users"),
         bigint("pg_user_edit", "Permission to edit users"),
-        bigint("reqApproval", "1 if campaigns need approval, going by the name"),
-        bigint("reqApproval1st", "1 if only first campaigns need approval, going by the name"),
+        bigint("reqApproval", "1 if campaigns need approval, judging by the name"),
+        bigint("reqApproval1st", "1 if only first campaigns need approval, judging by the name"),
         text("reqApprovalNotify", "Only ever seen empty; meaning not documented by the API"),
-        instant("sdate", "A stamp on the group, mostly NULL; meaning not documented by the API"),
-        bigint("socialdata", "Plainly a 0/1 flag; meaning not documented by the API"),
+        instant(
+            "sdate", "A timestamp of the group, mostly NULL; meaning not documented by the API"
+        ),
+        bigint("socialdata", "Apparently a 0/1 flag; meaning not documented by the API"),
         text("title", "Name of the group"),
-        bigint("unsubscribelink", "Whether an unsubscribe link is required, going by the name"),
+        bigint("unsubscribelink", "Whether an unsubscribe link is required, judging by the name"),
     ),
 )
 
@@ -120,9 +122,8 @@ USER_GROUPS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="users/{user}/userGroup", collection="userGroups"),
     description=(
-        "One row per user and group that the user is in. "
-        "Off by default: whether they come beside the users' pages has not been tried, and "
-        "otherwise each user costs a request."
+        "One row per user and group that the user is in. Off by default: it may take one request "
+        "per user, because reading the rows with the users' pages was not tried."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -151,14 +152,15 @@ GROUP_LIMITS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="groupLimits", collection="groupLimits"),
     description=(
-        "One row per group of users, with how much its users may send and create. "
-        "The table is the account's current state; what a limit of 0 means is not documented."
+        "One row per group of users, with the limits on what its users may send and create. The "
+        "table mirrors the account's current state; ActiveCampaign does not document the meaning "
+        "of a limit of 0."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the row"),
-        bigint("abuseRatio", "Limit of the ratio of abuse complaints, going by the name"),
-        bigint("forceSenderInfo", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("abuseRatio", "Limit of the ratio of abuse complaints, judging by the name"),
+        bigint("forceSenderInfo", "Apparently a 0/1 flag; meaning not documented by the API"),
         bigint("group", "Id of the group (`groups.id`)", references="groups"),
         bigint("groupid", "Id of the group again: the same as `group`"),
         bigint("limitAttachment", "Limit on attachments"),

@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL; the choice between TIMESTAMP
+A timestamp whose format is "unknown" has only been recorded as NULL; the choice between TIMESTAMP
 and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -23,9 +23,9 @@ LISTS = Stream(
     endpoint=Endpoint(path="lists", collection="lists", params={"filters[channel]": "all"}),
     description=(
         "One row per list that contacts can subscribe to, for e-mail or text messages, with its "
-        "settings and numbers of subscribers. "
-        "The table is the account's current state: a deleted list is gone with the next sync. "
-        "Only lists that the API key's user may see are there; `contact_lists` holds the members."
+        "settings and numbers of subscribers. The table mirrors the account's current state: a "
+        "deleted list is removed by the next sync. Only lists that the API key's user may see are"
+        " included; `contact_lists` holds the members."
     ),
     walk=ByOffset(),
     fields=(
@@ -38,8 +38,8 @@ LISTS = Stream(
         instant("cdate", "When the list was created"),
         text("channel", "Channel of the list: email or sms; absent in older responses"),
         bigint("created_by", "Id of the user who created the list; mostly NULL"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
-        instant("deletestamp", "When the list was deleted; form not established"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
+        instant("deletestamp", "When the list was deleted; format unknown"),
         text("description", "Description of the list; only ever seen empty"),
         text("facebook_session", "Session at Facebook, which is a credential", secret=True),
         text("fulladdress", "Postal address of the sender in one text; or empty"),
@@ -53,7 +53,7 @@ LISTS = Stream(
             references="messages",
         ),
         bigint("optinoptout", "Id of the opt-in and opt-out setting"),
-        bigint("optoutconf", "By its name 1 if unsubscribing has to be confirmed"),
+        bigint("optoutconf", "Judging by its name, 1 if unsubscribing has to be confirmed"),
         bigint("p_embed_image", "1 if images may be embedded in mails"),
         bigint("p_use_analytics_link", "1 if links are tagged for Google Analytics"),
         bigint("p_use_analytics_read", "1 if opens are tracked with Google Analytics"),
@@ -75,14 +75,14 @@ LISTS = Stream(
         text("sender_url", "Website that the list is for"),
         text("sender_zip", "Postal code of the sender; only ever seen empty"),
         text("stringid", "Name of the list as used in URLs"),
-        text("subscription_notify", "Addresses told of subscriptions; or empty", personal=True),
-        text("to_name", "Name that mails address a contact by who has none, e.g. Recipient"),
+        text("subscription_notify", "Addresses notified of subscriptions; or empty", personal=True),
+        text("to_name", "Name with which mails address a contact who has none, e.g. Recipient"),
         text("twitter_token", "Token for Twitter, which is a credential", secret=True),
         text("twitter_token_secret", "Secret for Twitter, which is a credential", secret=True),
         instant("udate", "When the list was last updated; NULL if never"),
-        text("unsubscription_notify", "Addresses told when a contact leaves", personal=True),
+        text("unsubscription_notify", "Addresses notified when a contact leaves", personal=True),
         bigint("updated_by", "Id of the user who last updated the list; mostly NULL"),
-        wall_clock("updated_timestamp", "Last update, naive time of the account; see `udate`"),
+        wall_clock("updated_timestamp", "Last update, local time of the account; see `udate`"),
         bigint("user", "Id of the user who owns the list (`users.id`)", references="users"),
         bigint("userid", "Id of the user again; see `user`", references="users"),
     ),
@@ -94,8 +94,8 @@ LIST_GROUPS = Stream(
     endpoint=Endpoint(path="listGroups", collection="listGroups"),
     description=(
         "One row per list and user group that may work with it, with a flag for each permission. "
-        "The table is the account's current state: a withdrawn permission is gone with the next "
-        "sync. The API does not document the flags: descriptions follow their names."
+        "The table mirrors the account's current state: a withdrawn permission is removed by the "
+        "next sync. The API does not document the flags: descriptions follow their names."
     ),
     walk=ByOffset(),
     fields=(
@@ -125,9 +125,9 @@ LIST_EXCLUSIONS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="lists/exclusions", collection="exclusions"),
     description=(
-        "One row per pattern of addresses that lists do not accept. "
-        "Off by default: patterns are mostly addresses of persons who do not want any "
-        "mail. The table is the account's current state."
+        "One row per pattern of addresses that lists do not accept. Off by default: patterns are "
+        "mostly addresses of persons who do not want any mail. The table mirrors the account's "
+        "current state."
     ),
     default=False,
     walk=ByOffset(),
@@ -146,23 +146,23 @@ TAGS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="tags", collection="tags"),
     description=(
-        "One row per tag of the account, for contacts or for templates (`tagType`). "
-        "The table is the account's current state: a deleted tag is gone with the next sync. "
-        "`contact_tags` tells which contacts have it."
+        "One row per tag of the account, for contacts or for templates (`tagType`). The table "
+        "mirrors the account's current state: a deleted tag is removed by the next sync. "
+        "`contact_tags` lists the contacts that have it."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the tag"),
         instant("cdate", "When the tag was created"),
         bigint("created_by", "Id of the user who created the tag; only ever seen NULL"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
         bigint("deleted", "1 if the tag is marked as deleted; not in older responses"),
         text("description", "Description of the tag; may be empty"),
         nested("links", "URLs of related resources, keyed by resource name"),
         bigint("subscriber_count", "Number of contacts with the tag"),
         text("tag", "Name of the tag"),
-        text("tagType", "Kind of things that the tag is for: contact or template"),
+        text("tagType", "What the tag is for: contact or template"),
         bigint("updated_by", "Id of the user who last updated the tag; only ever seen NULL"),
-        wall_clock("updated_timestamp", "Last update, naive time of the account"),
+        wall_clock("updated_timestamp", "Last update, local time of the account"),
     ),
 )

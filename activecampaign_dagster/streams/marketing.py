@@ -3,7 +3,7 @@
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses. Neither explains the
 fields of a campaign; meanings come from the parameters of the API v1 docs where those have them.
 
-A stamp whose form is "not established" has only been recorded as NULL or as a row of zeros; the
+A timestamp whose format is "unknown" has only been recorded as NULL or as a row of zeros; the
 choice between TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -23,9 +23,9 @@ CAMPAIGNS = Stream(
     endpoint=Endpoint(path="campaigns", collection="campaigns"),
     description=(
         "One row per campaign, one-off or sent by an automation, with its settings and counters. "
-        "The table is the account's current state: a deleted campaign is gone with the next sync. "
-        "Counters such as `opens` go on moving after `mdate`, which is why they are always all "
-        "read; a copy's `created_timestamp` can be years before its `cdate`."
+        "The table mirrors the account's current state: a deleted campaign is removed by the next"
+        " sync. Counters such as `opens` keep changing after `mdate`, so each sync reads all "
+        "campaigns; a copy's `created_timestamp` can be years before its `cdate`."
     ),
     walk=ByOffset(),
     fields=(
@@ -53,8 +53,8 @@ CAMPAIGNS = Stream(
         bigint("can_skip_approval", "1 if the campaign may be sent without approval"),
         instant("cdate", "Creation; in copies it differs from `created_timestamp`"),
         bigint("created_by", "Id of the user who created the campaign; 0 if none is recorded"),
-        wall_clock("created_timestamp", "Creation, naive time of the account; see `cdate`"),
-        instant("deletestamp", "When the campaign was deleted; form not established"),
+        wall_clock("created_timestamp", "Creation, local time of the account; see `cdate`"),
+        instant("deletestamp", "When the campaign was deleted; format unknown"),
         bigint("ed_version", "Version of the mail editor"),
         bigint("embed_images", "1 if images are embedded in the mail"),
         bigint("facebook", "1 if the lists' Facebook settings are used"),
@@ -81,7 +81,7 @@ CAMPAIGNS = Stream(
         bigint("mail_send", "State of the sending process; codes not documented by the API"),
         bigint("mail_transfer", "State of the sending process; codes not documented by the API"),
         bigint("mailer_log_file", "Log of the sending process; meaning not documented by the API"),
-        bigint("managetext", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("managetext", "Apparently a 0/1 flag; meaning not documented by the API"),
         instant("mdate", "When the campaign was last modified; counters move on after it"),
         bigint("message_id", "Id of the campaign's message", references="messages"),
         bigint("moderation_status", "State of moderation; codes not documented by the API"),
@@ -94,27 +94,29 @@ CAMPAIGNS = Stream(
         text("recurring", "Recurring campaigns: the interval, e.g. day1"),
         text("reminder_field", "Reminder campaigns: the contact's date field, e.g. sdate"),
         text("reminder_format", "Reminder campaigns: how that date is written, e.g. yyyy-mm-dd"),
-        instant("reminder_last_cron_run", "Last run of the reminder; form not established"),
+        instant("reminder_last_cron_run", "Last run of the reminder; format unknown"),
         bigint("reminder_offset", "Reminder campaigns: distance from that date, in offset units"),
         text("reminder_offset_sign", "Reminder campaigns: + or -, the direction of the offset"),
         text("reminder_offset_type", "Reminder campaigns: unit of the offset, e.g. day"),
         text("reminder_type", "Reminder campaigns: what part of the date counts, e.g. month_day"),
-        bigint("repair_by_pydex", "Plainly a 0/1 flag; meaning not documented by the API"),
-        wall_clock("repair_timestamp", "Naive stamp; meaning not documented by the API"),
+        bigint("repair_by_pydex", "Apparently a 0/1 flag; meaning not documented by the API"),
+        wall_clock(
+            "repair_timestamp", "Timestamp without an offset; meaning not documented by the API"
+        ),
         bigint("replies", "Number of replies, repeats included"),
-        bigint("replysys", "Plainly a 0/1 flag about replies; not documented by the API"),
+        bigint("replysys", "Apparently a 0/1 flag about replies; not documented by the API"),
         bigint("responder_existing", "Autoresponders: 1 if existing contacts get the mail too"),
         bigint("responder_offset", "Autoresponders: delay after the event; unit not documented"),
         text("responder_type", "Autoresponders: the event that counts, e.g. subscribe"),
         bigint("schedule", "1 if the campaign is scheduled for a date"),
-        instant("scheduleddate", "Date it is scheduled for; form not established"),
+        instant("scheduleddate", "Date it is scheduled for; format unknown"),
         text("screenshot", "Address of a picture of the mail, without the scheme"),
         instant("sdate", "When the campaign was or is to be sent; NULL if it has no date"),
         bigint("segmentid", "Id of the segment it is sent to; 0 for none", references="segments"),
         text("segmentname", "Name of the segment it is sent to; empty if none"),
         bigint("send_amt", "Number of mails sent so far"),
         bigint("sendid", "Internal id of the send; 0 if none"),
-        wall_clock("series_send_lock_time", "Lock time; form not established"),
+        wall_clock("series_send_lock_time", "Lock time; format unknown"),
         bigint(
             "seriesid",
             "Id of the automation the campaign belongs to; 0 if none",
@@ -123,7 +125,9 @@ CAMPAIGNS = Stream(
         bigint("socialshares", "Number of shares on social networks"),
         bigint("softbounces", "Number of soft bounces"),
         text("source", "How the campaign came about: web, api, copy, recurr, system or ai"),
-        bigint("split_content", "Split tests: plainly a flag; meaning not documented by the API"),
+        bigint(
+            "split_content", "Split tests: apparently a flag; meaning not documented by the API"
+        ),
         bigint("split_offset", "Split tests: how long to wait for a winner, in offset units"),
         text("split_offset_type", "Split tests: unit of the offset, e.g. day"),
         text("split_type", "Split tests: the kind of split, e.g. even"),
@@ -157,15 +161,15 @@ CAMPAIGNS = Stream(
         bigint("unsubscribes", "Number of unsubscriptions"),
         bigint("updated_by", "Id of the user who last updated the campaign; 0 if none is recorded"),
         wall_clock(
-            "updated_timestamp", "Last update, counters included: naive time of the account"
+            "updated_timestamp", "Last update, counters included: local time of the account"
         ),
         bigint("updates", "Number of updates; meaning not documented by the API"),
-        bigint("use_quartz_scheduler", "Plainly a 0/1 flag; internal to ActiveCampaign"),
+        bigint("use_quartz_scheduler", "Apparently a 0/1 flag; internal to ActiveCampaign"),
         bigint("user", "Id of the user who created the campaign (`users.id`)", references="users"),
         bigint("userid", "Id of the user who created the campaign: the same as `user`"),
         bigint("verified_opens", "Number of verified opens, presumably without those by machines"),
         bigint("verified_unique_opens", "Number of contacts with a verified open"),
-        bigint("waitpreview", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("waitpreview", "Apparently a 0/1 flag; meaning not documented by the API"),
         bigint("willrecur", "1 if the campaign will be sent again"),
     ),
 )

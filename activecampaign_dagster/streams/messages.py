@@ -4,7 +4,7 @@ Fields and types follow the ActiveCampaign API v3 docs, recorded responses and w
 API read. The docs explain few of these fields; most meanings are inferred from names and from the
 fields of campaigns.
 
-A stamp whose form is "not established" has no recorded value; the choice between TIMESTAMP and
+A timestamp whose format is "unknown" has no recorded value; the choice between TIMESTAMP and
 TIMESTAMPTZ is inferred from stamps of the same name in other collections.
 """
 
@@ -24,22 +24,22 @@ CAMPAIGN_LISTS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="campaignLists", collection="campaignLists"),
     description=(
-        "One row per campaign and list that it is sent to; campaigns themselves hold no list ids. "
-        "The table is the account's current state, always read whole. "
-        "Both stamps have only been seen empty."
+        "One row per campaign and list that it is sent to; campaigns themselves hold no list ids."
+        " The table mirrors the account's current state, and each sync reads all of it. Both "
+        "timestamps have only been seen empty."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the link between campaign and list"),
         text("campaign", "The campaign again, as its id or as the address of its record"),
         bigint("campaignid", "Id of the campaign (`campaigns.id`)", references="campaigns"),
-        instant("cdate", "When the link was created; form not established"),
+        instant("cdate", "When the link was created; format unknown"),
         nested("links", "URLs of related resources, keyed by resource name"),
         text("list", "The list again, as its id or as the address of its record"),
         bigint("list_amt", "A number of contacts of the list; which is not documented by the API"),
         bigint("listid", "Id of the list (`lists.id`)", references="lists"),
         text("name", "A name; presumably the list's"),
-        instant("udate", "When the link was last updated; form not established"),
+        instant("udate", "When the link was last updated; format unknown"),
         text("user", "The user again, as the id or as the address of the record"),
         bigint("userid", "Id of a user (`users.id`); role not documented", references="users"),
     ),
@@ -51,9 +51,8 @@ CAMPAIGN_MESSAGES = Stream(
     endpoint=Endpoint(path="campaignMessages", collection="campaignMessages"),
     description=(
         "One row per campaign and message that it sends, with the counters of that message: a "
-        "split test has several. "
-        "Rows come with the pages of campaigns and carry no stamp, and counters go on moving, so "
-        "all of them are always read."
+        "split test has several. The rows are read with the pages of campaigns and have no "
+        "timestamp, and counters keep changing, so each sync reads all rows."
     ),
     walk=ByOffset(),
     beside=Beside(
@@ -101,10 +100,9 @@ CAMPAIGN_LINKS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="links", collection="links"),
     description=(
-        "One row per link in the mails of a campaign, with its click counters. "
-        "A row whose `link` is `open` is no link but the pixel that counts opens. "
-        "Rows come with the pages of campaigns; counters go on moving, so all of them are always "
-        "read."
+        "One row per link in the mails of a campaign, with its click counters. A row whose `link`"
+        " is `open` is the pixel that counts opens. The rows are read with the pages of "
+        "campaigns; counters keep changing, so each sync reads all rows."
     ),
     walk=ByOffset(),
     beside=Beside(parent="campaigns", include="links", array="links", owner="campaignid"),
@@ -113,7 +111,7 @@ CAMPAIGN_LINKS = Stream(
         bigint("campaign", "Id of the campaign: the same as `campaignid`", references="campaigns"),
         bigint("campaignid", "Id of the campaign (`campaigns.id`)", references="campaigns"),
         bigint("created_by", "Id of the user who created the link; only seen NULL"),
-        wall_clock("created_timestamp", "When the link was created; form not established"),
+        wall_clock("created_timestamp", "When the link was created; format unknown"),
         text("link", "Address that the link leads to; `open` for the pixel that counts opens"),
         bigint("linkclicks", "Number of clicks on the link, repeats included"),
         nested("links", "URLs of related resources, keyed by resource name"),
@@ -124,7 +122,7 @@ CAMPAIGN_LINKS = Stream(
         bigint("tracked", "1 if clicks on the link are tracked"),
         bigint("uniquelinkclicks", "Number of clicks on the link, repeats left out"),
         bigint("updated_by", "Id of the user who last updated the link; only seen NULL"),
-        wall_clock("updated_timestamp", "When the link was last updated; form not established"),
+        wall_clock("updated_timestamp", "When the link was last updated; format unknown"),
     ),
 )
 
@@ -133,10 +131,9 @@ MESSAGES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="messages", collection="messages"),
     description=(
-        "One row per message: subject, sender and bodies of a mail that campaigns send. "
-        "The table is the account's current state, always read whole. "
-        "`html` and `text` can take tens of kilobytes a row; leave these fields out to keep the "
-        "table small."
+        "One row per message: subject, sender and bodies of a mail that campaigns send. The table "
+        "mirrors the account's current state, and each sync reads all of it. `html` and `text` "
+        "can be tens of kilobytes per row; exclude these fields to keep the table small."
     ),
     walk=ByOffset(),
     fields=(
@@ -176,10 +173,9 @@ TEMPLATES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="templates", collection="templates", shape=Shape(local=("mdate",))),
     description=(
-        "One row per template for mails, with its content. "
-        "The table is the account's current state, always read whole. "
-        "`mdate` comes with or without an offset; without one it is taken as Chicago time. "
-        "`content` makes rows large."
+        "One row per template for mails, with its content. The table mirrors the account's "
+        "current state, and each sync reads all of it. `mdate` comes with or without an offset; "
+        "without one it is taken as Chicago time. `content` makes rows large."
     ),
     walk=ByOffset(),
     fields=(
@@ -192,14 +188,14 @@ TEMPLATES = Stream(
         bigint("importnum", "A number about the template's import; not documented by the API"),
         nested("links", "URLs of related resources, keyed by resource name, or an empty array"),
         instant("mdate", "When the template was last modified"),
-        bigint("modified", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("modified", "Apparently a 0/1 flag; meaning not documented by the API"),
         text("name", "Name of the template"),
         text("preview_content", "Only ever seen empty; meaning not documented by the API"),
         text("screenshot", "Address of a picture of the template"),
         text("subject", "Subject for mails made from it; only ever seen empty"),
         bigint("used", "A flag or count of use; meaning not documented by the API"),
         bigint("userid", "Id of the template's user; 0 if none", references="users"),
-        bigint("waitpreview", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("waitpreview", "Apparently a 0/1 flag; meaning not documented by the API"),
     ),
 )
 
@@ -208,8 +204,8 @@ SAVED_RESPONSES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="savedResponses", collection="savedResponses"),
     description=(
-        "One row per saved response: a prepared text that users put into mails to single contacts. "
-        "The table is the account's current state, always read whole. "
+        "One row per saved response: a prepared text that users put into mails to individual "
+        "contacts. The table mirrors the account's current state, and each sync reads all of it. "
         "Plans without saved responses have no rows."
     ),
     walk=ByOffset(),
@@ -219,9 +215,9 @@ SAVED_RESPONSES = Stream(
         text("body", "Text of the response"),
         instant("cdate", "When the response was created"),
         bigint("last_sent_user_id", "Id of the user who last sent it", references="users"),
-        instant("ldate", "When the response was last sent; form not established"),
+        instant("ldate", "When the response was last sent; format unknown"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        instant("mdate", "When the response was last modified; form not established"),
+        instant("mdate", "When the response was last modified; format unknown"),
         text("subject", "Subject of the mail"),
         text("title", "Name of the response"),
     ),

@@ -1,7 +1,7 @@
 """Segments: conditions that pick contacts, of the older kind and of the newer one (audiences).
 
 Types follow the ActiveCampaign API v3 docs and the names of fields in responses; segments of the
-newer kind are known from the docs alone. A stamp whose form is "not established" is typed as its
+newer kind are known from the docs alone. A timestamp whose format is "unknown" is typed as its
 neighbours are.
 """
 
@@ -27,15 +27,15 @@ SEGMENTS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="segments", collection="segments"),
     description=(
-        "One row per segment: its name and how its conditions are joined, not the conditions. "
-        "Those that goals and triggers of automations are made of are there too, hidden and mostly "
-        "without a name. The table is the account's current state."
+        "One row per segment, with its name and how its conditions are combined, but without the "
+        "conditions. Segments behind goals and triggers of automations are included; they are "
+        "hidden and mostly unnamed. The table mirrors the account's current state."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the segment"),
         bigint("created_by", "Id of the user who created the segment; only ever seen NULL"),
-        wall_clock("created_timestamp", "When the segment was created; form not established"),
+        wall_clock("created_timestamp", "When the segment was created; format unknown"),
         bigint("hidden", "1 if the segment is not shown, as those of automations"),
         nested("links", "URLs of related resources; also seen as an empty array"),
         text("logic", "How conditions are joined: and, or"),
@@ -51,7 +51,7 @@ SEGMENTS = Stream(
             references="automations",
         ),
         bigint("updated_by", "Id of the user who last updated it; only ever seen NULL"),
-        wall_clock("updated_timestamp", "When the segment was last updated; form not established"),
+        wall_clock("updated_timestamp", "When the segment was last updated; format unknown"),
     ),
 )
 
@@ -60,9 +60,9 @@ AUDIENCES = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="audiences", collection="data", shape=_ATTRIBUTES),
     description=(
-        "One row per segment of the newer kind, with the numbers of its contacts. "
-        "Off by default: it is known from the docs only and accounts may not have it. "
-        "The table is the account's current state."
+        "One row per segment of the newer kind, with the numbers of its contacts. Off by default:"
+        " it is known from the docs only and accounts may not have it. The table mirrors the "
+        "account's current state."
     ),
     default=False,
     walk=ByPage(number="page", size="page_size"),
@@ -71,12 +71,12 @@ AUDIENCES = Stream(
         text("id", "UUID of the segment"),
         text("category", "Category of the segment; not documented by the API"),
         nested("counts", "Numbers of contacts in the segment"),
-        instant("created_date", "When the segment was created; form not established"),
+        instant("created_date", "When the segment was created; format unknown"),
         instant("last_used_date", "When the segment was last used; NULL if never"),
         text("name", "Name of the segment"),
         text("segment_id", "Id of the segment as a text; of which kind is not documented"),
         text("type", "Kind of the record, as JSON:API has it"),
-        instant("updated_date", "When the segment was last updated; form not established"),
+        instant("updated_date", "When the segment was last updated; format unknown"),
     ),
 )
 
@@ -85,9 +85,9 @@ SEGMENT_DEFINITIONS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="segmentsV2/{id}", collection="data", shape=_ATTRIBUTES, is_single=True),
     description=(
-        "One row per segment of the newer kind, with its conditions as JSON. "
-        "Off by default: it takes one request per segment, is known from the docs only, "
-        "and accounts may not have it. The table is the account's current state."
+        "One row per segment of the newer kind, with its conditions as JSON. Off by default: it "
+        "takes one request per segment, is known from the docs only, and accounts may not have "
+        "it. The table mirrors the account's current state."
     ),
     default=False,
     walk=ByOffset(),
@@ -96,7 +96,7 @@ SEGMENT_DEFINITIONS = Stream(
     fields=(
         text("id", "UUID of the segment (`audiences.id`)", references="audiences"),
         text("category", "Category of the segment; not documented by the API"),
-        instant("created_date", "When the segment was created; form not established"),
+        instant("created_date", "When the segment was created; format unknown"),
         text("description", "Description of the segment"),
         nested("meta", "More about the segment; not documented by the API"),
         text("name", "Name of the segment"),
@@ -114,10 +114,9 @@ SEGMENT_COUNTS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="segmentsV2/{segment_id}/count-history", collection="data"),
     description=(
-        "One row per segment of the newer kind and moment at which its contacts were counted. "
-        "Off by default: it takes a request or more per segment, is known from the docs "
-        "only, and accounts may not have it. "
-        "The API keeps counts for 90 days, and the table no longer."
+        "One row per segment of the newer kind and moment at which its contacts were counted. Off"
+        " by default: it takes a request or more per segment, is known from the docs only, and "
+        "accounts may not have it. The API keeps counts for 90 days, and so does the table."
     ),
     default=False,
     key=("segment_id", "timestamp"),

@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has not been recorded with a value; the choice between
+A timestamp whose format is "unknown" has not been recorded with a value; the choice between
 TIMESTAMP and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -14,27 +14,27 @@ ADDRESSES = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="addresses", collection="addresses"),
     description=(
-        "One row per postal address of the account itself, as it stands below its mails. "
-        "The table is the account's current state; campaigns and forms name an address by its id."
+        "One row per postal address of the account itself, as shown below its mails. The table "
+        "mirrors the account's current state; campaigns and forms name an address by its id."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the address"),
         text("address1", "First line of the address"),
         text("address2", "Second line of the address; only ever seen empty"),
-        bigint("allgroup", "1 if all groups of users may use the address, going by the name"),
+        bigint("allgroup", "1 if all groups of users may use the address, judging by the name"),
         text("city", "Town or city"),
         text("companyName", "Name of the company"),
         text("country", "Country as a name or a code"),
         bigint("created_by", "Id of the user who created the address; NULL or 0 if none"),
-        wall_clock("created_timestamp", "Creation, naive time of the account"),
+        wall_clock("created_timestamp", "Creation, local time of the account"),
         text("district", "District; only ever seen empty"),
         bigint("isDefault", "1 for the account's default address"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        text("smsName", "Name for text messages, going by the name"),
+        text("smsName", "Name for text messages, judging by the name"),
         text("state", "State or province"),
         bigint("updated_by", "Id of the user who last updated the address; NULL or 0 if none"),
-        wall_clock("updated_timestamp", "Last update, naive time of the account"),
+        wall_clock("updated_timestamp", "Last update, local time of the account"),
         text("zip", "Postal code"),
     ),
 )
@@ -44,8 +44,9 @@ BRANDINGS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="brandings", collection="brandings"),
     description=(
-        "One row per look of the account for a group of users: name, logos, footers, templates. "
-        "Off by default: it is whole pages of HTML and CSS that say nothing about the business."
+        "One row per branding, the look of the account for a group of users: name, logos, "
+        "footers, templates. Off by default: the rows are whole pages of HTML and CSS, which are "
+        "rarely useful in reports."
     ),
     walk=ByOffset(),
     default=False,
@@ -53,27 +54,27 @@ BRANDINGS = Stream(
         bigint("id", "Id of the look"),
         text("adminTemplateCss", "CSS of the pages for users; may be empty"),
         text("adminTemplateHtm", "HTML of the pages for users; may be empty"),
-        text("admin_template_css_backup", "A backup of `adminTemplateCss`, going by the name"),
-        text("admin_template_htm_backup", "A backup of `adminTemplateHtm`, going by the name"),
-        bigint("copyright", "1 if a copyright notice is shown, going by the name"),
-        wall_clock("created_timestamp", "Creation; form not established"),
+        text("admin_template_css_backup", "A backup of `adminTemplateCss`, judging by the name"),
+        text("admin_template_htm_backup", "A backup of `adminTemplateHtm`, judging by the name"),
+        bigint("copyright", "1 if a copyright notice is shown, judging by the name"),
+        wall_clock("created_timestamp", "Creation; format unknown"),
         text("favicon", "Icon of the pages; only ever seen NULL"),
         text("footerHtmlValue", "Footer of HTML mails"),
         text("footerTextValue", "Footer of text mails"),
         bigint("groupid", "Id of the group of users (`groups.id`)", references="groups"),
         text("headerHtmlValue", "Header of HTML mails"),
         text("headerTextValue", "Header of text mails"),
-        bigint("help", "1 if help is shown, going by the name"),
-        bigint("license", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("help", "1 if help is shown, judging by the name"),
+        bigint("license", "Apparently a 0/1 flag; meaning not documented by the API"),
         nested("links", "A number in the docs; URLs of related resources elsewhere in the API"),
         text("publicTemplateCss", "CSS of the pages for contacts; may be empty"),
         text("publicTemplateHtm", "HTML of the pages for contacts; may be empty"),
         text("siteLogo", "Address of the logo"),
         text("siteLogoSmall", "Address of the small logo"),
         text("siteName", "Name of the account as shown"),
-        wall_clock("updated_timestamp", "Last update; form not established"),
-        bigint("version", "A number of the version; of what is not documented by the API"),
-        text("zendeskWidgetEnabled", "Whether a widget of Zendesk is on; form not established"),
+        wall_clock("updated_timestamp", "Last update; format unknown"),
+        bigint("version", "A version number; its meaning is not documented by the API"),
+        text("zendeskWidgetEnabled", "Whether a widget of Zendesk is on; format unknown"),
     ),
 )
 
@@ -82,9 +83,9 @@ CALENDARS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="calendars", collection="calendars"),
     description=(
-        "One row per calendar feed that users subscribe to, such as one of their tasks. "
-        "The table is the account's current state. `token` opens a feed to anybody who has it: "
-        "it is left out unless it is asked for by name."
+        "One row per calendar feed that users subscribe to, such as one of their tasks. The table"
+        " mirrors the account's current state. `token` opens a feed to everyone who has it: it is"
+        " not stored unless `fields` lists it."
     ),
     walk=ByOffset(),
     fields=(
@@ -95,7 +96,7 @@ CALENDARS = Stream(
         bigint("notification", "A setting for reminders; values not documented by the API"),
         text("title", "Name of the feed"),
         text("token", "Secret that opens the feed", secret=True),
-        text("type", "What the feed shows, e.g. tasks"),
+        text("type", "Contents of the feed, e.g. tasks"),
         bigint("userid", "Id of the user (`users.id`)", references="users"),
     ),
 )
@@ -105,21 +106,21 @@ WEBHOOKS = Stream(
     family=Family.SETTINGS,
     endpoint=Endpoint(path="webhooks", collection="webhooks"),
     description=(
-        "One row per webhook: which events the account sends to another system. "
-        "The table is the account's current state. `url` may carry passwords or keys: it is left "
-        "out unless it is asked for by name."
+        "One row per webhook: which events the account sends to another system. The table mirrors "
+        "the account's current state. `url` may contain passwords or keys: it is not stored "
+        "unless `fields` lists it."
     ),
     walk=ByOffset(),
     fields=(
         bigint("id", "Id of the webhook"),
         instant("cdate", "When the webhook was created"),
-        text("deactivated_date", "When the webhook was deactivated; form not established"),
+        text("deactivated_date", "When the webhook was deactivated; format unknown"),
         nested("events", "Names of the events that are sent"),
         nested("links", "URLs of related resources; an array here"),
         bigint("listid", "Id of the list (`lists.id`), 0 for all lists", references="lists"),
         text("name", "Name of the webhook"),
-        nested("sources", "Who sets off an event: public, admin, api, system"),
+        nested("sources", "Who triggers an event: public, admin, api, system"),
         text("state", "State of the webhook; values not documented by the API"),
-        text("url", "Where the events are sent, with whatever secret it holds", secret=True),
+        text("url", "Where the events are sent, including any secret in the address", secret=True),
     ),
 )

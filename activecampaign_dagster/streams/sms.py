@@ -22,8 +22,9 @@ SMS_BROADCASTS = Stream(
     endpoint=Endpoint(path="sms/broadcasts", collection="broadcasts"),
     description=(
         "One row per SMS broadcast: a text message that is sent to lists or a segment. "
-        "A deleted broadcast may stay listed with `deleted_at`; whether it does is not documented. "
-        "Off by default: it needs the SMS add-on and has not been tried on an account."
+        "ActiveCampaign does not document whether deleted broadcasts stay listed, with "
+        "`deleted_at`. Off by default: it needs the SMS add-on and has not been tried on an "
+        "account."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -62,9 +63,9 @@ SMS_LISTS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="sms/lists", collection="lists"),
     description=(
-        "One row per list for text messages, with its number of subscribers. "
-        "The table is the account's current state, always read whole. "
-        "Off by default: it needs the SMS add-on and has not been tried on an account."
+        "One row per list for text messages, with its number of subscribers. The table mirrors "
+        "the account's current state, and each sync reads all of it. Off by default: it needs the"
+        " SMS add-on and has not been tried on an account."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -81,10 +82,9 @@ SMS_RECIPIENTS = Stream(
     family=Family.MARKETING,
     endpoint=Endpoint(path="sms/broadcasts/{broadcast}/recipients", collection="recipients"),
     description=(
-        "One row per SMS broadcast and contact that it was sent to. "
-        "`id` is the contact's, so it occurs once per broadcast. "
-        "Off by default: it holds phone numbers and replies, takes requests for each broadcast, "
-        "needs the SMS add-on and has not been tried on an account."
+        "One row per SMS broadcast and contact that it was sent to. `id` is the contact's, so it "
+        "occurs once per broadcast. Off by default: it contains phone numbers and replies, takes "
+        "requests for each broadcast, needs the SMS add-on and has not been tried on an account."
     ),
     walk=ByOffset(),
     key=("broadcast", "id"),
@@ -115,9 +115,8 @@ SMS_FAILURES = Stream(
     endpoint=Endpoint(path="sms/broadcasts/metrics/{broadcast}/failures", collection="failures"),
     description=(
         "One row per SMS broadcast and kind of failure, with the number of messages that failed. "
-        "Failures of single contacts are in `sms_recipients`. "
-        "Off by default: it takes a request for each broadcast, needs the SMS add-on and has not "
-        "been tried on an account."
+        "Failures of individual contacts are in `sms_recipients`. Off by default: it takes a "
+        "request for each broadcast, needs the SMS add-on and has not been tried on an account."
     ),
     walk=ByOffset(),
     key=("broadcast", "errorCode", "errorSource"),

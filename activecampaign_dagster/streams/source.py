@@ -53,8 +53,8 @@ def default_stream_tables() -> tuple[StreamTable, ...]:
 class Source:
     """One account as the user configured it.
 
-    stream_tables: those that have a table: what is read, and the core, which models rely on.
-    enabled: those that are read.
+    stream_tables: where streams land: what is read, and the core, which keeps its names when off.
+    enabled: those that are read; the others have a table only if they were read before.
     pivots: whether parents are given the fields that are made of their children (see `Pivot`).
     overlap: how far before the watermark an incremental read begins. The API does not document
     how its date filters read time-zone offsets, which is worth up to a day.

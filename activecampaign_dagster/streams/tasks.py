@@ -2,7 +2,7 @@
 
 Fields and types follow the ActiveCampaign API v3 docs and recorded responses.
 
-A stamp whose form is "not established" has only been recorded as NULL; the choice between TIMESTAMP
+A timestamp whose format is "unknown" has only been recorded as NULL; the choice between TIMESTAMP
 and TIMESTAMPTZ is inferred from its neighbours.
 """
 
@@ -23,8 +23,7 @@ TASKS = Stream(
     endpoint=Endpoint(path="dealTasks", collection="dealTasks"),
     description=(
         "One row per task on a deal, a contact or an account: `reltype` says which, `relid` its "
-        "id. "
-        "The collection cannot be asked for changes, so it is always read whole."
+        "id. The API cannot select changed tasks, so each sync reads all of them."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -35,10 +34,10 @@ TASKS = Stream(
         instant("cdate", "When the task was created"),
         bigint("dealTasktype", "Id of the task's type (`task_types.id`)", references="task_types"),
         bigint("doneAutomation", "Id of an automation; only ever seen NULL"),
-        instant("donedate", "When the task was done; form not established"),
+        instant("donedate", "When the task was done; format unknown"),
         instant("duedate", "When the task is due"),
         bigint("duration", "Duration of the task; unit not documented by the API"),
-        instant("edate", "A stamp on the task; presumably its end"),
+        instant("edate", "A timestamp of the task; presumably its end"),
         nested("links", "URLs of related resources, keyed by resource name"),
         text("note", "Text of the task", personal=True),
         bigint("outcomeId", "Id of the outcome; NULL if none", references="task_outcomes"),
@@ -58,8 +57,8 @@ TASK_TYPES = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="dealTasktypes", collection="dealTasktypes"),
     description=(
-        "One row per type of task that the account knows, e.g. call or to-do. "
-        "The table is the account's current state, always read whole."
+        "One row per type of task in the account, such as call or to-do. The table mirrors the "
+        "account's current state, and each sync reads all of it."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -71,7 +70,7 @@ TASK_TYPES = Stream(
         bigint("defduration", "Default duration of such tasks; unit not documented by the API"),
         bigint("display_order", "Position of the type among the account's types"),
         nested("links", "URLs of related resources, keyed by resource name, or an empty array"),
-        nested("outcomes", "Outcomes of the type; form not established"),
+        nested("outcomes", "Outcomes of the type; format unknown"),
         bigint("status", "State of the type; codes not documented by the API"),
         text("title", "Name of the type"),
         instant("udate", "When the type was last updated; NULL in some responses"),
@@ -85,9 +84,9 @@ TASK_OUTCOMES = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="taskOutcomes", collection="taskOutcomes"),
     description=(
-        "One row per outcome that a task can have. "
-        "The table is the account's current state, always read whole; which types of task "
-        "an outcome is for is in `task_type_outcome_rels`."
+        "One row per outcome that a task can have. The table mirrors the account's current state,"
+        " and each sync reads all of it; which types of task an outcome is for is in "
+        "`task_type_outcome_rels`."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -98,7 +97,7 @@ TASK_OUTCOMES = Stream(
         nested("dealTasktype_ids", "Ids of the types that it is for (`task_types.id`)"),
         bigint("disabled", "1 if the outcome can no longer be chosen; may be empty"),
         nested("links", "URLs of related resources, keyed by resource name"),
-        text("sentiment", "Whether the outcome is a good one, as a word"),
+        text("sentiment", "Whether the outcome is positive, as a word"),
         text("title", "Name of the outcome"),
         bigint("updated_by", "Id of the user who last updated it (`users.id`)", references="users"),
         instant("updated_utc_timestamp", "When the outcome was last updated"),
@@ -110,8 +109,8 @@ TASK_TYPE_OUTCOME_RELS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="tasktypeOutcomeRels", collection="tasktypeOutcomeRels"),
     description=(
-        "One row per type of task and outcome that tasks of that type can have. "
-        "The table is the account's current state, always read whole."
+        "One row per type of task and outcome that tasks of that type can have. The table mirrors"
+        " the account's current state, and each sync reads all of it."
     ),
     walk=ByOffset(),
     missing=_MISSING,
@@ -127,7 +126,7 @@ TASK_TYPE_OUTCOME_RELS = Stream(
         bigint("tasktype", "Id of the type (`task_types.id`)", references="task_types"),
         bigint("tasktype_id", "Id of the type: the same as `tasktype`"),
         bigint("updated_by", "Id of the user who last updated it; only ever seen NULL"),
-        wall_clock("updated_utc_timestamp", "Last update, without offset; zone not established"),
+        wall_clock("updated_utc_timestamp", "Last update, without offset; time zone unknown"),
     ),
 )
 
@@ -136,9 +135,8 @@ TASK_NOTIFICATIONS = Stream(
     family=Family.CRM,
     endpoint=Endpoint(path="taskNotifications", collection="taskNotifications"),
     description=(
-        "One row per notification about a task. "
-        "Only the id is declared; whatever else the API sends becomes columns as it comes. "
-        "Off by default: no record of one has been seen."
+        "One row per notification about a task. Only the id is declared; all other fields that "
+        "the API sends become columns. Off by default: no record has been seen."
     ),
     walk=ByOffset(),
     missing=_MISSING,

@@ -1,7 +1,7 @@
 """What contacts did: conversions that an account counts, events and visits of its web pages.
 
 Fields and types follow the ActiveCampaign API v3 docs where those have them. Conversions are known
-from a client's schema only: how their fields are spelt, and what they mean, is not established.
+from a client's schema only: the spelling and the meaning of their fields are not known.
 """
 
 from activecampaign_dagster.streams.columns import bigint, instant, nested, text
@@ -27,8 +27,8 @@ CONVERSIONS = Stream(
         path="conversions", collection="conversions", shape=Shape(local=("cdate", "udate"))
     ),
     description=(
-        "One row per conversion that the account defines, such as an order or a booked demo. "
-        "The table is the account's current state; who converted is in `contact_conversions`."
+        "One row per conversion that the account defines, such as an order or a booked demo. The "
+        "table mirrors the account's current state; who converted is in `contact_conversions`."
     ),
     walk=ByOffset(),
     missing=_ATTRIBUTION,
@@ -36,11 +36,11 @@ CONVERSIONS = Stream(
         bigint("id", "Id of the conversion"),
         instant("cdate", "When the conversion was created"),
         text("currency", "Currency of `value`"),
-        bigint("enforcelimit", "1 if `limit` is enforced, going by the name"),
-        bigint("limit", "A limit; of what is not documented by the API"),
+        bigint("enforcelimit", "1 if `limit` is enforced, judging by the name"),
+        bigint("limit", "A limit; its meaning is not documented by the API"),
         text("name", "Name of the conversion"),
         instant("udate", "When the conversion was last updated"),
-        bigint("value", "Value of the conversion; unit not established"),
+        bigint("value", "Value of the conversion; unit unknown"),
     ),
 )
 
@@ -56,8 +56,8 @@ CONVERSION_TRIGGERS = Stream(
         ),
     ),
     description=(
-        "One row per trigger of a conversion: what makes a contact count as converted. "
-        "The table is the account's current state: a deleted trigger is gone with the next sync."
+        "One row per trigger of a conversion: what makes a contact count as converted. The table "
+        "mirrors the account's current state: a deleted trigger is removed by the next sync."
     ),
     walk=ByOffset(),
     missing=_ATTRIBUTION,
@@ -70,12 +70,12 @@ CONVERSION_TRIGGERS = Stream(
         ),
         instant("cdate", "When the trigger was created"),
         bigint("conversion", "Id of the conversion (`conversions.id`)", references="conversions"),
-        bigint("dynamic", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("dynamic", "Apparently a 0/1 flag; meaning not documented by the API"),
         text("modifier", "Meaning not documented by the API"),
-        bigint("retroactive", "1 if earlier actions count, too, going by the name"),
+        bigint("retroactive", "1 if earlier actions count, too, judging by the name"),
         text("trigger_type", "Kind of trigger; values not documented by the API"),
         instant("udate", "When the trigger was last updated"),
-        text("value", "What the trigger looks for; form not established"),
+        text("value", "Condition of the trigger; format unknown"),
     ),
 )
 
@@ -103,15 +103,15 @@ CONTACT_CONVERSIONS = Stream(
         ),
     ),
     description=(
-        "One row per contact and conversion that it achieved, with the value that it had. "
-        "The table is the account's current state; it is always read whole, as no filter by "
-        "time is known."
+        "One row per contact and conversion that it achieved, with the value that it had. The "
+        "table mirrors the account's current state; each sync reads all of it, because no filter "
+        "by time is known."
     ),
     walk=ByOffset(),
     missing=_ATTRIBUTION,
     fields=(
         bigint("id", "Id of the contact's conversion"),
-        instant("cdate", "When the contact converted, going by the name"),
+        instant("cdate", "When the contact converted, judging by the name"),
         bigint("contact", "Id of the contact (`contacts.id`)", references="contacts"),
         bigint("conversion", "Id of the conversion (`conversions.id`)", references="conversions"),
         bigint(
@@ -120,13 +120,18 @@ CONTACT_CONVERSIONS = Stream(
             references="conversion_triggers",
         ),
         bigint("converted_by", "Meaning not documented by the API; see `converted_by_type`"),
-        bigint("converted_by_id", "Id of what led to the conversion, going by the name"),
-        text("converted_by_type", "Kind of what led to the conversion, going by the name"),
+        bigint(
+            "converted_by_id", "Id of the record that led to the conversion, judging by the name"
+        ),
+        text(
+            "converted_by_type",
+            "Kind of the record that led to the conversion, judging by the name",
+        ),
         text("currency", "Currency of `value`"),
-        bigint("dynamic", "Plainly a 0/1 flag; meaning not documented by the API"),
+        bigint("dynamic", "Apparently a 0/1 flag; meaning not documented by the API"),
         text("modifier", "Meaning not documented by the API"),
         text("trigger_type", "Kind of trigger; values not documented by the API"),
-        bigint("value", "Value of the conversion; unit not established"),
+        bigint("value", "Value of the conversion; unit unknown"),
     ),
 )
 
@@ -135,13 +140,13 @@ EVENT_TRACKING_EVENTS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="eventTrackingEvents", collection="eventTrackingEvents"),
     description=(
-        "One row per name of an event that the account tracks. "
-        "Names are all there is, they have no ids; what happened is not listed by this collection."
+        "One row per name of an event that the account tracks. The collection has only names, "
+        "without ids, and does not list the events themselves."
     ),
     walk=ByOffset(),
     key=("name",),
     missing=_EVENTS,
-    fields=(text("name", "Name of the event, which tells it apart"),),
+    fields=(text("name", "Name of the event: the key"),),
 )
 
 SITE_TRACKING_DOMAINS = Stream(
@@ -149,15 +154,14 @@ SITE_TRACKING_DOMAINS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="siteTrackingDomains", collection="siteTrackingDomains"),
     description=(
-        "One row per domain whose visits the account tracks. "
-        "Off by default: it is a setting of few words, and the current API docs list the domains "
-        "at another path, in another form."
+        "One row per domain whose visits the account tracks. Off by default: it is a short list "
+        "of settings, and the current API docs describe it at another path and in another form."
     ),
     walk=ByOffset(),
     key=("name",),
     missing=_SITE,
     default=False,
-    fields=(text("name", "Name of the domain, which tells it apart"),),
+    fields=(text("name", "Name of the domain: the key"),),
 )
 
 TRACKING_LOGS = Stream(
@@ -165,10 +169,9 @@ TRACKING_LOGS = Stream(
     family=Family.EVENTS,
     endpoint=Endpoint(path="trackingLogs", collection="trackingLogs"),
     description=(
-        "One row per page visit of a contact that site tracking recorded. "
-        "Off by default: it tells which pages a person looked at, and an account can have "
-        "millions of rows. The log is only added to, so a sync reads from its end down to what it "
-        "knows."
+        "One row per page visit of a contact that site tracking recorded. Off by default: it "
+        "shows which pages a person looked at, and an account can have millions of rows. The log "
+        "is only added to, so a sync reads from its end back to the last known row."
     ),
     walk=NewestFirst(stamp="tstamp", order=""),
     changes=Changes(stamp="tstamp"),

@@ -145,7 +145,7 @@ class Deletions:
     def _without(self, case: _Case, error: Exception) -> list[Outcome]:
         """The outcomes of a stream whose search failed."""
         found = Found(requests=1, doubt=str(error) or type(error).__name__)
-        self._log.debug("%s: %r", case.read.stream.name, error, exc_info=error)
+        self._log.info("%s: %r", case.read.stream.name, error, exc_info=error)
         notes = self._notes(case, found)
         return self._completed(case, found, {}, notes)
 
@@ -218,7 +218,7 @@ class Deletions:
         stream = case.read.stream
         after = stream.changes and stream.changes.after
         if not after:
-            raise DoubtError("nothing tells which records changed meanwhile")
+            raise DoubtError("the API does not tell which records changed meanwhile")
         since = write_stamp(case.began - self._source.overlap)
         filters: dict[str, str | int] = {**stream.endpoint.params, after: since}
         filters[case.axis.order] = "ASC"
@@ -234,7 +234,7 @@ class Deletions:
         for _ in self._drive(walk, counted):
             pass
         if totals != {len(found)}:
-            raise DoubtError("records change too quickly to tell which are gone")
+            raise DoubtError("records change too quickly to tell which were deleted")
         return found
 
     def _end(self, db: duckdb.DuckDBPyConnection, case: _Case, found: Found) -> list[Outcome]:
@@ -285,7 +285,7 @@ class Deletions:
             )
         elif found.cut_short:
             yield (
-                f"{left} more deleted records of /{path} would take as many requests to find as a "
+                f"finding {left} more deleted records of /{path} would take as many requests as a "
                 f"full read: {rest}"
             )
         elif found.requests > 1 and left > 0:

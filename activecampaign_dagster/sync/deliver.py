@@ -60,7 +60,7 @@ class Deliveries:
         self.at = request.at
         self._labels: dict[str, Labels | None] = {}
 
-    def _stamp(self, complete: Complete) -> datetime:
+    def stamp(self, complete: Complete) -> datetime:
         """The moment that rows of this sync are stamped with: one for all, of the account's clock.
 
         A machine's clock that is wrong once would leave rows and versions in the future. One that
@@ -86,7 +86,9 @@ class Deliveries:
         if pivot.labels in self._labels:
             return self._labels[pivot.labels]
         landed = pivots.landed_labels(db, self._source, pivot)
-        is_known = landed or pivot.labels in ledger.read_in_full(db, self._source)
+        is_known = landed or pivot.labels in ledger.read_in_full(
+            ledger.states(db, self._source.name)
+        )
         if pivot.labels in self._source.enabled and is_known:
             return landed
         return pivots.noted_labels(db, self._source, parent) or landed or None
@@ -124,7 +126,7 @@ class Deliveries:
                 newest=newest_keys,
             ),
             sync_id=self._request.sync_id,
-            at=self._stamp(complete),
+            at=self.stamp(complete),
             folder=spool.folder,
             refills=self._refills(db, complete, labels),
             relabels=self._relabels(read, labels),
@@ -228,5 +230,5 @@ class Deliveries:
         return [
             (parent, None)
             for parent, pivot in self._source.pivoted
-            if pivot.labels == read.stream.name
+            if pivot.labels == read.stream.name and parent.name in self._source.enabled
         ]

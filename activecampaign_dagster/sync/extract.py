@@ -18,6 +18,7 @@ from activecampaign_dagster.api.id_walk import IdWalk
 from activecampaign_dagster.api.keys import keys
 from activecampaign_dagster.api.newest_first_walk import NewestFirstWalk
 from activecampaign_dagster.api.page_walk import PageWalk
+from activecampaign_dagster.api.printable import counted
 from activecampaign_dagster.api.stamps import first_stamp
 from activecampaign_dagster.api.walks import OffsetWalk, State, Walk, read
 from activecampaign_dagster.streams.declaration import (
@@ -110,7 +111,7 @@ class Extraction:
         """Read to the end, from where an earlier process stopped. Raises the errors of `api`."""
         resumed = self._spool.resumed
         if resumed and self.progress.rows:
-            self._log.info("%s: going on after %s rows", self.read.name, self.progress.rows)
+            self._log.info("%s: resuming after %s", self.read.name, self._received)
         if self.read.stream.each:
             self._walk_each(self.read.stream.each.parameter)
         else:
@@ -129,7 +130,9 @@ class Extraction:
             # what changed behind the part that was read before the kill
             self._read_again(changed, walk.state)
         elif self._is_short:
-            self._log.info("%s: fewer records came than were said to: again", self.read.name)
+            self._log.info(
+                "%s: the API returned fewer records than it reported; reading again", self.read.name
+            )
             self._read_again(self.read, walk.state)
 
     def _walk_each(self, parameter: str) -> None:
@@ -153,9 +156,14 @@ class Extraction:
                 refused.append(error)
                 if error.status != 404:
                     self.progress.left_out += 1
-                    self.note(f"{error} What is known of it stays.")
+                    self.note(f"{error} Its rows stay as they are.")
         if refused and len(refused) == len(self._parents):
             raise refused[0]
+
+    @property
+    def _received(self) -> str:
+        # more than there are, where pages overlap or are read again
+        return f"{counted(self.progress.rows, 'record')} received"
 
     @property
     def _is_short(self) -> bool:
@@ -247,7 +255,7 @@ class Extraction:
         if self.read.children and (self._is_again or not self.read.main):
             spool_keys(self._spool, owner_name(stream), list(parents))
         if self.read.main:
-            self._add(self.read.main, records)
+            self._add(self.read.main, self._without_listed(records))
         elif not self.read.children:
             self._spool.add(stream.name, records, stream.key_of)
         if self.read.children and page.records:
@@ -256,6 +264,15 @@ class Extraction:
             )
             for child in self.read.children:
                 spool_keys(self._spool, unlisted_name(child), unlisted.get(child.name, []))
+
+    def _without_listed(self, records: list[Any]) -> list[Any]:
+        listed = self.read.listed
+        return [
+            {k: v for k, v in r.items() if k not in listed or not isinstance(v, list)}
+            if isinstance(r, dict) and not listed.isdisjoint(r)
+            else r
+            for r in records
+        ]
 
     def _add_child(self, child: Child, records: list[dict[str, Any]]) -> None:
         self._add(child.stream_table, records)
@@ -294,18 +311,18 @@ class Extraction:
             path = child.stream_table.stream.endpoint.path
             return f"{child.name} are taken from /{path} instead."
         if pivot is None or pivot.child != child.name:
-            return f"{child.name} stay as they are, as the account lists them nowhere else."
+            return f"{child.name} stay as they are, because the account lists them nowhere else."
         if arrived is Arrival.IGNORED and child.name in self._landed:
             return f"{pivot.column} are taken from what earlier syncs landed of {child.name}."
         if arrived is Arrival.IGNORED:
             return (
-                f"{pivot.column} stay as they are. Enable {child.name}, and sync it in full, to "
-                "have them filled."
+                f"{pivot.column} stay as they are. To fill them, enable {child.name} and run a "
+                f"full sync."
             )
         when = "this window is read again" if self.read.until else "the next sync reads them"
         return (
             f"{pivot.column} of these {self.read.stream.name} stay as they are until {when}. If "
-            f"this comes again and again, enable {child.name}."
+            f"this recurs, enable {child.name}."
         )
 
     def _add(self, stream_table: StreamTable, records: list[Any]) -> None:
@@ -341,8 +358,8 @@ class Extraction:
             if OTHER_FIELDS not in extras:
                 extras.append(OTHER_FIELDS)
             self.note(
-                f"{stream_table.name} has more than {_MOST_NEW_COLUMNS} fields that nobody "
-                f"declared: the rest is kept as JSON in the column {OTHER_FIELDS}."
+                f"{stream_table.name} has more than {_MOST_NEW_COLUMNS} undeclared fields: the "
+                f"rest is kept as JSON in the column {OTHER_FIELDS}."
             )
         return beyond
 
@@ -359,12 +376,12 @@ class Extraction:
             left = f", about {(total - rows) * seconds / read_now:.0f} s left"
         children = len(self.read.children)
         self._log.info(
-            "%s%s: %s rows%s, %s pages, %.1f requests/s, %.0f s%s",
+            "%s%s: %s%s, %s, %.1f requests/s, %.0f s%s",
             self.read.stream.name,
             f" with {children} children" if children > 1 else "",
-            rows,
+            self._received,
             share,
-            self.progress.pages,
+            counted(self.progress.pages, "page"),
             self.requests / seconds if seconds else 0.0,
             seconds,
             left,
@@ -413,7 +430,5 @@ def _state_at(parent: str, walk: Walk) -> State:
 def _reason(child: Child, arrived: Arrival) -> str:
     include = f"include={child.beside.include}"
     return (
-        f"The API ignored {include}"
-        if arrived is Arrival.IGNORED
-        else f"{include} left records out"
+        f"The API ignored {include}" if arrived is Arrival.IGNORED else f"{include} omitted records"
     )

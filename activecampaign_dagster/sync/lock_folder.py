@@ -32,7 +32,8 @@ def lock_folder() -> Path:
             return folder
     raise WarehouseError(
         f"No folder can hold the locks that keep two runs apart: {'; '.join(reasons)}. Make one of "
-        "these a folder that only the user who runs the sync can use, or remove what is in its way."
+        "these a folder that only the user who runs the sync can use, or remove the file in its "
+        "place."
     )
 
 

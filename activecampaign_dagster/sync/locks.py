@@ -26,7 +26,7 @@ from activecampaign_dagster.warehouse.warehouse import WarehouseError
 TIMEOUT_VARIABLE = "ACTIVECAMPAIGN_LOCK_TIMEOUT"
 _DEFAULT_TIMEOUT = 6 * 3600.0  # seconds; the first sync of a large account takes an hour or two
 _POLL = 0.2  # seconds
-_REMINDER = 300.0  # seconds after which one that waits says so again: a silent run seems dead
+REMINDER = 300.0  # seconds after which one that waits says so again: a silent run seems dead
 
 
 class LockTimeoutError(WarehouseError):
@@ -89,7 +89,7 @@ def held(path: Path, log: logging.Logger, *, purpose: str, run: str = "") -> Ite
                 f"or set {TIMEOUT_VARIABLE} to more seconds. Its lock is {path}."
             )
         log.warning("Waiting for %s.", other)
-        reminder = min(_REMINDER, limit - waited)
+        reminder = min(REMINDER, limit - waited)
     try:
         _write(path, Holder.this_process(run))
         yield
@@ -139,8 +139,8 @@ def _acquired(lock: filelock.BaseFileLock, timeout: float) -> bool:
         return False
     except OSError as error:
         raise WarehouseError(
-            f"The lock {lock.lock_file} cannot be used ({error.strerror or error}): remove what is "
-            "in its place, and check the permissions of its folder."
+            f"The lock {lock.lock_file} cannot be used ({error.strerror or error}): remove the "
+            f"file in its place, and check the permissions of its folder."
         ) from error
     return True
 

@@ -42,7 +42,7 @@ class UnforeseenError(ActiveCampaignError):
     def __init__(self, error: BaseException) -> None:
         lines = str(error).strip().splitlines()
         reason = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-        super().__init__(f"An unforeseen error ({reason}). Please report it.")
+        super().__init__(f"An unexpected error ({reason}). Please report it.")
 
 
 class SyncError(ActiveCampaignError):

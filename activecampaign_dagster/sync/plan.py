@@ -45,6 +45,8 @@ class Read:
     `since`, `until`: only records last changed in [since, until) count; None: no limit.
     `margin`: how much more the account is asked for at either end of that span.
     `pivot`: how a field of `main` is made of a child's records, where it is to be filled.
+    `listed`: fields with the ids of records that have a table of their own. They come only where
+    those are asked for beside, so that they would say another thing with each kind of read.
     """
 
     stream: Stream
@@ -55,6 +57,7 @@ class Read:
     until: datetime | None = None
     margin: timedelta = timedelta(0)
     pivot: Pivot | None = None
+    listed: frozenset[str] = frozenset()
 
     @property
     def stream_tables(self) -> tuple[StreamTable, ...]:
@@ -171,6 +174,7 @@ def _read(
         stream=stream_table.stream,
         main=stream_table,
         parent=source.stream(parent) if parent else None,
+        listed=_listed(stream_table.stream, source),
     )
     if stream_table.sync_type is SyncType.FULL_TABLE or request.mode is Mode.FULL:
         return whole
@@ -180,6 +184,15 @@ def _read(
         return replace(whole, since=window.start, until=window.end, margin=source.overlap)
     watermark = watermarks.get(stream_table.name)
     return whole if watermark is None else replace(whole, since=watermark - source.overlap)
+
+
+def _listed(stream: Stream, source: Source) -> frozenset[str]:
+    tables = [t.stream.beside for t in source.stream_tables if t.name in source.enabled]
+    return frozenset(
+        beside.listed
+        for beside in tables
+        if beside and beside.parent == stream.name and beside.listed
+    )
 
 
 def _beside_parent(own: Read, reads: list[Read], source: Source) -> list[Read]:

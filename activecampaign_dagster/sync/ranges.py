@@ -83,6 +83,6 @@ class Look:
     def again(self, *, before: set[int] | None = None) -> Look:
         """The same range from the start."""
         if self.tries >= MOST_LOOKS:
-            raise DoubtError("a range of records shows another picture each time")
+            raise DoubtError("a range of records is different each time it is read")
         found = self.before if before is None else before
         return Look(self.part, self.low, self.high, self.tries + 1, found)

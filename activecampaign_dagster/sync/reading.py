@@ -28,8 +28,8 @@ class Reading:
 
     totals: how many records the account counts. compares: whether children that come with a full
     read are to be held against them. undeclared: stream → fields that nobody declared and that have
-    a column. in_full: the enabled streams of which a full sync has landed. began: when
-    this sync did.
+    a column. in_full: the enabled streams of which a full sync has landed. landed: stream → when
+    it was landed last. began: when this sync did.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Reading:
         compares: bool,
         undeclared: Mapping[str, Set[str]],
         in_full: Set[str],
+        landed: Mapping[str, datetime | None],
         began: datetime,
     ) -> None:
         self._client = client
@@ -51,6 +52,7 @@ class Reading:
         self._compares = compares
         self._undeclared = undeclared
         self._in_full = in_full
+        self._landed = landed
         self._began = began
 
     def whole(self, read: Read, parents: Sequence[str] = ()) -> Complete:
@@ -101,12 +103,20 @@ class Reading:
 
     def _extract(self, read: Read, parents: Sequence[str]) -> Complete:
         began = time.monotonic()
+        landed = (self._landed.get(stream_table.name) for stream_table in read.stream_tables)
         spool = Spool(
             self._staging / read.name / read.mode,
             f"{self._client.base_url} {read.fingerprint}",
             self._began,
             resumable=read.stream.replication_key is not None,
+            landed=max(filter(None, landed), default=None),
         )
+        if spool.outdated:
+            self._log.info(
+                "%s: this host has an unfinished read that is older than the last sync. It is "
+                "discarded, and reading starts over.",
+                read.name,
+            )
         extraction = Extraction(
             read,
             self._client,
@@ -134,8 +144,8 @@ class Reading:
         complete = self.whole(alone)
         parent = alone.parent.endpoint.path if alone.parent else ""
         complete.extraction.note(
-            f"{lacking} records of {stream.name} (or more) did not come beside /{parent}, by what "
-            f"/{stream.endpoint.path} says: they are taken from there."
+            f"{lacking} records of {stream.name} (or more) did not come with /{parent}, according "
+            f"to /{stream.endpoint.path}: they are read from there."
         )
         return complete
 

@@ -34,16 +34,20 @@ from activecampaign_dagster.sync.spool import forget
 from activecampaign_dagster.sync.totals import Totals
 from activecampaign_dagster.sync.unavailable import not_on_plan, why_unavailable
 from activecampaign_dagster.warehouse import clock, ledger, migrate, tables
-from activecampaign_dagster.warehouse.binding import bind
+from activecampaign_dagster.warehouse.binding import bind, refuse_others
 from activecampaign_dagster.warehouse.clock import Clock
+from activecampaign_dagster.warehouse.delivery import Landed
 from activecampaign_dagster.warehouse.land import ShiftedError, UnsureError, land
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.retention import keep_to_settings
-from activecampaign_dagster.warehouse.warehouse import Connect, WarehouseError, transaction
+from activecampaign_dagster.warehouse.scratch import one_thread
+from activecampaign_dagster.warehouse.warehouse import Warehouse, WarehouseError, commit
 
 # To open and close the database takes longer than to land a small stream, so that streams which
 # end about together are landed together.
 _GATHER_SECONDS = 0.3
+# A transaction of its own for each small stream takes a lake twice as long.
+_TOGETHER_BYTES = 5_000_000
 
 
 def sync(
@@ -51,37 +55,39 @@ def sync(
     request: SyncRequest,
     *,
     client: Client,
-    connect: Connect,
-    staging: Path,
+    warehouse: Warehouse,
     log: logging.Logger,
+    tell_begun: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Generator[Outcome]:
     """Bring the requested streams up to date; yields each stream's outcome once it is committed.
 
+    tell_begun: is told the names of the streams that are going to be read, once that is known.
     Raises SyncError at the end if streams failed, at once if nothing can be read at all
     (CredentialsError, AddressError), and WarehouseError if the database cannot be used or holds
     another account.
-    staging: the folder for what was read and is not landed yet. Close the generator if you leave it
-    before its end: until then it holds the account and the staging folder.
+    Close the generator if you leave it before its end: until then it holds the account and this
+    host's folder for what was read and is not landed yet.
     """
-    with connect() as db:
+    staging = warehouse.location.folder("staging") / source.name
+    with warehouse.connect() as db, one_thread(db):
         migrate.prepare(db, source)
-        bind(db, source, client.base_url)
+        facts = ledger.facts(db, source.name)
+        refuse_others(db, source, facts, client.base_url, warehouse.location.catalogue)
         keep_to_settings(db, source, request.at or datetime.now(UTC))
-        known = Known(
-            watermarks=ledger.watermarks(db, source),
-            states=ledger.states(db, source.name),
-            facts=ledger.facts(db, source.name),
-            in_full=ledger.read_in_full(db, source) & source.enabled,
-            undeclared=tables.undeclared(db, source),
-        )
+        known = commit(db, partial(_known, db, source, facts))  # as of one moment
     with (
         staging_lock(staging, log, run=request.sync_id),
         account_lock(
-            client.base_url, log, limited=client.per_second is not None, run=request.sync_id
-        ),
+            client.base_url,
+            log,
+            limited=client.per_second is not None,
+            run=request.sync_id,
+            warehouse=warehouse,
+            tables=source.stream_tables[0].table,
+        ) as still_held,
     ):
-        run = _Run(source, request, client, connect, staging, log, known)
-        yield from run.outcomes()
+        run = _Run(source, request, client, warehouse, staging, log, known, still_held)
+        yield from run.outcomes(tell_begun)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,17 @@ class Known:
     undeclared: Mapping[str, set[str]]
 
 
+def _known(db: duckdb.DuckDBPyConnection, source: Source, facts: Mapping[str, str]) -> Known:
+    states = ledger.states(db, source.name)
+    return Known(
+        watermarks=ledger.watermarks(source, states),
+        states=states,
+        facts=facts,
+        in_full=ledger.read_in_full(states) & source.enabled,
+        undeclared=tables.undeclared(db, source),
+    )
+
+
 class _Run:
     """The reads under way, each in a thread of its own, and the single writer."""
 
@@ -107,15 +124,17 @@ class _Run:
         source: Source,
         request: SyncRequest,
         client: Client,
-        connect: Connect,
+        warehouse: Warehouse,
         staging: Path,
         log: logging.Logger,
         known: Known,
+        still_held: Callable[[], None],
     ) -> None:
         self._source = source
         self._request = request
         self._client = client
-        self._connect = connect
+        self._warehouse = warehouse
+        self._still_held = still_held
         self._staging = staging
         self._log = log
         self._known = known
@@ -143,12 +162,14 @@ class _Run:
             compares=request.compares,
             undeclared=known.undeclared,
             in_full=known.in_full,
+            landed={name: state.last_synced_at for name, state in known.states.items()},
             began=self._began,
         )
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self, tell_begun: Callable[[Sequence[str]], None]) -> Iterator[Outcome]:
         """Read all side by side, land what is complete, and raise for the rest at the end."""
         reads = self._plan()
+        tell_begun([table.name for read in reads for table in read.stream_tables])
         self._waiting = [read for read in reads if read.stream.each]
         self._again = [(r, partial(self._reading.whole, r)) for r in reads if not r.stream.each]
         with ThreadPoolExecutor(len(reads) + 1, thread_name_prefix="read") as threads:
@@ -220,7 +241,7 @@ class _Run:
         assert each is not None  # noqa: S101
         if each.stream in self._parents_spooled:
             return self._parents_spooled[each.stream]
-        with self._connect() as db:
+        with self._warehouse.connect() as db:
             return tables.values_of(db, self._source.table_of(each.stream), each.column)
 
     def _finished(self) -> list[Complete]:
@@ -251,10 +272,12 @@ class _Run:
             self._leave_out(read, why, error)
             return
         if read.stream.name in self._shortfalls.verified:
-            self._log.warning("%s: %s What came beside its parents stays.", read.name, error)
+            self._log.warning(
+                "%s: %s Records that came with its parents are kept.", read.name, error
+            )
             return
         if not isinstance(error, ActiveCampaignError):
-            self._log.debug("%s: %r", read.name, error, exc_info=error)
+            self._log.info("%s: %r", read.name, error, exc_info=error)
             error = UnforeseenError(error)
         self._log.error("%s: %s", read.name, error)
         self._failures |= dict.fromkeys(_feeds(read), error)
@@ -283,7 +306,7 @@ class _Run:
             if name in states and (states[name].unavailable != why or name in self._landed_streams)
         }
         if changed:
-            with self._connect() as db:
+            with self._warehouse.connect() as db:
                 ledger.note_unavailable(db, self._source.name, changed)
 
     def _land(self, complete: list[Complete], threads: ThreadPoolExecutor) -> Iterator[Outcome]:
@@ -292,54 +315,91 @@ class _Run:
         What is to be searched for deletions waits for that, which begins once it has landed.
         """
         outcomes = self._deletions.settled()
-        left = list(complete)
+        left, apart = list(complete), False
         searched = [future for future in self._deletions.pending if future.done()]
         try:
             while left or searched:
+                group = left[:1]
                 try:
-                    with self._connect() as db:
+                    with self._warehouse.connect() as db, one_thread(db):
                         # while this was read, another first sync may have landed another account
-                        bind(db, self._source, self._client.base_url)
+                        self._bind(db)
                         while searched:
                             future = searched.pop()
                             outcomes += self._deletions.go_on(threads, db, future)
                         while left:
-                            landed = self._landed_or_again(db, left[0])
-                            outcomes += self._deletions.begin(
-                                threads, left[0].read, landed, left[0].extraction.began
-                            )
-                            del left[0]
+                            group = left[:1] if apart else _together(left)
+                            landed = self._merge(db, group)
+                            del left[: len(group)]
+                            for each in group:
+                                outcomes += self._followed(threads, db, each, landed)
                 except WarehouseError:
                     raise
                 except Exception as error:
                     if not left:
                         raise
-                    failed = left.pop(0)
-                    failed.spool.remove()
-                    self._fail(failed.read, error)
+                    if len(group) > 1:
+                        apart = True  # whose error it is shows once each lands by itself
+                    else:
+                        self._go_without(left.pop(0), error)
         finally:
             yield from outcomes
 
-    def _landed_or_again(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> list[Outcome]:
-        """Land one read, or note that it has to be read or asked for once more."""
-        try:
-            return self._landed(db, complete)
-        except ShiftedError:
-            complete.spool.remove()
-            self._again.append((complete.read, partial(self._reading.whole, complete.read)))
-        except UnsureError as doubt:
-            self._log.info("%s: asking again, for %s", complete.read.name, doubt)
-            self._again.append((complete.read, partial(self._reading.asked_again, complete)))
-        return []
+    def _bind(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Make sure that the account is still this sync's, and the tables are the account's."""
+        self._still_held()
+        bind(db, self._source, self._client.base_url, self._warehouse.location.catalogue)
 
-    def _landed(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> list[Outcome]:
-        """Land one read, all that it feeds in one transaction, and forget what was spooled."""
+    def _followed(
+        self,
+        threads: ThreadPoolExecutor,
+        db: duckdb.DuckDBPyConnection,
+        complete: Complete,
+        landed: Mapping[str, Landed],
+    ) -> list[Outcome]:
+        """What follows from what has landed: an error fails its streams, and nothing lands again.
+
+        What was spooled is gone by then, and would land as no records at all.
+        """
+        try:
+            found = self._outcomes(db, complete, landed)
+            return self._deletions.begin(threads, complete.read, found, complete.extraction.began)
+        except WarehouseError:
+            raise
+        except Exception as error:
+            self._go_without(complete, error)
+            return []
+
+    def _go_without(self, complete: Complete, error: Exception) -> None:
+        """Note that what was read has to be read or asked for once more, or failed to land."""
+        read = complete.read
+        if isinstance(error, UnsureError):
+            self._log.info("%s: asking again, for %s", read.name, error)
+            self._again.append((read, partial(self._reading.asked_again, complete)))
+            return
+        complete.spool.remove()
+        if isinstance(error, ShiftedError):
+            self._again.append((read, partial(self._reading.whole, read)))
+        else:
+            self._fail(read, error)
+
+    def _merge(self, db: duckdb.DuckDBPyConnection, group: Sequence[Complete]) -> dict[str, Landed]:
+        """Land what reads brought, in one transaction."""
+        deliveries = []
+        for complete in group:
+            self._deliveries.learn(db, complete)
+            self._learn_parents(db, complete)
+            self._learn_clock(db, complete.extraction.offsets)
+            deliveries.append(self._deliveries.make(db, complete))
+        return land(db, self._source, [each for each in deliveries if each.batches])
+
+    def _outcomes(
+        self, db: duckdb.DuckDBPyConnection, complete: Complete, all_landed: Mapping[str, Landed]
+    ) -> list[Outcome]:
+        """What became of a read's streams, and what follows from it; forgets what was spooled."""
         read, spool = complete.read, complete.spool
-        self._deliveries.learn(db, complete)
-        self._learn_parents(db, complete)
-        self._learn_clock(db, complete.extraction.offsets)
-        delivery = self._deliveries.make(db, complete)
-        landed = land(db, self._source, delivery) if delivery.batches else {}
+        names = [stream_table.name for stream_table in read.stream_tables]
+        landed = {name: all_landed[name] for name in names if name in all_landed}
         for doubt in {each.doubt for each in landed.values() if each.doubt}:
             complete.extraction.note(doubt)
         forget(self._staging, set(landed))
@@ -373,7 +433,7 @@ class _Run:
                 seconds=complete.seconds,
                 resumed=spool.resumed,
                 notes=tuple(spool.progress.notes),
-                at=delivery.at,
+                at=self._deliveries.stamp(complete),
                 total=self._totals.of(stream_table.name),
             )
             for stream_table in read.stream_tables
@@ -400,25 +460,25 @@ class _Run:
 
     def _learn_clock(self, db: duckdb.DuckDBPyConnection, seen: set[datetime]) -> None:
         """Note what stamps of a read show of the account's clock, and say what changes by it."""
-        before, self._clock = self._clock, self._clock.after(seen)
+        before, found = self._clock, self._clock.after(seen)
+        if found != before:
+            commit(db, lambda: clock.note(db, self._source.name, found))
+        self._clock = found
         read_in = self._clock.zone or clock.UNLESS_KNOWN
         if not self._clock.agrees(seen):
             offsets = ", ".join(sorted({f"{day:%z}" for day in seen}))
             self._log.warning(
-                "The offsets of the account's stamps (%s) are those of no time zone: stamps "
+                "No time zone has the offsets of the account's timestamps (%s): timestamps "
                 "without an offset are read as times of %s.",
                 offsets,
                 read_in,
             )
         elif read_in != (before.zone or clock.UNLESS_KNOWN):
             self._log.info(
-                "Stamps without an offset are read as times of %s, whose offsets the account's "
-                "stamps have.",
+                "Timestamps without an offset are read as times of %s, because the account's "
+                "other timestamps have its offsets.",
                 read_in,
             )
-        if self._clock != before:
-            with transaction(db):
-                clock.note(db, self._source.name, self._clock)
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:
         """Keep the values for which other paths are read, of a read that lands in no table."""
@@ -431,6 +491,20 @@ class _Run:
         for column in columns if read.main is None else ():
             files = complete.spool.files(read.stream.name)
             self._parents_spooled[read.stream.name] = tables.spooled_values(db, files, column)
+
+
+def _together(complete: Sequence[Complete]) -> list[Complete]:
+    """The reads at the head of a list that land in one transaction: small ones, of which none
+    brings rows of another one's streams or names what they are made of."""
+    size, streams = 0, set[str]()
+    for number, each in enumerate(complete):
+        size += sum(each.spool.sizes.values())
+        brought = {*_feeds(each.read), *(child.name for child in each.read.children)}
+        is_alike = (each.read.pivot is None) == (complete[0].read.pivot is None)
+        if number and (size > _TOGETHER_BYTES or brought & streams or not is_alike):
+            return list(complete[:number])
+        streams |= brought
+    return list(complete)
 
 
 def _feeds(read: Read) -> list[str]:

@@ -228,9 +228,9 @@ class Search:
     def _take_count(self, cut: Cut, part: Part | None, page: Page) -> None:
         count = page.total
         if count is None:
-            raise DoubtError("the account does not say how many records a range has")
+            raise DoubtError("the account does not report how many records a range has")
         if bool(count) != bool(page.records):
-            raise DoubtError("a total says other than its page shows")
+            raise DoubtError("a total differs from its page")
         if part is None:
             cut.whole, cut.is_again = count, True
         else:
@@ -272,7 +272,7 @@ class Search:
     def _take_page(self, look: Look, page: Page) -> None:
         total, records = page.total, page.records
         if total is None:
-            raise DoubtError("the account does not say how many records a range has")
+            raise DoubtError("the account does not report how many records a range has")
         low, high = look.low, look.high
         is_bounded = low > 0 or high < len(self._rows)
         if is_bounded and total > high - low + self._guessed + self._limit:

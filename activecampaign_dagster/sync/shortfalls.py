@@ -13,7 +13,7 @@ from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.totals import Totals, fact
 from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse.delivery import Landed
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.warehouse import commit
 
 _IGNORED, _SHORT = "ignored", "short"
 _AS_MANY = 3  # children that a stub may have for each that another parent has
@@ -61,11 +61,14 @@ class Shortfalls:
         old = {name for name in old if facts[name] != _SHORT or self._request.compares}
         new = {name: why for name, why in new.items() if facts.get(name) != why}
         if new or old:
-            with transaction(db):
+
+            def noted() -> None:
                 for name, why in new.items():
                     ledger.note_fact(db, account, name, why)
                 for name in old:
                     ledger.forget_fact(db, account, name)
+
+            commit(db, noted)
 
     def find(
         self, db: duckdb.DuckDBPyConnection, complete: Complete, landed: Mapping[str, Landed]
@@ -102,8 +105,7 @@ class Shortfalls:
     def _note_total(self, db: duckdb.DuckDBPyConnection, stream: str, beyond: int) -> None:
         """Note how many more records of a stream are counted than there are to be read."""
         if beyond != self._totals.uncounted(stream):
-            with transaction(db):
-                ledger.note_fact(db, self._source.name, fact(stream), str(beyond))
+            commit(db, lambda: ledger.note_fact(db, self._source.name, fact(stream), str(beyond)))
 
 
 def _refused(child: str) -> str:

@@ -77,13 +77,22 @@ class Spool:
     """The spooled records of one read, resumed if an earlier process left them unfinished.
 
     fingerprint: what is read and how; only a folder with the same one is resumed.
-    progress: what was learnt on the way; saved with every segment.
+    landed: when what it feeds was landed last; what an earlier process read before that, perhaps
+    on another host, is left. progress: what was learnt on the way; saved with every segment.
     """
 
     def __init__(
-        self, folder: Path, fingerprint: str, now: datetime, *, resumable: bool = True
+        self,
+        folder: Path,
+        fingerprint: str,
+        now: datetime,
+        *,
+        resumable: bool = True,
+        landed: datetime | None = None,
     ) -> None:
         self.folder = folder
+        self._landed = landed
+        self.outdated = False  # whether there was something to go on from, but from before that
         self._fingerprint = f"{_VERSION}:{fingerprint}"
         saved = self._load(now) if resumable else None
         self.resumed = saved is not None
@@ -108,7 +117,11 @@ class Spool:
         except (OSError, orjson.JSONDecodeError):
             return None
         fresh = now - datetime.fromisoformat(saved["began"]) < _RESUME_WITHIN
-        return saved if fresh and saved["fingerprint"] == self._fingerprint else None
+        if not fresh or saved["fingerprint"] != self._fingerprint:
+            return None
+        began = datetime.fromisoformat(saved["began"])
+        self.outdated = self._landed is not None and began < self._landed
+        return None if self.outdated else saved
 
     def add(self, name: str, records: Iterable[Any], key_of: KeyOf) -> None:
         """Append records to the open segment, under a name that their files can be asked for by."""
@@ -163,8 +176,8 @@ class Spool:
             partial.replace(self.folder / name)
         except OSError as error:
             raise WarehouseError(
-                f"What is read cannot be written to {self.folder} ({error.strerror}): make room "
-                "there or set ACTIVECAMPAIGN_DATABASE to another disk; the next run goes on from "
+                f"Records cannot be written to {self.folder} ({error.strerror}): make room "
+                "there or set ACTIVECAMPAIGN_DATABASE to another disk; the next run resumes from "
                 "here."
             ) from error
 

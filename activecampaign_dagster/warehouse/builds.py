@@ -13,22 +13,22 @@ from hashlib import sha256
 import duckdb
 
 from activecampaign_dagster.warehouse import clock, ledger
-from activecampaign_dagster.warehouse.sql import SCHEMA, has_table, quoted
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.sql import SCHEMA, has_relation, literal, quoted
+from activecampaign_dagster.warehouse.warehouse import commit
 
 _BUILDS = f"{SCHEMA}._builds"
 
 
 def recorded(db: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Node → the signature of its last build that succeeded."""
-    if not has_table(db, "_builds"):
+    if not has_relation(db, "_builds"):
         return {}
     return dict(db.execute(f"select node, signature from {_BUILDS}").fetchall())
 
 
 def forget(db: duckdb.DuckDBPyConnection, nodes: Collection[str] | None = None) -> None:
     """Let nodes count as not built; None: all of them."""
-    if not has_table(db, "_builds"):
+    if not has_relation(db, "_builds"):
         return
     if nodes is None:
         db.execute(f"delete from {_BUILDS}")
@@ -38,7 +38,8 @@ def forget(db: duckdb.DuckDBPyConnection, nodes: Collection[str] | None = None) 
 
 def record(db: duckdb.DuckDBPyConnection, built: Mapping[str, str]) -> None:
     """Replace the signatures of nodes."""
-    with transaction(db):
+
+    def replaced() -> None:
         db.execute(f"create schema if not exists {SCHEMA}")
         db.execute(
             f"create table if not exists {_BUILDS} "
@@ -51,10 +52,12 @@ def record(db: duckdb.DuckDBPyConnection, built: Mapping[str, str]) -> None:
                 [list(built), list(built.values()), datetime.now(UTC)],
             )
 
+    commit(db, replaced)
+
 
 def last_built(db: duckdb.DuckDBPyConnection, models: Collection[str]) -> datetime | None:
     """When the last of some models was built; None if one is not, or of none."""
-    if not has_table(db, "_builds"):
+    if not has_relation(db, "_builds"):
         return None
     found = db.execute(
         "select string_split(node, '.')[-1] as model, max(built_at) "
@@ -92,6 +95,16 @@ def content_of(db: duckdb.DuckDBPyConnection, table: str) -> str:
     return _content(db, table, _columns(db, {table}).get(table, ""))
 
 
+def last_changes(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> str:
+    """A digest of when each of some streams' tables last changed: less work than what they hold."""
+    of_each = [
+        f"select {literal(table)} as name, max(_synced_at) from {SCHEMA}.{quoted(table)}"
+        for table in sorted(_columns(db, tables))
+    ]
+    found = db.execute(f"{' union all '.join(of_each)} order by name").fetchall() if of_each else []
+    return digest(str(found))
+
+
 def _content(db: duckdb.DuckDBPyConnection, table: str, form: str) -> str:
     if not form:
         return ""
@@ -116,26 +129,6 @@ def _columns(db: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str
     return {table: str(columns) for table, columns in found.items()}
 
 
-def relations(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    """Schema and name of every table and view."""
-    return set(
-        db.execute(
-            "select schema_name, table_name from duckdb_tables() "
-            "where database_name = current_database() union all "
-            "select schema_name, view_name from duckdb_views() "
-            "where database_name = current_database()"
-        ).fetchall()
-    )
-
-
 def digest(*parts: str) -> str:
     """A short digest of texts."""
     return sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def last_sync(db: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When the last sync began, which models measure ages to; None if there was none."""
-    if not ledger.entries(db):
-        return None
-    found = db.execute(f"select max(last_synced_at) from {SCHEMA}._streams").fetchone()
-    return found[0] if found else None

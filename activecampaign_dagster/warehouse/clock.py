@@ -17,7 +17,7 @@ import duckdb
 from activecampaign_dagster.api.stamps import parse_stamp
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.warehouse import ledger
-from activecampaign_dagster.warehouse.warehouse import Connect, transaction
+from activecampaign_dagster.warehouse.warehouse import Connect, commit
 
 TIME_ZONE = "time_zone"  # fact: an IANA name
 OFFSETS_SEEN = "offsets_seen"  # fact: the last day of a month with each offset that it had
@@ -125,8 +125,7 @@ def learn(open_database: Connect, account: str, seen: Set[datetime]) -> Clock:
     with open_database() as db:
         ledger.create(db)
         found = Clock.noted(ledger.facts(db, account)).after(seen)
-        with transaction(db):
-            note(db, account, found)
+        commit(db, lambda: note(db, account, found))
     return found
 
 

@@ -30,7 +30,7 @@ class Completeness:
     newest: Sequence[str] | None = None
 
 
-def doubt(
+def why_doubted(
     db: duckdb.DuckDBPyConnection, completeness: Completeness, came: str, known: str
 ) -> str | None:
     """Why records may be in the account that did not come, in a sentence; None if all came.
@@ -58,10 +58,12 @@ def doubt(
     path, total = completeness.path, completeness.total
     consequence = "nothing is deleted until a full sync reads them all."
     if total is not None and count + fresh < total:
-        return f"The account says that /{path} has {total} records, but {count} came: {consequence}"
+        return (
+            f"The account reports {total} records of /{path}, but returned {count}: {consequence}"
+        )
     if missed:
         return (
-            f"The account still has records of /{path} that did not come (at least {missed}): "
+            f"The account still has records of /{path} that it did not return (at least {missed}): "
             f"{consequence}"
         )
     return None

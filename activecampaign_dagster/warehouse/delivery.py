@@ -91,6 +91,11 @@ class Delivery:
         """The children first, since fields of their parents are made of them."""
         return [*self.children, *([self.main] if self.main else [])]
 
+    @property
+    def size(self) -> int:
+        """The bytes of JSON of all of them."""
+        return sum(batch.size for batch in self.batches)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:

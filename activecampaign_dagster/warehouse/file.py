@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from activecampaign_dagster.warehouse.location import Location
 from activecampaign_dagster.warehouse.private import make_folder, private_files, tighten
 from activecampaign_dagster.warehouse.repair import (
     last_checkpoint,
@@ -17,21 +20,68 @@ from activecampaign_dagster.warehouse.repair import (
     read_metadata,
     was_left_open,
 )
+from activecampaign_dagster.warehouse.rewrite import rewrite
 from activecampaign_dagster.warehouse.signals import heard_signals
-from activecampaign_dagster.warehouse.sql import literal
-from activecampaign_dagster.warehouse.warehouse import WarehouseBusyError, WarehouseError
+from activecampaign_dagster.warehouse.sql import ROW_GROUP, literal
+from activecampaign_dagster.warehouse.transient import is_full
+from activecampaign_dagster.warehouse.warehouse import (
+    Lock,
+    Unshared,
+    WarehouseBusyError,
+    WarehouseError,
+)
 
-# A row group is compressed in memory: this is a seventh of DuckDB's own size, since contacts have
-# 90 columns.
-ROW_GROUP = 8 * 2048  # rows
 _LOCKED = ("Could not set lock", "being used by another process", "Unique file handle conflict")
 _DAMAGED = "Corrupt database file"
-_FULL = ("No space left", "File too large", "Disk quota exceeded")
+_MAGIC = b"DUCK"  # after a checksum of eight bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileWarehouse:
+    """A DuckDB file: one process has it open at a time, for as short as possible."""
+
+    location: Location
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.location.path.exists()
+
+    def connect(
+        self, *, patience: float = 300.0, read_only: bool = False
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """See `connect`."""
+        spill = self.location.folder("tmp")
+        return connect(self.location.path, patience=patience, read_only=read_only, spill=spill)
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Nothing to keep out: a file needs no maintenance."""
+        return nullcontext()
+
+    def lock(self, name: str, who: str) -> Lock | None:  # noqa: ARG002
+        """A lock for the asking: hosts share no file, and processes have locks of their own."""
+        return Unshared()
+
+    def holder(self, name: str) -> str:  # noqa: ARG002
+        """Nobody."""
+        return "nobody"
+
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes of the file."""
+        return {"bytes": self.location.path.stat().st_size if self.exists() else 0}
+
+    def tidy(self) -> Iterator[str]:
+        """Nothing to do: DuckDB uses free blocks again."""
+        return iter(())
+
+    def erase(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Write the file anew."""
+        rewrite(db, self.location.path)
+        shutil.rmtree(self.location.folder("tmp"), ignore_errors=True)
 
 
 @contextmanager
 def connect(
-    path: Path, *, patience: float = 300.0, read_only: bool = False
+    path: Path, *, patience: float = 300.0, read_only: bool = False, spill: Path | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection, closed at the end of the block whatever happens in it.
 
@@ -41,14 +91,19 @@ def connect(
     want of room. Metadata that a kill has torn are mended first (see `repair`). The file, its WAL
     and what is spilled are the owner's alone.
     """
+    spill = spill or path.with_name(f"{path.name}.tmp")
     with private_files(), heard_signals() as before_a_signal:
-        yield from _connected(path, patience, read_only, before_a_signal)
+        yield from _connected(path, patience, read_only, spill, before_a_signal)
 
 
 def _connected(
-    path: Path, patience: float, read_only: bool, before_a_signal: list[Callable[[], None]]
+    path: Path,
+    patience: float,
+    read_only: bool,
+    spill: Path,
+    before_a_signal: list[Callable[[], None]],
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = _open(path, patience, read_only)
+    connection = _open(path, patience, read_only, spill)
     before_a_signal.append(connection.interrupt)
     try:
         connection.execute("set TimeZone = 'UTC'")
@@ -61,18 +116,18 @@ def _connected(
     except duckdb.Error as error:
         if _DAMAGED in str(error):
             raise WarehouseError(_meaning(path, error)) from error
-        if not any(sign in str(error) for sign in _FULL):
+        if not is_full(error):
             raise
         raise WarehouseError(
             f"The database {path} cannot be written ({_first_line(error)}): make room there or set "
-            "ACTIVECAMPAIGN_DATABASE to another disk, then run again; what was committed stays."
+            "ACTIVECAMPAIGN_DATABASE to another disk, then run again; committed rows are kept."
         ) from error
     finally:
         before_a_signal.clear()
         connection.close()
 
 
-def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, patience: float, read_only: bool, spill: Path) -> duckdb.DuckDBPyConnection:
     try:
         make_folder(path.parent)
     except OSError as error:
@@ -80,8 +135,9 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
             f"The database's folder {path.parent} cannot be made ({error.strerror}): "
             "set ACTIVECAMPAIGN_DATABASE to a path that can be written."
         ) from error
-    for file in (path, path.with_name(f"{path.name}.wal")):
-        tighten(file)
+    if not read_only and _is_database(path):
+        tighten(path)
+        tighten(path.with_name(f"{path.name}.wal"))
     deadline = time.monotonic() + patience
     delay = 0.05
     mended = False
@@ -91,7 +147,7 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
             if looking:
                 _look(path)
                 looking = False
-            return _connection(path, read_only)
+            return _connection(path, read_only, spill)
         except duckdb.Error as error:
             if looking and not mended and (mended := mend(path, error)):
                 continue
@@ -106,17 +162,24 @@ def _open(path: Path, patience: float, read_only: bool) -> duckdb.DuckDBPyConnec
         delay = min(delay * 1.5, 2.0)
 
 
+def _is_database(path: Path) -> bool:
+    """Whether a file is one of DuckDB's, and not somebody else's that was named by mistake."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(12)[8:] == _MAGIC
+    return False
+
+
 def _look(path: Path) -> None:
     """Read the metadata of a database that was left open; raises duckdb.Error if they are torn."""
     with (
         suppress(OSError),
         last_checkpoint(path) as alone,
-        closing(_connection(alone, read_only=True)) as connection,
+        closing(_connection(alone, read_only=True, spill=alone.with_suffix(".tmp"))) as connection,
     ):
         read_metadata(connection)
 
 
-def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _connection(path: Path, read_only: bool, spill: Path) -> duckdb.DuckDBPyConnection:
     """The file, attached under a name of our own.
 
     DuckDB calls a database by its file's name: in one called like the schema, and the default file
@@ -124,7 +187,7 @@ def _connection(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     """
     # rows in any order can be written by several threads and need not be held for it
     connection = duckdb.connect(
-        config={"temp_directory": f"{path}.tmp", "preserve_insertion_order": False}
+        config={"temp_directory": str(spill), "preserve_insertion_order": False}
     )
     mode = "read_only" if read_only else f"row_group_size {ROW_GROUP}"
     try:
@@ -151,7 +214,7 @@ def _meaning(path: Path, error: duckdb.Error) -> str:
     if "not a valid DuckDB database" in text:
         return (
             f"{path} is not a DuckDB database: set ACTIVECAMPAIGN_DATABASE to another path; "
-            "the file was left as it is."
+            "the file was not changed."
         )
     if _DAMAGED in text:
         return (

@@ -28,9 +28,9 @@ from activecampaign_dagster.streams.person import (
 from activecampaign_dagster.streams.registry import STREAMS
 from activecampaign_dagster.warehouse import builds, ledger, rejected
 from activecampaign_dagster.warehouse.hashing import has_key, hash_of
-from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
+from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted, relations
 from activecampaign_dagster.warehouse.tables import key_sql
-from activecampaign_dagster.warehouse.warehouse import WarehouseError, transaction
+from activecampaign_dagster.warehouse.warehouse import WarehouseError, commit
 
 _SHORTEST_TEXT = 3  # characters; shorter ones stand in too many texts by chance
 
@@ -138,8 +138,9 @@ def forget(db: duckdb.DuckDBPyConnection, persons: Sequence[Person]) -> list[Rem
     """Remove persons from all tables in one transaction; returns what was removed from which."""
     tables = list(_tables(db))
     accounts = {table.account for table in tables if table.account}
-    removed = []
-    with transaction(db):
+
+    def gone() -> list[Removed]:
+        removed = []
         for table in tables:
             if (table.schema, table.name) == (SCHEMA, rejected.NAME):
                 continue
@@ -155,11 +156,13 @@ def forget(db: duckdb.DuckDBPyConnection, persons: Sequence[Person]) -> list[Rem
                 removed.append(Removed(f"{table.schema}.{table.name}", rows, texts))
             if rows and table.stream and table.account:
                 ledger.recount(db, table.account, table.stream.name, table.name)
-        if gone := _forget_rejected(db, tables, persons):
-            removed.append(Removed(f"{SCHEMA}.{rejected.NAME}", gone, 0))
+        if values := _forget_rejected(db, tables, persons):
+            removed.append(Removed(f"{SCHEMA}.{rejected.NAME}", values, 0))
         if removed:
             builds.forget(db)
-    return removed
+        return removed
+
+    return commit(db, gone)
 
 
 def _refers(table: _Table, person: Person, accounts: int) -> str | None:
@@ -253,7 +256,7 @@ def _listed(db: duckdb.DuckDBPyConnection, account: str | None) -> dict[str, str
         return listed
     if account not in listed:
         raise WarehouseError(
-            f"The database holds no account {account!r}; it holds {', '.join(sorted(listed))}."
+            f"The database has no account {account!r}; it has {', '.join(sorted(listed))}."
         )
     return {account: listed[account]}
 
@@ -278,10 +281,13 @@ def _tables(db: duckdb.DuckDBPyConnection) -> Iterator[_Table]:
     rows = db.execute("""
         select schema_name, table_name, list(column_name order by column_index),
             list(data_type order by column_index), list(is_nullable order by column_index)
-        from duckdb_columns() join duckdb_tables() using (database_name, schema_name, table_name)
+        from duckdb_columns()
         where database_name = current_database() group by all order by all
     """).fetchall()
+    kinds = relations(db)
     for schema, name, columns, types, nullable in rows:
+        if kinds.get((schema, name)) != "BASE TABLE":
+            continue
         account, stream = streams.get(name, (None, None)) if schema == SCHEMA else (None, None)
         can_be_null = (c for c, free in zip(columns, nullable, strict=True) if free)
         yield _Table(

@@ -28,7 +28,7 @@ def set_key(db: duckdb.DuckDBPyConnection) -> None:
     if len(key) < _SHORTEST:
         raise WarehouseError(
             f"hash_fields needs a key of at least {_SHORTEST} characters in {KEY_VARIABLE}: set it "
-            "to a random text, and keep it, since hashes that another key made match no others."
+            "to a random text, and keep it, because hashes made with another key do not match."
         )
     # as RFC 2104 has it
     secret = key.encode()

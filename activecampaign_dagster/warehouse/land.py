@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -11,13 +12,15 @@ import duckdb
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.warehouse import ledger, pivot, rejected, tables
 from activecampaign_dagster.warehouse.cast import load
-from activecampaign_dagster.warehouse.completeness import doubt, keys_in
+from activecampaign_dagster.warehouse.completeness import keys_in, why_doubted
 from activecampaign_dagster.warehouse.delivery import Batch, Delivery, Landed, Scope
 from activecampaign_dagster.warehouse.merge import Made, Merge
 from activecampaign_dagster.warehouse.scratch import scratch, with_memory
 from activecampaign_dagster.warehouse.sql import quoted
 from activecampaign_dagster.warehouse.tables import Column
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.warehouse import commit
+
+_Merged = tuple[ledger.Entry, Landed]  # of one batch
 
 
 class UnsureError(Exception):
@@ -28,16 +31,22 @@ class ShiftedError(Exception):
     """The account no longer holds what was spooled before a kill: it has to be read again."""
 
 
-def land(db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery) -> dict[str, Landed]:
-    """Merge what a read brought into its tables and move its streams on, in one transaction.
+def land(
+    db: duckdb.DuckDBPyConnection, source: Source, deliveries: Sequence[Delivery]
+) -> dict[str, Landed]:
+    """Merge what reads brought into their tables and move their streams on, in one transaction.
 
-    Returns what became of each stream that is kept. Raises, with nothing changed, ShiftedError if a
-    batch is not what was expected, and UnsureError if the account may have more than came (see
-    `completeness`), unless it was asked again: then nothing is deleted.
+    No stream may be in two of them. Returns what became of each stream that is kept. Raises, with
+    nothing changed, ShiftedError if a batch is not what was expected, and UnsureError if the
+    account may have more than came (see `completeness`), unless it was asked again: then nothing is
+    deleted.
     """
-    size = sum(batch.size for batch in delivery.batches)
-    names = ", ".join(batch.name for batch in delivery.batches)
-    return with_memory(db, names, size, partial(_land, db, source, delivery, size))
+    batches = [batch for delivery in deliveries for batch in delivery.batches]
+    if not batches:
+        return {}
+    names = ", ".join(batch.name for batch in batches)
+    columns = {batch.name: _columns(db, batch) for batch in batches}
+    return with_memory(db, names, partial(_land, db, source, deliveries, columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +60,72 @@ class _Columns:
 
 
 def _land(
-    db: duckdb.DuckDBPyConnection, source: Source, delivery: Delivery, size: int
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    deliveries: Sequence[Delivery],
+    columns: Mapping[str, _Columns],
 ) -> dict[str, Landed]:
-    columns = {batch.name: _columns(db, batch) for batch in delivery.batches}
-    landed: dict[str, Landed] = {}
-    with scratch(db, size, delivery.folder):
-        for batch in delivery.batches:
-            _load(db, delivery, batch, columns[batch.name])
-        with transaction(db):
-            why = _doubt(db, delivery)
-            if why and delivery.completeness.newest is None:
-                raise UnsureError(why)
-            stamp: list[datetime | str] = [delivery.at, delivery.sync_id]
-            # what a batch brings has the labels of today, so the rows before it follow first
-            for parent, labels in delivery.relabels:
-                if labels is not None:
-                    pivot.relabel(db, source, parent, labels, stamp)
+    size = sum(delivery.size for delivery in deliveries)
+    with scratch(db, size, deliveries[0].folder):
+        for delivery in deliveries:
             for batch in delivery.batches:
-                if batch.is_kept:
-                    counted = _merge(
-                        db, source, delivery, batch, columns[batch.name], keep=why is not None
-                    )
-                    landed[batch.name] = replace(counted, doubt=why)
-            for parent, known in delivery.relabels:
-                if known is None and (found := parent.stream.pivot):
-                    labels = pivot.landed_labels(db, source, found)
-                    pivot.relabel(db, source, parent, labels, stamp)
-            for parent, labels in delivery.refills:
-                pivot.refill(db, source, parent, labels, stamp)
-    return landed
+                _load(db, delivery, batch, columns[batch.name])
+        return commit(db, partial(_merge_all, db, source, deliveries, columns))
+
+
+def _merge_all(
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    deliveries: Sequence[Delivery],
+    columns: Mapping[str, _Columns],
+) -> dict[str, Landed]:
+    rejecting = rejected.streams(db, source)
+    merged: dict[str, _Merged] = {}
+    for delivery in deliveries:
+        merged |= _merge_delivery(db, source, delivery, columns, rejecting)
+    ledger.record(db, source, [entry for entry, _ in merged.values()])
+    return {name: landed for name, (_, landed) in merged.items()}
+
+
+def _merge_delivery(
+    db: duckdb.DuckDBPyConnection,
+    source: Source,
+    delivery: Delivery,
+    columns: Mapping[str, _Columns],
+    rejecting: Set[str],
+) -> dict[str, _Merged]:
+    merged: dict[str, _Merged] = {}
+    why = _doubt(db, delivery)
+    if why and delivery.completeness.newest is None:
+        raise UnsureError(why)
+    stamp: list[datetime | str] = [delivery.at, delivery.sync_id]
+    # what a batch brings has the labels of today, so the rows before it follow first
+    for parent, labels in delivery.relabels:
+        if labels is not None:
+            pivot.relabel(db, source, parent, labels, stamp)
+    for batch in delivery.batches:
+        if batch.is_kept:
+            merged[batch.name] = _merge(
+                db, source, delivery, batch, columns[batch.name], why, rejecting
+            )
+    for parent, known in delivery.relabels:
+        if known is None and (found := parent.stream.pivot):
+            labels = pivot.landed_labels(db, source, found)
+            pivot.relabel(db, source, parent, labels, stamp)
+    for parent, labels in delivery.refills:
+        pivot.refill(db, source, parent, labels, stamp)
+    return merged
 
 
 def _columns(db: duckdb.DuckDBPyConnection, batch: Batch) -> _Columns:
-    """The table's columns, widened by those that the batch needs (outside of any transaction)."""
+    """The table's columns, widened by those that the batch needs (outside of any transaction).
+
+    The declared ones for a batch that is not kept, whose table may not exist.
+    """
+    if not batch.is_kept:
+        declared = batch.stream_table.stream.fields
+        filled = [Column(field.name, str(field.type), field.name) for field in declared]
+        return _Columns(filled=filled, left=[], made=None, added=[])
     present = tables.columns(db, batch.stream_table)
     keys = {column.key for column in present}
     added: list[Column] = []
@@ -92,7 +134,9 @@ def _columns(db: duckdb.DuckDBPyConnection, batch: Batch) -> _Columns:
             taken = [column.name for column in (*present, *added)]
             taken += [name for name, _, _ in tables.bookkeeping(batch.stream_table.stream)]
             added.append(tables.column_for(key, taken))
-    tables.add_columns(db, batch.stream_table, [(column.name, column.type) for column in added])
+    if added:
+        widths = [(column.name, column.type) for column in added]
+        commit(db, partial(tables.add_columns, db, batch.stream_table, widths))
     present += added
     found = batch.stream_table.stream.pivot
     made = next((c for c in present if found and c.key == found.column), None)
@@ -134,7 +178,7 @@ def _made(
     sql = pivot.pivoted_sql(
         batch.stream_table.stream, child.stream_table.stream, rows, batch.labels, kinds
     )
-    return Made(columns.made, sql)
+    return Made(columns.made, sql, rows)
 
 
 def _owners(delivery: Delivery) -> str:
@@ -166,7 +210,7 @@ def _doubt(db: duckdb.DuckDBPyConnection, delivery: Delivery) -> str | None:
             known.append(
                 f"select {owner} as key, true as live from {child.table} where _deleted_at is null"
             )
-    return doubt(db, delivery.completeness, came, " union all ".join(known))
+    return why_doubted(db, delivery.completeness, came, " union all ".join(known))
 
 
 def _merge(
@@ -175,19 +219,25 @@ def _merge(
     delivery: Delivery,
     batch: Batch,
     columns: _Columns,
-    *,
-    keep: bool,
-) -> Landed:
-    """Land one batch; `keep`: it may not be all that the account has."""
+    doubt: str | None,
+    rejecting: Set[str],
+) -> _Merged:
+    """Merge one batch. doubt: why it may not be all that the account has."""
     scope, watermark = batch.scope, batch.watermark
-    if keep:
+    if doubt:
         # Without a watermark the next sync reads everything again, which mends a mishap. But an
         # account that always says it has more than it shows must not be read so for ever.
         if not ledger.has_no_watermark(db, source, batch.name):
             watermark = None
         scope = Scope.NOTHING
     unfit = rejected.keep(
-        db, source, batch.stream_table, batch.typed, columns.filled, delivery.sync_id
+        db,
+        source,
+        batch.stream_table,
+        batch.typed,
+        columns.filled,
+        delivery.sync_id,
+        has_some=batch.name in rejecting,
     )
     merge = Merge(
         db,
@@ -206,22 +256,19 @@ def _merge(
     if scope is not Scope.NOTHING:
         owners = _owners(delivery) if scope is Scope.SEEN_PARENTS else None
         deleted = merge.delete(owners, _unlisted(db, delivery, batch))
-    live, gone = tables.count(db, batch.stream_table)
-    ledger.record(
-        db,
-        source,
-        ledger.Entry(
-            stream_table=batch.stream_table,
-            at=delivery.at,
-            sync_id=delivery.sync_id,
-            watermark=watermark,
-            is_full=scope is Scope.ALL,
-            is_pass=batch.is_pass,
-            live_rows=live,
-            deleted_rows=gone,
-        ),
+    is_changed = counts.inserted or counts.updated or deleted
+    live, gone = tables.count(db, batch.stream_table) if is_changed else merge.present
+    entry = ledger.Entry(
+        stream_table=batch.stream_table,
+        at=delivery.at,
+        sync_id=delivery.sync_id,
+        watermark=watermark,
+        is_full=scope is Scope.ALL,
+        is_pass=batch.is_pass,
+        live_rows=live,
+        deleted_rows=gone,
     )
-    return Landed(
+    landed = Landed(
         inserted=counts.inserted,
         updated=counts.updated,
         unchanged=counts.unchanged,
@@ -230,7 +277,9 @@ def _merge(
         live_rows=live,
         deleted_rows=gone,
         new_columns=tuple(column.name for column in columns.added),
+        doubt=doubt,
     )
+    return entry, landed
 
 
 def _unlisted(db: duckdb.DuckDBPyConnection, delivery: Delivery, batch: Batch) -> str | None:

@@ -16,7 +16,7 @@ from activecampaign_dagster.streams.declaration import Kind, Pivot, Stream
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import ledger
 from activecampaign_dagster.warehouse.sql import literal, quoted
-from activecampaign_dagster.warehouse.tables import key_sql, relation
+from activecampaign_dagster.warehouse.tables import existing, key_sql, relation
 
 Labels = Mapping[str, str]  # key of a definition → its label
 _NUMBER, _CENTS = r"-?(0|[1-9]\d{0,300})(\.\d+)?", r"-?\d{1,18}"  # as JSON and as BIGINT
@@ -40,8 +40,10 @@ def unique_labels(definitions: Iterable[tuple[str, str | None]]) -> dict[str, st
 
 
 def landed_labels(db: duckdb.DuckDBPyConnection, source: Source, pivot: Pivot) -> dict[str, str]:
-    """The labels in the table of the definitions."""
+    """The labels in the table of the definitions, if there is one."""
     table = source.table_of(pivot.labels)
+    if table not in existing(db, source):
+        return {}
     found = db.execute(
         f"select ({key_sql(table.stream, 't')})::varchar, t.{quoted(pivot.label)} "
         f"from {relation(table.table)} as t where t._deleted_at is null"
@@ -67,9 +69,9 @@ def spooled_labels(
 
 def landed_kinds(db: duckdb.DuckDBPyConnection, source: Source, pivot: Pivot) -> dict[str, Kind]:
     """Key of a definition → what its values are, of those whose values are not texts."""
-    if pivot.kind is None:
-        return {}
     table = source.table_of(pivot.labels)
+    if pivot.kind is None or table not in existing(db, source):
+        return {}
     found = db.execute(
         f"select ({key_sql(table.stream, 't')})::varchar, t.{quoted(pivot.kind)} "
         f"from {relation(table.table)} as t where t._deleted_at is null"

@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 
-_HEAD, _BLOCK = 3 * 4096, 256 * 1024  # bytes before the first block, and of each
-_MISMATCH = re.compile(
+HEAD, BLOCK = 3 * 4096, 256 * 1024  # bytes before the first block, and of each
+MISMATCH = re.compile(
     r"computed checksum (\d+) does not match stored checksum (\d+) in block at location (\d+)"
 )
 
@@ -50,7 +50,7 @@ def last_checkpoint(database: Path) -> Iterator[Path]:
 def read_metadata(connection: duckdb.DuckDBPyConnection) -> None:
     """Read all that a torn block may hold; raises duckdb.Error if one does, and for that alone."""
     blocks = connection.execute("select distinct block_id from pragma_metadata_info()").fetchall()
-    places = {_HEAD + block * _BLOCK for (block,) in blocks}
+    places = {HEAD + block * BLOCK for (block,) in blocks}
     tables = connection.execute(
         """
         select format('"{}"."{}"', replace(schema_name, '"', '""'), replace(table_name, '"', '""'))
@@ -62,7 +62,7 @@ def read_metadata(connection: duckdb.DuckDBPyConnection) -> None:
             # this looks at some of the data, too
             connection.execute("select count(*) from pragma_storage_info(?)", [name])
         except duckdb.Error as error:
-            found = _MISMATCH.search(str(error))
+            found = MISMATCH.search(str(error))
             if found and int(found[3]) in places:
                 raise
 
@@ -72,7 +72,7 @@ def mend(database: Path, error: duckdb.Error) -> bool:
 
     error: what `read_metadata`, or opening what it reads, raised.
     """
-    found = _MISMATCH.search(str(error))
+    found = MISMATCH.search(str(error))
     if not found:
         return False
     computed, stored, location = map(int, found.groups())

@@ -15,8 +15,8 @@ from activecampaign_dagster.warehouse.hashing import (
     set_key,
 )
 from activecampaign_dagster.warehouse.sql import quoted
-from activecampaign_dagster.warehouse.tables import columns, relation
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.tables import columns, existing, relation
+from activecampaign_dagster.warehouse.warehouse import commit
 
 
 def keep_to_settings(db: duckdb.DuckDBPyConnection, source: Source, at: datetime) -> None:
@@ -26,12 +26,16 @@ def keep_to_settings(db: duckdb.DuckDBPyConnection, source: Source, at: datetime
     """
     if any(stream_table.hashed for stream_table in source.stream_tables):
         set_key(db)
-    with transaction(db):
-        for stream_table in source.stream_tables:
+
+    def kept() -> None:
+        for stream_table in existing(db, source):
             _clear_what_is_left_out(db, source, stream_table)
-            _hash_what_is_stored(db, stream_table)
+            if stream_table.hashed:
+                _hash_what_is_stored(db, stream_table)
             if source.purge_deleted_after is not None:
                 _purge(db, source, stream_table, at - source.purge_deleted_after)
+
+    commit(db, kept)
 
 
 def _clear_what_is_left_out(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from activecampaign_dagster.warehouse.file import ROW_GROUP
-from activecampaign_dagster.warehouse.sql import literal, quoted
+from activecampaign_dagster.warehouse.sql import ROW_GROUP, literal, quoted
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 
@@ -28,16 +27,16 @@ def rewrite(db: duckdb.DuckDBPyConnection, path: Path) -> None:
         before, after = (_counts(db, each) for each in (name, "rewritten"))
         db.execute("detach rewritten")
         if before != after:
-            raise WarehouseError(f"A copy of {path} differs from it: please report this.")
+            raise WarehouseError(f"A copy of {path} differs from the original: please report this.")
         _sync_to_disk(fresh)
         # the lock on the old file is held until the new one is in its place
         fresh.replace(path)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     except (duckdb.Error, OSError) as error:
         raise WarehouseError(
-            f"The rows are gone from the tables of {path}, but the file could not be written anew "
-            f"({str(error).splitlines()[0]}), so that their bytes may still lie in it: make room "
-            "for a second file of its size beside it, then run the command again."
+            f"The rows were deleted from the tables of {path}, but the file could not be rewritten "
+            f"({str(error).splitlines()[0]}), so it may still contain their bytes: make room "
+            "for a second file of its size beside it, then run the command again with --rewrite."
         ) from error
     finally:
         _remove(fresh)

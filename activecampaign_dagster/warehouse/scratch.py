@@ -9,34 +9,47 @@ from typing import TypeVar
 
 import duckdb
 
-from activecampaign_dagster.warehouse.file import ROW_GROUP
-from activecampaign_dagster.warehouse.sql import literal
+from activecampaign_dagster.warehouse.sql import ROW_GROUP, literal
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
 SCRATCH = "_landing"
-# What does not fit goes to disk; records of unheard-of size may need the next step. To make fields
-# of half a million rows takes the second one: to fail first would cost as much as to land.
-_MEGABYTES = (150, 300, 1_000, 8_000)
+# What does not fit goes to disk; records of unheard-of size may need the next step.
+_MEGABYTES = (125, 300, 1_000, 8_000)
 _SMALL_BYTES = 60_000_000
 T = TypeVar("T")
 
 
-def with_memory(db: duckdb.DuckDBPyConnection, what: str, size: int, work: Callable[[], T]) -> T:
+def with_memory(db: duckdb.DuckDBPyConnection, what: str, work: Callable[[], T]) -> T:
     """Do `work` with as little memory as it can be done with, and return what it returns.
 
-    what: its name in the WarehouseError that is raised if no bearable amount suffices. size: in
-    bytes, of what is landed. `work` must change nothing if it fails.
+    what: its name in the WarehouseError that is raised if no bearable amount suffices. `work` must
+    change nothing if it fails.
     """
-    # each thread would fill row groups of its own, of which DuckDB's limit counts only a part
-    db.execute("set threads = 1")
-    for megabytes in _MEGABYTES if size < _SMALL_BYTES else _MEGABYTES[1:]:
-        db.execute(f"set memory_limit = '{megabytes}MB'")
-        with suppress(duckdb.OutOfMemoryException):
-            return work()
+    try:
+        for megabytes in _MEGABYTES:
+            db.execute(f"set memory_limit = '{megabytes}MB'")
+            with suppress(duckdb.OutOfMemoryException):
+                return work()
+    finally:  # for all connections of the process
+        db.execute("reset memory_limit")
     raise WarehouseError(
         f"Landing {what} takes more than {_MEGABYTES[-1]} MB of memory, which no account "
         "should need: please report it."
     )
+
+
+@contextmanager
+def one_thread(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let DuckDB use one thread within the block, in all connections of the process.
+
+    Each would fill row groups of its own, of which a limit of memory counts only a part. And the
+    many small statements of a sync take a third less CPU if none waits for another.
+    """
+    db.execute("set threads = 1")
+    try:
+        yield
+    finally:
+        db.execute("reset threads")
 
 
 @contextmanager

@@ -11,8 +11,7 @@ import duckdb
 from activecampaign_dagster.streams.declaration import SEPARATOR, Stream, Type
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import ledger
-from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.sql import SCHEMA, literal, quoted, relations
 
 BOOKKEEPING = (
     ("_synced_at", "TIMESTAMPTZ", "When the row was last written by a sync"),
@@ -22,7 +21,7 @@ BOOKKEEPING = (
 HIDDEN = (
     "_hidden_at",
     "TIMESTAMPTZ",
-    "Since when the key may see only a stub of it; NULL while it is seen in full",
+    "Since when the key may see only a stub of the record; NULL while it is seen in full",
 )
 
 
@@ -66,33 +65,34 @@ def key_sql(stream: Stream, alias: str) -> str:
 
 
 def create(db: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Make what is missing: the tables of all streams, declared columns, their lines in the ledger.
+    """Make what is missing: tables of enabled streams, declared columns, lines in the ledger.
 
-    Idempotent. Tables of streams that are not read stay empty; models can rely on them.
+    Idempotent, in the transaction that is open. A stream that is not enabled gets no table; one
+    that it has from earlier is kept like the others.
     """
-    with transaction(db):
-        ledger.create(db)
-        tables, listed = _tables(db), ledger.listed(db, source)
-        for stream_table in source.stream_tables:
-            stream = stream_table.stream
-            declared = [(f.name, str(f.type), f.description) for f in stream.fields]
-            wanted = (*declared, *bookkeeping(stream))
-            present = tables.get(stream_table.table.casefold(), set())
-            if not present:
-                body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
-                db.execute(f"create table {relation(stream_table.table)} ({body})")
-                _describe(db, stream_table, wanted)
-            else:
-                missing = [column for column in wanted if column[0].casefold() not in present]
-                add_columns(db, stream_table, [(name, type_) for name, type_, _ in missing])
-                _describe(db, stream_table, missing)
-                if HIDDEN in missing:
-                    db.execute(
-                        f"update {relation(stream_table.table)} as t set _hidden_at = _synced_at "
-                        f"where {stub_sql(stream_table, 't')}"
-                    )
-            if not present or listed.get(stream_table.name) != stream_table.table:
-                ledger.enter(db, source, stream_table)
+    tables, listed = _tables(db), ledger.listed(db, source)
+    for stream_table in source.stream_tables:
+        stream = stream_table.stream
+        declared = [(f.name, str(f.type), f.description) for f in stream.fields]
+        wanted = (*declared, *bookkeeping(stream))
+        present = tables.get(stream_table.table.casefold(), set())
+        if not present and stream_table.name not in source.enabled:
+            continue
+        if not present:
+            body = ", ".join(f"{quoted(n)} {t}" for n, t, _ in wanted)
+            db.execute(f"create table {relation(stream_table.table)} ({body})")
+            _describe(db, stream_table, wanted)
+        else:
+            missing = [column for column in wanted if column[0].casefold() not in present]
+            add_columns(db, stream_table, [(name, type_) for name, type_, _ in missing])
+            _describe(db, stream_table, missing)
+            if HIDDEN in missing:
+                db.execute(
+                    f"update {relation(stream_table.table)} as t set _hidden_at = _synced_at "
+                    f"where {stub_sql(stream_table, 't')}"
+                )
+        if not present or listed.get(stream_table.name) != stream_table.table:
+            ledger.enter(db, source, stream_table)
 
 
 def _describe(
@@ -108,12 +108,38 @@ def _describe(
     )
 
 
+def existing(db: duckdb.DuckDBPyConnection, source: Source) -> list[StreamTable]:
+    """The tables of a source that there are: those of its enabled streams, and earlier ones."""
+    names = {name.casefold() for schema, name in relations(db) if schema == SCHEMA}
+    return [each for each in source.stream_tables if each.table.casefold() in names]
+
+
 def add_columns(
     db: duckdb.DuckDBPyConnection, stream_table: StreamTable, added: Iterable[tuple[str, str]]
 ) -> None:
     """Widen a table, outside the transaction that lands rows, as DuckDB requires."""
     for name, type_ in added:
         db.execute(f"alter table {relation(stream_table.table)} add column {quoted(name)} {type_}")
+
+
+def replace_column(
+    db: duckdb.DuckDBPyConnection, stream_table: StreamTable, column: Column, value: str
+) -> None:
+    """Give a column another type, with what `value` (SQL) makes of each row, in its place.
+
+    The table is written anew, comments included: not every warehouse changes types in place.
+    """
+    table, name = relation(stream_table.table), quoted(column.name)
+    comments = db.execute(
+        "select column_name, comment from duckdb_columns() where comment is not null and "
+        "database_name = current_database() and schema_name = ? and table_name = ?",
+        [SCHEMA, stream_table.table],
+    ).fetchall()
+    db.execute(
+        f"create or replace table {table} as "
+        f"select * replace (({value})::{column.type} as {name}) from {table}"
+    )
+    _describe(db, stream_table, [(name, "", text) for name, text in comments])
 
 
 def columns(db: duckdb.DuckDBPyConnection, stream_table: StreamTable) -> list[Column]:

@@ -14,7 +14,7 @@ from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.warehouse import ledger, tables
 from activecampaign_dagster.warehouse.sql import quoted
 from activecampaign_dagster.warehouse.tables import relation
-from activecampaign_dagster.warehouse.warehouse import transaction
+from activecampaign_dagster.warehouse.warehouse import commit
 
 _BATCH = 10_000
 
@@ -72,8 +72,9 @@ def mark(
     facts: what is noted about the account with it. Returns stream → what became of its table, for
     the stream itself and the children that had rows of these.
     """
-    found: dict[str, Gone] = {}
-    with transaction(db):
+
+    def marked() -> dict[str, Gone]:
+        found: dict[str, Gone] = {}
         (key,) = stream_table.stream.key
         if keys:
             db.execute(
@@ -88,7 +89,9 @@ def mark(
             db.execute("drop table temp.vanished")
         for fact, value in facts.items():
             ledger.note_fact(db, source.name, fact, value)
-    return found
+        return found
+
+    return commit(db, marked)
 
 
 def _children(source: Source, parent: StreamTable) -> Iterator[tuple[StreamTable, str]]:

@@ -6,7 +6,7 @@
                 {%- set table = adapter.get_relation(
                     node.database, node.schema, node.alias
                 ) -%}
-                {%- if table -%}
+                {%- if table and not adapter.is_ducklake(table) -%}
                     {%- set share -%}
                         (
                             select estimated_size

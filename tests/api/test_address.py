@@ -114,7 +114,7 @@ def test_a_key_in_place_of_the_url_or_in_it_is_not_shown(url: str) -> None:
         ("two words", "a blank or a line break"),
         ("line\nbreak", "a blank or a line break"),
         ("no\u00a0break", "a blank or a line break"),
-        ("schlüssel", "characters that no key has"),
+        ("schlüssel", "characters that API keys do not have"),
         ("a\x00b\x00", "as UTF-8"),
         ("\ufffda\ufffd", "as UTF-8"),
         ("abc\x1bdef", "a control character"),
@@ -122,8 +122,8 @@ def test_a_key_in_place_of_the_url_or_in_it_is_not_shown(url: str) -> None:
         ("abc\u2019def", "a quotation mark"),
         ("${MY_SECRET}", "a placeholder"),
         ("{{ env.MY_SECRET }}", "a placeholder"),
-        ("https://acme.api-us1.com", "changed places"),
-        ("acme.activehosted.com", "changed places"),
+        ("https://acme.api-us1.com", "may be swapped"),
+        ("acme.activehosted.com", "may be swapped"),
     ],
 )
 def test_what_cannot_be_a_key_is_refused_by_name_without_showing_it(

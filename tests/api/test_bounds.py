@@ -123,7 +123,7 @@ def test_what_goes_on_without_becoming_an_answer_is_read_up_to_the_bound(
     with (
         answering(endless(head, piece)) as url,
         Client(url, "secret-key", per_second=None, max_bytes=2 * MB) as client,
-        pytest.raises(TransientError, match=r"sent too much \(it went on beyond.*2 tries"),
+        pytest.raises(TransientError, match=r"sent too much \(it exceeded the size limit.*2 tries"),
     ):
         client.page("deals", "deals", {})
 

@@ -303,7 +303,7 @@ def test_a_refusal_during_an_outage_blames_neither_the_key_nor_a_permission(
     client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.faults += [always(error(403), "deals"), always(html(502), "users/me")]
-    with pytest.raises(TransientError, match=r"GET deals .*could not be told.*run again") as caught:
+    with pytest.raises(TransientError, match=r"GET deals .*unclear.*run again") as caught:
         client.get("deals")
     assert caught.value.path == "deals"
 

@@ -140,7 +140,7 @@ def test_a_tunnel_that_wants_a_log_in_is_told_as_such(monkeypatch: pytest.Monkey
         monkeypatch.setenv("https_proxy", proxy)
         with (
             Client("https://acme.api-us1.com", "secret-key", per_second=None) as client,
-            pytest.raises(AddressError, match="wants a log-in"),
+            pytest.raises(AddressError, match="asks for a log-in"),
         ):
             client.get("users/me")
     assert client.requests == 1

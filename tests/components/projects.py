@@ -59,5 +59,5 @@ def project(
 
 def load(root: Path, others: Mapping[str, str] | None = None, /, **accounts: str) -> dg.Definitions:
     """The project's definitions."""
-    with project(root, others, **accounts) as package, configuration_errors():
+    with project(root, others, **accounts) as package, configuration_errors(package):
         return dg.load_from_defs_folder(path_within_project=package)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.components.errors import ConfigurationError
+from activecampaign_dagster.components.source import ActiveCampaignSource
 from tests.components.projects import TYPE, load, project
 
 ROOT = Path(__file__).parents[2]
@@ -32,9 +33,12 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("streams: [deals, webinars]", 3, "the families are `crm`, `marketing`, `automation`"),
         ("streams: [deals, makreting]", 3, "no stream 'makreting'; did you mean marketing?"),
         ("streams: markting", 3, "no stream 'markting'; did you mean marketing?"),
-        ("streams: [deals, deals]", 3, "deals is listed a second time"),
-        ("streams: [crm, deals, name: deals]", 3, "deals is listed a second time"),
+        ("streams: [deals, deals]", 3, "deals is listed twice"),
+        ("streams: [crm, deals, name: deals]", 3, "deals is listed twice"),
         ("streams:\n- crm\n- name: crm", 5, "crm stands for several streams and has no settings"),
+        ("streams: [pipelines]", 3, "no stream 'pipelines'; did you mean deal_groups?"),
+        ("streams: [companies]", 3, "no stream 'companies'; did you mean accounts?"),
+        ("streams: [pipeline_stages]", 3, "did you mean deal_stages?"),
         ("streams: everything", 3, "no stream 'everything'; the families are"),
         ("streams: [{name: deals, enabled: false}]", 3, "no stream is enabled"),
         (
@@ -50,12 +54,12 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "streams:\n- name: deals\n  fields: [id]\n  exclude_fields: [title]",
             6,
-            "exclude each other",
+            "cannot be combined",
         ),
         (
             "streams:\n- name: campaigns\n  sync_type: INCREMENTAL",
             5,
-            "it can only be FULL_TABLE",
+            "so sync_type must be FULL_TABLE",
         ),
         (
             "streams:\n- name: deals\n  access: partial\n  sync_type: INCREMENTAL",
@@ -65,7 +69,7 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "streams:\n- name: users\n  access: full",
             5,
-            "users has no access setting: it is for deals",
+            "users has no access setting: only deals have one",
         ),
         ("streams:\n- all\n- name: deals\n  table: contacts", 6, "would share the table contacts"),
         ("streams:\n- name: deals\n  reread: {every: often}", 5, "'often' is not a time span"),
@@ -78,25 +82,33 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "streams:\n- name: users\n  reread: never",
             5,
-            "users is FULL_TABLE, so that incremental syncs can only read all of it",
+            "users is FULL_TABLE, so incremental syncs must read all of it",
         ),
         ("streams:\n- name: deals\n  table: my deals", 5, "not a valid table name in SQL"),
         ("streams:\n- name: deals\n  tabel: x", 5, "unknown setting 'tabel'; did you mean table?"),
         ("table_prefix: 1-shop", 3, "cannot begin a table's name in SQL"),
         (f"description: {'x' * 141}", 3, "is 141 characters long: shorten it to at most 140"),
         ("descripton: x", 3, "unknown setting 'descripton'; did you mean description?"),
+        ("url: acme.api-us1.com", 3, "unknown setting 'url'; did you mean url_variable?"),
+        ("api_key: x", 3, "unknown setting 'api_key'; did you mean api_key_variable?"),
         ("trigger: {cron: '61 * * * *'}", 3, "invalid cron expression"),
         ("trigger: {cron: ['0 6 * * *', 'daily']}", 3, "invalid cron expression 'daily'"),
         ("trigger: {every: 7 minutes}", 3, "does not divide the day evenly: choose 6 minutes or 8"),
         ("trigger: {every: often}", 3, "'often' is not a time span"),
+        ("trigger: {every: 30}", 3, "30 is not a time span: write a number and a unit"),
+        ("trigger: {on_change: 5}", 3, "5 is not a time span: write a number and a unit"),
+        ("drift: {at_most_every: 1}", 3, "1 is not a time span: write a number and a unit"),
+        ("purge_deleted_after: 30", 3, "for example 30 minutes or 30 days"),
         ("trigger: {at: ['25:00']}", 3, "'25:00' is not a time of day"),
         (
             "trigger: {at: ['08:00'], days: [someday]}",
             3,
             "'someday' is invalid: it must be one of 'sunday'",
         ),
-        ("trigger: {cron: '0 6 * * *', days: [monday]}", 3, "weekdays go with `at`"),
-        ("trigger: {cron: '0 6 * * *', every: 1 hour}", 3, "cron and every exclude each other"),
+        ("trigger: {at: ['08:00'], days: someday}", 3, "trigger.days: 'someday' is invalid"),
+        ("trigger: {days: [monday]}", 3, "trigger.days: days needs `at`, the times of the day"),
+        ("trigger: {cron: '0 6 * * *', days: [monday]}", 3, "days can be combined with `at` only"),
+        ("trigger: {cron: '0 6 * * *', every: 1 hour}", 3, "cron and every cannot be combined"),
         ("trigger: {}", 3, "write one of cron, every, at, on_change"),
         ("trigger: hourly", 3, "'hourly' is invalid: it must be 'manual', 'on_change' or settings"),
         ("trigger: off", 3, "False is not valid here"),
@@ -105,20 +117,25 @@ def told(root: Path, **accounts: str) -> list[str]:
         (
             "trigger: manual\nfull_sync: {every: 1 day}",
             4,
-            "a source whose trigger is manual has no full syncs by the clock",
+            "full_sync cannot be scheduled if trigger is manual",
         ),
         (
             "trigger: on_change\nstreams: [users]",
             3,
-            "only deals and contacts tell of changes: enable one",
+            "changes are only visible in deals and contacts: enable one",
         ),
         ("timezone: Europe/Berln", 3, "no time zone 'Europe/Berln'; did you mean Europe/Berlin?"),
         ("start_date: 2020-02-30", 3, "is not a date: write it as 2024-01-31"),
-        ("start_date: 2999-01-01", 3, "lies in the future"),
-        ("start_date: 0001-01-01\npartition: week", 3, "0001-01-01 lies before 1970"),
+        ("start_date: 2999-01-01", 3, "is in the future"),
+        ("start_date: 0001-01-01\npartition: week", 3, "0001-01-01 is before 1970"),
         ("partition: year", 3, "'year' is invalid: it must be one of 'month', 'week' or 'day'"),
         ("name: My Shop", 3, "'My Shop' is an invalid name"),
-        ("name: marts", 3, "begins the keys of dbt's assets: choose another name"),
+        (
+            "streams:\n- name: deals\n  fields: [amount]",
+            5,
+            "has no field 'amount'; there are id, account",
+        ),
+        ("name: marts", 3, "is reserved for the asset keys of dbt models: choose another name"),
         ("checks: {orphans: warn}", 3, "unknown setting 'orphans'; there are rejected_values"),
         (
             "checks: {hidden_deals: loud}",
@@ -133,7 +150,9 @@ def told(root: Path, **accounts: str) -> list[str]:
         ("streams: ALL", 3, "no stream 'ALL'; did you mean all?"),
         ("streams:", 3, "is empty: give it a value, or leave the line out"),
         ("trigger: {at: [17:30]}", 3, "1050 must be quoted"),
-        ("trigger: {at: '17:30'}", 3, "'17:30' is not a list: write it in brackets"),
+        ("trigger: {at: 17:30}", 3, "trigger.at: 1050 must be quoted"),
+        ("owners: {team: data}", 3, "is not a list: write it in brackets"),
+        ("streams: [{name: deals, fields: amount}]", 3, "deals has no field 'amount'"),
         ("start_date: 2020", 3, "2020 is not a date: write it as 2024-01-31"),
         ("extract_contact_custom_fields: maybe", 3, "'maybe' is invalid: it must be true or false"),
         ("requests_per_second: fast", 3, "'fast' is not a whole number"),
@@ -144,6 +163,11 @@ def told(root: Path, **accounts: str) -> list[str]:
             "'me' is not a valid owner: write an e-mail address, or a team",
         ),
         ("timezone: '{{ env.NO_SUCH_VARIABLE }}'", 3, "timezone: is empty"),
+        (
+            "url_variable: '{{ env.NO_SUCH_VARIABLE }}'",
+            3,
+            "if it is written as {{ env.NAME }}, set that environment variable",
+        ),
         ("description: '{{ nothing }}'", 3, "cannot be filled in: UndefinedError: 'nothing'"),
         ("description: '{{ broken'", 3, "cannot be filled in"),
     ],
@@ -212,9 +236,12 @@ def test_a_file_that_is_no_yaml_is_a_mistake_with_its_place(tmp_path: Path) -> N
         ),
         (f"type: {TYPE}\nattributes: []", ":2: attributes: [] is not valid here"),
         ("attributes: {}", ":1: type: the setting 'type' is missing"),
-        (f"type: {TYPE}s", "has no attribute `ActiveCampaignSources`. `dg check yaml` shows"),
-        (f"type: {TYPE.rpartition('.')[0]}", "must be a subclass of dagster.Component. `dg check"),
-        ("", "a defs.yaml is empty"),
+        (f"type: {TYPE}s", ":1: type: there is no component 'activecampaign_dagster.components."),
+        ("type: activecampaign_dagster.ActiveCampaignSorce", "did you mean activecampaign_dagster"),
+        ("# shop\ntype: Shop", ":2: type: there is no component 'Shop'; `dg list components`"),
+        (f"type: {TYPE.rpartition('.')[0]}", ":1: type: there is no component"),
+        ("", "shop/defs.yaml:1: the file is empty: write a component's `type`"),
+        ("# later\n", "shop/defs.yaml:1: the file is empty"),
     ],
 )
 def test_a_file_that_no_account_can_be_made_of_is_a_mistake(
@@ -251,11 +278,72 @@ def test_all_mistakes_of_all_files_are_told_at_once_in_the_order_of_the_lines(
     ]
 
 
+def test_a_wrong_setting_in_the_environment_is_told_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIVECAMPAIGN_KEEP_RUNS", "a month")
+    with pytest.raises(ConfigurationError) as told:
+        load(tmp_path, shop="name: shop\nstreams: [dealz]")
+    assert len(str(told.value).splitlines()) == 3
+    assert str(told.value).endswith(
+        "ACTIVECAMPAIGN_KEEP_RUNS is 'a month': set it to a number of days, such as 30, or to 0 to "
+        "keep all runs."
+    )
+
+
+def test_an_interval_of_builds_that_is_no_time_span_is_told_even_with_one_account(
+    tmp_path: Path,
+) -> None:
+    models = "type: activecampaign_dagster.DbtModels\nattributes: {build_every: soon}\n"
+    with pytest.raises(ConfigurationError, match="build_every of the dbt models: 'soon' is not a"):
+        load(tmp_path, {"models": models}, shop="name: shop")
+
+
 def test_two_accounts_need_two_names(tmp_path: Path) -> None:
     lines = told(tmp_path, a="name: shop", b="name: shop\ntable_prefix: b_")
     assert lines == [
-        "b/defs.yaml:3: name: another source is called 'shop' too: give this one another name."
+        "b/defs.yaml:3: name: another account is also called 'shop': give this one another name."
     ]
+
+
+def test_an_invalid_name_is_one_error_beside_an_account_with_the_default_name(
+    tmp_path: Path,
+) -> None:
+    (line,) = told(tmp_path, a="name: My Shop", b="description: the main account")
+    assert line.startswith("a/defs.yaml:3: name: 'My Shop' is an invalid name")
+
+
+def test_words_are_taken_in_any_case_and_weekdays_shortened(tmp_path: Path) -> None:
+    settings = ActiveCampaignSource.model_validate(
+        {
+            "trigger": {"at": ["08:00"], "days": ["Mon", "tues", "FRIDAY"]},
+            "streams": [{"name": "deals", "sync_type": "full_table", "access": "Full"}],
+            "partition": "Week",
+            "checks": {"rejected_values": "ERROR"},
+        }
+    )
+    assert settings.account().trigger.crons == ("0 8 * * 1,2,5",)
+    [deals] = settings.account().enabled
+    assert deals.sync_type == "FULL_TABLE"
+    assert settings.account().severities["rejected_values"] == "error"
+
+
+def test_one_value_is_taken_as_a_list_of_one() -> None:
+    settings = ActiveCampaignSource.model_validate(
+        {
+            "trigger": {"at": "08:00", "days": "monday"},
+            "streams": [{"name": "users", "fields": "email"}, {"name": "deals"}],
+            "owners": "team:sales",
+            "hash_fields": "email",
+        }
+    )
+    account = settings.account()
+    assert not settings.mistakes()
+    assert account.trigger.crons == ("0 8 * * 1",)
+    assert account.owners == ["team:sales"]
+    [users] = [one for one in account.enabled if one.table == "users"]
+    assert users.keep
+    assert "email" in users.keep
 
 
 def test_two_accounts_cannot_share_tables(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import activecampaign_dagster
 from activecampaign_dagster import components
 from activecampaign_dagster.components.reference import PAGE, PAGES, streams, updated
 from activecampaign_dagster.components.settings import CheckSettings
@@ -26,12 +27,20 @@ def test_the_reference_is_current(page: Path) -> None:
     assert updated(page) == written, "run python -m activecampaign_dagster.components.reference"
 
 
-def test_the_readme_names_every_stream_and_how_it_is_read() -> None:
+def test_the_page_of_streams_names_every_stream_and_how_it_is_read() -> None:
     rows = [line.strip("| ").split(" | ") for line in streams().splitlines() if line[:3] == "| `"]
-    assert {row[0].strip("`"): (row[2], row[3].strip("` "), row[4]) for row in rows} == {
-        s.name: (s.sync_type, s.parent or "", "on" if s.default else "off")
+    assert {row[0].strip("`"): (row[2], row[4], row[5]) for row in rows} == {
+        s.name: (
+            ", ".join(f"`{name}`" for name in s.key),
+            str(len(s.fields)),
+            "on" if s.default else "off",
+        )
         for s in STREAMS.values()
     }
+    ways = {row[0].strip("`"): row[3] for row in rows}
+    assert ways["contacts"] == "INCREMENTAL by `udate`, cursor"
+    assert ways["contact_tags"] == "INCREMENTAL by `cdate`, with `contacts`"
+    assert ways["tags"] == "FULL_TABLE, overlapping pages"
     assert all(10 < len(row[1]) < 200 for row in rows)
 
 
@@ -59,12 +68,15 @@ def test_a_file_may_name_the_component_as_earlier_versions_did(
 
 def test_components_and_resources_are_all_that_is_public() -> None:
     assert set(components.__all__) == {
+        "ActiveCampaignAccounts",
         "ActiveCampaignResource",
         "ActiveCampaignSource",
         "DbtModels",
         "WarehouseResource",
     }
-    assert all(hasattr(components, name) for name in components.__all__)
+    assert set(activecampaign_dagster.__all__) == set(components.__all__)
+    for name in components.__all__:
+        assert getattr(activecampaign_dagster, name) is getattr(components, name)
 
 
 def test_a_source_file_becomes_definitions(tmp_path: Path) -> None:
@@ -73,8 +85,6 @@ def test_a_source_file_becomes_definitions(tmp_path: Path) -> None:
     assert {job.name for job in definitions.jobs or []} == {
         "shop__incremental_sync",
         "shop__full_refresh",
-        "incremental_sync",
-        "full_refresh",
     }
     assert {s.name for s in definitions.schedules or []} == {
         "shop__incremental_sync_schedule",

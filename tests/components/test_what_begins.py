@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.components.source import ActiveCampaignSource, together
+from activecampaign_dagster.orchestration.triggers import share
 
 HOURLY = ("incremental", ["0 * * * *"], "UTC")
 SUNDAYS = ("full", ["0 3 * * 0"], "UTC")
@@ -78,3 +79,23 @@ def test_sensors_are_those_of_the_triggers(
     settings: dict[str, Any], expected: dict[str, int]
 ) -> None:
     assert sensors(**settings) == expected
+
+
+def test_of_several_accounts_intervals_are_spread_and_times_are_as_written() -> None:
+    written: list[dict[str, Any]] = [
+        {"name": "activecampaign"},
+        {"name": "shop", "trigger": {"at": ["08:00"]}, "full_sync": {"cron": "0 4 * * 6"}},
+    ]
+    sources = [ActiveCampaignSource(**each) for each in written]
+    together(sources)
+    crons = {
+        schedule.name: list(schedule.cron_schedule)
+        for source in sources
+        for schedule in source.definitions().schedules or ()
+    }
+    assert crons["shop__incremental_sync_schedule"] == ["0 8 * * *"]
+    assert crons["shop__full_refresh_schedule"] == ["0 4 * * 6"]
+    part = share("activecampaign")
+    assert crons["activecampaign__incremental_sync_schedule"] == [f"{int(part * 60)} * * * *"]
+    later, minute = divmod(int(part * 240), 60)
+    assert crons["activecampaign__full_refresh_schedule"] == [f"{minute} {3 + later} * * 0"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import dagster as dg
 import pytest
 
-from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.components.source import ActiveCampaignSource, together
 from activecampaign_dagster.streams.declaration import Family, SyncType
 from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.streams.source import StreamTable
@@ -154,7 +153,14 @@ def test_fields_that_a_sync_needs_are_kept_whatever_is_asked_for() -> None:
 
 
 def test_assets_are_grouped_by_account_and_family() -> None:
-    [assets] = ActiveCampaignSource(name="shop", streams="core").definitions().assets or ()
-    assert isinstance(assets, dg.AssetsDefinition)
-    groups = {spec.key.path[-1]: spec.group_name for spec in assets.specs}
-    assert groups == {name: f"shop_{STREAMS[name].family}" for name in CORE}
+    sources = [ActiveCampaignSource(name=name, streams="core") for name in ("crm", "shop")]
+
+    def groups() -> dict[str, str | None]:
+        specs = sources[0].definitions().resolve_all_asset_specs()
+        return {spec.key.path[-1]: spec.group_name for spec in specs if spec.key.path[0] == "crm"}
+
+    jobs = {"all_streams": "jobs"}
+    assert groups() == {name: f"raw_{STREAMS[name].family}" for name in CORE} | jobs
+    del sources[0]._account
+    together(sources)
+    assert groups() == {name: f"crm_raw_{STREAMS[name].family}" for name in CORE} | jobs

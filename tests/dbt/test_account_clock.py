@@ -99,12 +99,14 @@ def test_rows_that_no_sync_wrote_follow_when_the_account_shows_another_zone(
 ):
     dbt = accounts["chicago"].dbt
     fact = "account = 'adelaide' and fact = 'time_zone'"
-    dbt.execute(f"update activecampaign._account_facts set value = 'Asia/Tokyo' where {fact}")
+    dbt.execute(
+        f"update activecampaign._account_fact_entries set value = 'Asia/Tokyo' where {fact}"
+    )
     dbt.build(*CONTACTS)
     assert_contacts_agree(accounts, "adelaide", "Asia/Tokyo")
     assert_contacts_agree(accounts, "paris", "Europe/Berlin")
     dbt.execute(
-        f"update activecampaign._account_facts set value = 'Australia/Adelaide' where {fact}"
+        f"update activecampaign._account_fact_entries set value = 'Australia/Adelaide' where {fact}"
     )
     dbt.build(*CONTACTS)
     assert_contacts_agree(accounts, "adelaide", "Australia/Adelaide")
@@ -112,9 +114,9 @@ def test_rows_that_no_sync_wrote_follow_when_the_account_shows_another_zone(
 
 def test_models_of_a_database_without_facts_read_stamps_as_before(accounts):
     dbt = accounts["chicago"].dbt
-    dbt.execute("alter table activecampaign._account_facts rename to aside")
+    dbt.execute("alter view activecampaign._account_facts rename to aside")
     dbt.build(*CONTACTS)
     assert_contacts_agree(accounts, "adelaide", "America/Chicago")
-    dbt.execute("alter table activecampaign.aside rename to _account_facts")
+    dbt.execute("alter view activecampaign.aside rename to _account_facts")
     dbt.build(*CONTACTS)
     assert_contacts_agree(accounts, "adelaide", "Australia/Adelaide")

@@ -191,8 +191,9 @@ def test_a_record_that_vanishes_has_vanished_when_the_last_sync_of_its_account_b
     last = max(observed.account.visible_ids("dealStages"))
     observed.dbt.execute(f"delete from activecampaign.deal_stages where id = {last}")
     observed.dbt.execute(
-        "insert into activecampaign._streams by name select 'other' as account, stream, "
-        "'other_' || table_name as table_name, last_synced_at + interval 1 day as last_synced_at "
+        "insert into activecampaign._stream_entries by name select 'other' as account, stream, "
+        "'other_' || table_name as table_name, last_synced_at + interval 1 day as last_synced_at, "
+        "1 as entry, false as is_withdrawn "
         "from activecampaign._streams"
     )
     build(observed)

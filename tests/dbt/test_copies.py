@@ -31,7 +31,8 @@ def rows(built) -> dict[str, int]:
     with duckdb.connect(built.dbt.database, read_only=True) as db:
         found = count_rows(db)
     assert len(found) > 10
-    assert {name.split(".")[0] for name in found} == {"staging", "intermediate", "marts"}
+    schemas = {name.split(".")[0] for name in found}
+    assert schemas == {"activecampaign", "staging", "intermediate", "marts"}
     return found
 
 
@@ -62,7 +63,7 @@ def built_as(observed: Observed, folder: Path, name: str) -> Dbt:
     """The account synced into a file of a name, and built there."""
     dbt = observed.dbt
     named = Dbt(folder / name, folder, {}, dbt.patch)
-    observed.dbt, observed.warehouse.path = named, named.database
+    observed.dbt, observed.warehouse.file = named, named.database
     observed.sync(at=NOW)
     named.build()
     return named
@@ -88,10 +89,14 @@ def test_a_file_with_a_name_that_duckdb_keeps_for_itself_is_built_like_any_other
 def test_the_views_of_a_file_that_is_called_like_a_schema_work_under_that_name(
     make_observed, rows, tmp_path
 ):
-    """As the default one is; DuckDB would not know which of the two a name without both is."""
+    """As earlier versions' default is; in it DuckDB wants the schema's own tables with the file's
+    name, too, as it would not know which of the two a name without both is.
+    """
     dbt = built_as(make_observed(1), tmp_path, "activecampaign.duckdb")
     with duckdb.connect(dbt.database, read_only=True) as db:
-        assert count_rows(db) == rows
+        assert count_rows(db, "activecampaign") == rows
+        count = "select count(*) from marts.deals"
+        assert db.execute(count).fetchone() == (rows["marts.deals"],)
     # of a copy, all but those that are made of that schema
     shutil.copy(dbt.database, tmp_path / "copy.duckdb")
     with duckdb.connect(tmp_path / "copy.duckdb", read_only=True) as db:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,13 +20,14 @@ from activecampaign_dagster.orchestration.assets.pipeline_report import (
     pipeline_report,
     report_path,
 )
-from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.orchestration.resources import WAREHOUSE_KEY, WarehouseResource
 from activecampaign_dagster.report.page import Report, Synced, render
 from activecampaign_dagster.report.parts import short
 from activecampaign_dagster.report.preview import preview
 from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.warehouse.file import connect
 from tests.dbt.conftest import NOW, Observed
+from tests.orchestration.setup import failure
 
 LATER = NOW + timedelta(days=2)
 MARKETING = ("lists", "contact_lists", "automations", "contact_automations")
@@ -339,14 +341,50 @@ def test_the_asset_previews_the_report_in_the_ui(observed):
     database = observed.dbt.database
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [pipeline_report],
+            [pipeline_report({})],
             instance=instance,
-            resources={"warehouse": WarehouseResource(database=str(database))},
+            resources={WAREHOUSE_KEY: WarehouseResource(database=str(database))},
         )
     [event] = result.asset_materializations_for_node("pipeline_report")
     assert "won this month" in str(event.metadata["preview"].value)
     assert not any("file:" in str(value.value) for value in event.metadata.values())
-    assert "Pipeline report" in report_path(database).read_text()
+    assert "Pipeline report" in path_on(database).read_text()
+
+
+def path_on(database: Path) -> Path:
+    return report_path(WarehouseResource(database=str(database)).location)
+
+
+def test_the_report_is_its_owners_alone(observed, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACTIVECAMPAIGN_REPORTS", str(tmp_path))
+    os.umask(0o022)
+    with dg.DagsterInstance.ephemeral() as instance:
+        warehouse = WarehouseResource(database=str(observed.dbt.database))
+        dg.materialize(
+            [pipeline_report({})], instance=instance, resources={WAREHOUSE_KEY: warehouse}
+        )
+    [page] = tmp_path.iterdir()
+    assert page.stat().st_mode & 0o077 == 0
+
+
+def test_several_hosts_write_the_report_into_one_folder(observed, tmp_path, monkeypatch):
+    def made(folder):
+        monkeypatch.setenv("ACTIVECAMPAIGN_REPORTS", str(folder))
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(
+                [pipeline_report({})],
+                instance=instance,
+                resources={WAREHOUSE_KEY: WarehouseResource(database=str(observed.dbt.database))},
+                raise_on_error=False,
+            )
+
+    assert made(tmp_path / "shared" / "reports").success
+    [page] = (tmp_path / "shared" / "reports").iterdir()
+    assert page.name == path_on(observed.dbt.database).name
+    (tmp_path / "a file").touch()
+    said = failure(made(tmp_path / "a file"))
+    assert f"The report {tmp_path}/a file/{page.name} cannot be written" in said
+    assert "ACTIVECAMPAIGN_REPORTS" in said
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from activecampaign_dagster.streams.source import Source
 from tests.dbt.conftest import NOW, Observed
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,7 @@ def test_before_any_sync_all_marts_are_empty(make_observed, built):
 
 def test_with_deals_alone_the_marts_about_deals_are_filled_and_the_others_empty(make_observed):
     observed = make_observed(51)
+    observed.warehouse.source = Source(enabled=frozenset({"deals"}))
     observed.sync(at=NOW, streams=("deals",))
     observed.dbt.build(tests=True)
     rows = marts(observed)
@@ -69,8 +71,10 @@ def test_columns_that_a_table_lacks_are_empty(make_observed):
 
 def test_a_stream_that_is_switched_on_later_fills_its_marts(make_observed):
     observed = make_observed(54)
+    observed.warehouse.source = Source(enabled=frozenset({"deals"}))
     observed.sync(at=NOW, streams=("deals",))
     observed.dbt.build()
+    observed.warehouse.source = Source()
     observed.sync(at=NOW + timedelta(hours=1))
     observed.dbt.build(tests=True)
     assert marts(observed)["contacts"] == len(observed.account.truth("contacts"))

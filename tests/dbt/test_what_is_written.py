@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from dbt_project import answers
+from dbt_project.lineage import without_unit_tests
 from tests.dbt.conftest import NOW, PROJECT
 
 PAGES = answers.PAGES
@@ -71,6 +73,15 @@ def test_the_diagram_is_current(built):
     assert page.read_text() == erd.page(built.dbt.target)
 
 
+def test_the_lineage_of_dbts_docs_has_models_and_no_unit_tests(built):
+    manifest = built.dbt.artifact("manifest")
+    assert manifest["unit_tests"]
+    shown = without_unit_tests(manifest)
+    assert "unit_test." not in json.dumps([shown["parent_map"], shown["child_map"]])
+    assert shown["child_map"].keys() == manifest["child_map"].keys() - manifest["unit_tests"].keys()
+    assert shown["nodes"] == manifest["nodes"]
+
+
 def test_sql_is_formatted():
     checked = subprocess.run(  # noqa: PLW1510
         [
@@ -89,7 +100,7 @@ def test_the_sources_are_fresh_after_a_sync(make_observed):
     observed.sync(at=NOW)
     with pytest.raises(pytest.fail.Exception):
         observed.dbt.run("source", "freshness")
-    observed.dbt.execute("update activecampaign._streams set last_synced_at = now()")
+    observed.dbt.execute("update activecampaign._stream_entries set last_synced_at = now()")
     observed.dbt.run("source", "freshness")
 
 
@@ -105,13 +116,13 @@ def test_the_project_gives_no_deprecation_warning(artifacts, monkeypatch):
 def test_the_default_database_is_found_from_the_root_and_from_the_project(
     built, tmp_path, monkeypatch
 ):
-    """`data/activecampaign.duckdb` under the root, wherever dbt is called."""
+    """`data/warehouse.duckdb` under the root, wherever dbt is called."""
     # without what takes dbt long to parse
     others = ("target", "logs", "intermediate", "marts", "semantics", "snapshots", "singular")
     ignored = shutil.ignore_patterns(*others)
     shutil.copytree(PROJECT, tmp_path / "dbt_project", ignore=ignored)
     (tmp_path / "data").mkdir()
-    shutil.copy(built.dbt.database, tmp_path / "data" / "activecampaign.duckdb")
+    shutil.copy(built.dbt.database, tmp_path / "data" / "warehouse.duckdb")
     monkeypatch.delenv("ACTIVECAMPAIGN_DATABASE")
     quick = ["--log-level=none", "--log-level-file=none"]
     from_root = ["--project-dir=dbt_project", "--profiles-dir=dbt_project"]
@@ -125,7 +136,7 @@ def test_the_default_database_is_found_from_the_root_and_from_the_project(
         finally:
             DuckDBConnectionManager.close_all_connections()
         assert ran.success, ran.exception
-    assert [path.name for path in tmp_path.rglob("*.duckdb")] == ["activecampaign.duckdb"]
+    assert [path.name for path in tmp_path.rglob("*.duckdb")] == ["warehouse.duckdb"]
 
 
 def test_tables_may_have_other_names_and_the_account_another_name(make_observed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from tests.orchestration.setup import small
 
 ROOT = Path(__file__).parents[2]
-JOB = "activecampaign__incremental_sync"
+JOB = "activecampaign__incremental_sync"  # of a project in which others may have jobs
 
 
 @dataclass
@@ -35,9 +34,14 @@ class Machine:
     def home(self) -> Path:
         return self.folder / "dagster"
 
-    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
-        """A command of Dagster, by default one that runs a job, in a session of its own."""
-        command = command or ("job", "execute", "-j", JOB)
+    def start(self, *command: str, models: bool = False, **settings: str) -> subprocess.Popen[str]:
+        """A command of Dagster, by default one that runs a job, in a session of its own.
+
+        models: whether the project has them; a first build of all takes a minute.
+        """
+        command = command or ("job", "execute", "-j", "incremental_sync" if models else JOB)
+        if not models:
+            settings["ACTIVECAMPAIGN_DEFS"] = "activecampaign"
         process = subprocess.Popen(
             [sys.executable, "-m", "dagster", *command, "-m", "activecampaign_dagster.definitions"],
             cwd=self.folder,
@@ -73,7 +77,7 @@ class Machine:
 
 
 def wait_until(done: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not done():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
@@ -91,7 +95,9 @@ def machine_in(folder: Path) -> Iterator[Machine]:
     with Sandbox(small(), requests_per_second=None) as sandbox:
         machine = Machine(sandbox, folder)
         machine.home.mkdir()
-        shutil.copy(ROOT / "dagster.yaml", machine.home)
+        # tests wait for Dagster's own events, too
+        settings = (ROOT / "dagster.yaml").read_text()
+        (machine.home / "dagster.yaml").write_text(settings.replace("INFO", "DEBUG"))
         try:
             yield machine
         finally:

@@ -12,10 +12,9 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from activecampaign_dagster.components.source import ActiveCampaignSource
+from activecampaign_dagster.components.source import ActiveCampaignSource, together
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.jobs import common_job
-from activecampaign_dagster.orchestration.resources import WarehouseResource
 from activecampaign_dagster.sandbox.account import Account as SandboxAccount
 from activecampaign_dagster.sandbox.server import Sandbox
 
@@ -28,8 +27,8 @@ QUICK = {"requests_per_second": 0, "start_date": _START.isoformat(), "streams": 
 def small(**options: Any) -> SandboxAccount:
     """An account that is read in a second: always the same one."""
     sizes = {"contacts": 60, "deals": 40, "field_values": 120, "years": 1, "campaign_count": 5}
-    sizes |= {"bulk_import": 5, "stub_share": 0.1}
-    return SandboxAccount.generate(**{**sizes, "now": _NOW, **options})
+    sizes |= {"bulk_import": 5, "stub_share": 0.1, "now": _NOW, "clock": lambda: datetime.now(UTC)}
+    return SandboxAccount.generate(**{**sizes, **options})
 
 
 @dataclass
@@ -41,12 +40,16 @@ class Setup:
     database: Path
 
     def __post_init__(self) -> None:
+        together(self.sources)
+        for source in self.sources:
+            source._is_of_package = True  # so that a single account's jobs have the plain names
         self.accounts: list[Account] = [source.account() for source in self.sources]
         self.definitions = dg.Definitions.merge(
             *(source.definitions() for source in self.sources),
             dg.Definitions(
-                jobs=[common_job(mode, self.accounts) for mode in ("incremental", "full")],
-                resources={"warehouse": WarehouseResource()},
+                jobs=[common_job(mode, self.accounts) for mode in ("incremental", "full")]
+                if len(self.accounts) > 1
+                else []
             ),
         )
 
@@ -59,17 +62,40 @@ class Setup:
         job: str = "full_refresh",
         *,
         tags: Mapping[str, str] | None = None,
-        partition: str | None = None,
         streams: list[str] | None = None,
         fails: bool = False,
     ) -> dg.ExecuteInProcessResult:
         """A run of a job, in this process."""
+        config = {"ops": {self.account.op: {"config": {"streams": streams}}}}
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             raise_on_error=False,
             tags=dict(tags or {}),
-            partition_key=partition,
-            asset_selection=streams and [self.account.key(name) for name in streams],
+            run_config=config if streams else None,
+        )
+        if not fails:
+            assert result.success, failure(result)
+        return result
+
+    def materialize(
+        self,
+        *streams: str,
+        partition: str | None = None,
+        to: str | None = None,
+        fails: bool = False,
+    ) -> dg.ExecuteInProcessResult:
+        """A run that materializes streams as the UI's button does, of a range of partitions."""
+        tags = {
+            "dagster/asset_partition_range_start": partition or "",
+            "dagster/asset_partition_range_end": to or "",
+        }
+        keys = [self.account.key(name) for name in streams]
+        result = self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            tags=tags if to else {},
+            partition_key=None if to else partition,
+            asset_selection=keys,
         )
         if not fails:
             assert result.success, failure(result)

@@ -121,7 +121,9 @@ def test_a_reference_by_text_is_followed_and_an_empty_one_is_not(
     db: duckdb.DuckDBPyConnection,
 ) -> None:
     finding = found(db, checks.ORPHANED_REFERENCES, PRICES)
-    assert finding.text == "Rows that point to nothing by shop (1)."  # articles are not read
+    assert (
+        finding.text == "Rows whose reference points to a missing row, by shop (1)."
+    )  # articles are not read
 
 
 def test_stubs_are_told_by_the_names_of_their_stream_and_of_what_hides_them(

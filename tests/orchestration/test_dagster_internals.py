@@ -20,11 +20,13 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import serializable_error_info_from_exc_info
-from dagster_dbt import DagsterDbtTranslator
+from dagster_dbt import DagsterDbtTranslator, DbtProjectComponent
 from pydantic import ValidationError
 
+from activecampaign_dagster.components.dbt_models import DbtModels
 from activecampaign_dagster.orchestration import dagster_internals as internals
 from tests.components.projects import TYPE, project
+from tests.orchestration.servers import home_with_postgres, postgres, shown
 
 PACKAGE = Path(internals.__file__).parents[1]
 PRIVATE = ("dagster._", "dagster_shared", "dagster_dbt.", "dagster.components.")
@@ -58,28 +60,98 @@ def test_a_message_only_error_is_shown_without_a_stack_trace() -> None:
     assert (shown.message, shown.stack, shown.cls_name) == ("one sentence", [], "Shown")
 
 
-@dg.asset(partitions_def=dg.MonthlyPartitionsDefinition("2020-01-01"))
-def monthly() -> None:
-    """An asset with other partitions than `daily`."""
+def test_a_project_folder_is_found_from_anywhere_below_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "shop"\n')
+    below = tmp_path / "plain" / "src"
+    below.mkdir(parents=True)
+    (below.parent / "pyproject.toml").write_text("[project]\n")
+    assert internals.project_folder(below) == tmp_path
+    assert internals.project_folder(tmp_path.parent) is None
 
 
-@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2020-01-01"))
-def daily() -> None:
-    """An asset with other partitions than `monthly`."""
+def test_a_dbt_components_settings_are_those_of_its_base() -> None:
+    ours, base = (c.get_model_cls().model_fields for c in (DbtModels, DbtProjectComponent))
+    assert ours.keys() == base.keys() | {"build_every"}
+    for name in ("project", "translation_settings"):
+        assert not ours[name].is_required()
+        assert str(base[name].annotation) in str(ours[name].annotation)
 
 
 def test_an_asset_job_is_what_dagster_defines() -> None:
     assert isinstance(dg.define_asset_job("both"), internals.AssetJob)
 
 
-def test_a_job_over_assets_with_different_partitions_runs_without_any() -> None:
-    job = dg.define_asset_job("both", selection=[monthly, daily], tags={"kept": "yes"})
-    with pytest.raises(dg.DagsterInvalidDefinitionError, match="resolve asset job both"):
-        dg.Definitions([monthly, daily], jobs=[job]).resolve_job_def("both")
-    mixed = internals.with_mixed_partitions(job)
-    made = dg.Definitions([monthly, daily], jobs=[mixed]).resolve_job_def("both")
-    assert made.partitions_def is None
+def test_a_job_has_those_resources_of_a_kind_only_that_its_assets_ask_for() -> None:
+    class Api(dg.ConfigurableResource[Any]):
+        url: str
+
+    @dg.asset(required_resource_keys={"shop"})
+    def deals() -> None: ...
+
+    job = dg.define_asset_job("own", selection=[deals], tags={"kept": "yes"})
+    own = internals.over_assets(job, without=Api, reported_by={})
+    resources = {"shop": Api(url="a"), "other": Api(url="b"), "warehouse": "a value"}
+    made = dg.Definitions([deals], jobs=[own], resources=resources).resolve_job_def("own")
+    assert set(made.resource_defs) == {"shop", "warehouse", "io_manager"}
     assert made.tags["kept"] == "yes"
+
+
+def test_what_depends_on_a_reported_asset_waits_in_a_job_for_the_one_that_reports_it() -> None:
+    made = []
+
+    @dg.asset
+    def deals() -> None: ...
+
+    @dg.asset
+    def zz_all_streams() -> None:
+        made.append("all_streams")
+
+    @dg.asset(deps=[deals])
+    def a_first_of_the_user() -> None:
+        made.append("of the user")
+
+    assets = [deals, zz_all_streams, a_first_of_the_user]
+    job = dg.define_asset_job("own", selection=[zz_all_streams, a_first_of_the_user])
+    own = internals.over_assets(
+        job, without=dg.ConfigurableResource, reported_by={deals.key: zz_all_streams.key}
+    )
+    other = internals.over_assets(
+        dg.define_asset_job("other", selection=[zz_all_streams, a_first_of_the_user]),
+        without=dg.ConfigurableResource,
+        reported_by={deals.key: zz_all_streams.key},
+    )
+    definitions = dg.Definitions(assets, jobs=[own, other])
+    dg.Definitions.validate_loadable(definitions)
+    run = definitions.resolve_job_def("own")
+    assert run.execute_in_process().success
+    assert made == ["all_streams", "of the user"]
+    assert run.asset_layer.executable_asset_keys == {zz_all_streams.key, a_first_of_the_user.key}
+
+
+def test_a_resource_that_is_set_in_code_refuses_configuration_of_a_run() -> None:
+    class Api(internals.SetInCode):
+        url: str
+
+    @dg.op(required_resource_keys={"api"}, out=dg.Out(str))
+    def read(context) -> Any:  # type: ignore[no-untyped-def]
+        return context.resources.api.url
+
+    @dg.job(resource_defs={"api": Api(url="a")})
+    def reading() -> None:
+        read()
+
+    assert reading.execute_in_process().output_for_node("read") == "a"
+    typed = {"resources": {"api": {"config": {"url": "canary"}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry") as caught:
+        reading.execute_in_process(run_config=typed)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_component_can_put_its_op_into_a_pool() -> None:
+    assert internals.in_pool(None, "dbt").pool == "dbt"
+    own = internals.in_pool(None, "of_the_user").model_copy(update={"name": "build"})
+    kept = internals.in_pool(own, "dbt")
+    assert (kept.name, kept.pool) == ("build", "of_the_user")
 
 
 @dg.multi_asset(
@@ -132,6 +204,19 @@ def test_what_no_output_tells_of_skips_what_is_built_on_it() -> None:
     assert [e.step_key for e in result.all_events if e.is_step_skipped] == ["built"]
 
 
+def test_the_addresses_of_a_storage_are_those_of_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By them the loss of Dagster's own storage is told from that of another database."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert internals.storage_urls(instance) == set()
+    with postgres() as url:
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", shown(url))
+        home_with_postgres(tmp_path / "server")
+        with dg.DagsterInstance.from_config(str(tmp_path / "server")) as instance:
+            assert internals.storage_urls(instance) == {url}
+
+
 def test_an_evaluation_is_logged_whether_it_was_planned_or_not() -> None:
     """A yielded result makes an output as well, or a warning where the check is not selected."""
     with dg.DagsterInstance.ephemeral() as instance:
@@ -155,6 +240,49 @@ def test_a_logged_materialization_has_the_version_that_dagster_reads() -> None:
         assert event
         assert event.asset_materialization
         assert event.asset_materialization.tags["dagster/input_data_version/read"] == "7"
+
+
+def test_what_a_step_plans_is_under_way_until_it_ends() -> None:
+    """Of what it only may make, Dagster is not told before."""
+
+    @dg.asset
+    def maker(context):  # type: ignore[no-untyped-def]
+        internals.plan_materialization(context, dg.AssetKey("made"))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([maker], instance=instance)
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        records = instance.all_logs(result.run_id, of_type=kind)
+        events = [record.dagster_event for record in records]
+        planned = {(event.asset_key, event.step_key) for event in events if event}
+        assert planned == {(dg.AssetKey(key), "maker") for key in ("maker", "made")}
+
+
+def test_what_is_no_output_gets_the_versions_that_an_output_has() -> None:
+    """By them the UI tells what is out of date."""
+    specs = [dg.AssetSpec("above", deps=["read"], code_version="1")]
+    specs.append(dg.AssetSpec("top", deps=["above", "never"], code_version="2"))
+
+    @dg.multi_asset(specs=specs)
+    def outputs() -> Iterator[dg.MaterializeResult[None]]:
+        yield from (dg.MaterializeResult(asset_key=spec.key) for spec in specs)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([streams], instance=instance)
+        dg.materialize([outputs], instance=instance)
+        versions = internals.Versions(instance)
+        for spec in specs:
+            event = instance.get_latest_materialization_event(spec.key)
+            assert event
+            assert event.asset_materialization
+            theirs = event.asset_materialization.tags or {}
+            ours = versions.tags(spec, "run")
+            # where the event of an input stands matters for inputs with partitions only
+            where = {tag for tag in theirs if "pointer" in tag and not tag.endswith("/read")}
+            assert ours.keys() == theirs.keys()
+            assert {k: ours[k] for k in ours.keys() - where} == {
+                k: theirs[k] for k in theirs.keys() - where
+            }
 
 
 def test_a_run_of_a_command_gets_the_label_that_the_page_of_its_job_asks_for() -> None:
@@ -327,3 +455,13 @@ def test_findings_are_added_to_the_result_of_a_check() -> None:
         assert type(found) is type(event)
         assert (found.passed, found.description) == (False, "2 rows")
         assert found.metadata["rows"] == dg.MetadataValue.int(2)
+
+
+def test_runs_of_a_command_without_a_home_are_forgotten(tmp_path: Path) -> None:
+    run = dg.DagsterRun(job_name="one")
+    for name, expected in ((".tmp_dagster_home_x1", True), ("home", False)):
+        (tmp_path / name).mkdir()
+        with dg.DagsterInstance.local_temp(str(tmp_path / name)) as instance:
+            assert internals.is_forgotten(instance, run) is expected
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not internals.is_forgotten(instance, run)

@@ -142,7 +142,7 @@ def test_a_signal_that_ends_any_step_ends_the_run_in_a_sentence(
 def test_a_signal_while_the_models_are_built_ends_the_run_in_a_sentence(
     machine: Machine, number: signal.Signals
 ) -> None:
-    building = machine.start()
+    building = machine.start(models=True)
     lines_with(building, " START sql ")
     began = time.monotonic()
     building.send_signal(number)

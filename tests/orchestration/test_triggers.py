@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from activecampaign_dagster.orchestration.triggers import Trigger, at, cron_mistake, every, span
+from activecampaign_dagster.orchestration.triggers import (
+    Trigger,
+    at,
+    cron_mistake,
+    every,
+    share,
+    span,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING = datetime(2025, 3, 30, tzinfo=BERLIN)  # 02:00 becomes 03:00
@@ -131,3 +138,24 @@ def test_cron_expressions_that_dagster_takes_are_right(cron: str) -> None:
 @pytest.mark.parametrize("cron", ["", "daily", "61 * * * *", "* * * *", "0 6 * * * *"])
 def test_other_cron_expressions_are_explained(cron: str) -> None:
     assert "invalid cron expression" in str(cron_mistake(cron))
+
+
+@pytest.mark.parametrize(
+    "text", ["1 minute", "5 minutes", "45 minutes", "1 hour", "90 minutes", "2 hours", "1 day"]
+)
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.999])
+def test_an_interval_keeps_its_length_wherever_in_it_runs_begin(text: str, part: float) -> None:
+    ticks = list(islice(Trigger(crons=every(text, part)).ticks(SPRING), 60))
+    assert {b - a for a, b in pairwise(ticks)} == {span(text)}
+    later = (ticks[0] - datetime(2025, 1, 1, tzinfo=UTC)) % span(text)
+    assert later == timedelta(minutes=int(span(text) / timedelta(minutes=1) * part))
+
+
+def test_a_week_is_kept_too() -> None:
+    assert every("1 week", 0.5) == ("0 12 * * 3",)
+
+
+def test_accounts_have_shares_of_an_interval_that_are_spread_and_stay_as_they_are() -> None:
+    assert share("shop") == share("shop")
+    quarters = [int(share(f"client_{number}") * 4) for number in range(100)]
+    assert all(15 <= quarters.count(quarter) <= 35 for quarter in range(4))

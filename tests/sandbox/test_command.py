@@ -61,3 +61,14 @@ def test_what_cannot_be_had_is_said_in_one_sentence() -> None:
             )
             assert (done.returncode, done.stdout) == (2, ""), options
             assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_help_has_defaults_and_other_sizes_follow_the_number_of_contacts() -> None:
+    shown = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "20000" in shown
+    assert "None" not in shown
+    options = ["--port", "0", "--contacts", "30"]
+    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert "30 contacts, 15 deals, 90 fieldValues" in process.stdout.readline()
+        process.terminate()

@@ -211,6 +211,10 @@ def test_other_processes_can_change_it_and_read_its_statistics(client: Client) -
     assert json.loads(client.raw("/sandbox/stats"))["requests"] == 0
     client.raw("/sandbox/churn", [("changes", "many")], method="POST")
     assert client.status == 400
+    client.raw("/sandbox/hide-pipeline", [("id", "2")], method="POST")
+    assert 2 in sandbox.account.hidden
+    client.raw("/sandbox/hide-pipeline", [("id", "none")], method="POST")
+    assert client.status == 400
     client.raw("/sandbox/else")
     assert client.status == 404
 

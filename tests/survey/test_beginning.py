@@ -75,7 +75,7 @@ def test_check_tells_the_month_of_the_first_record(
         asked = sorted(r.path for r in firsts for order in orders if order in r.params)
         report = check(sandbox, monkeypatch, tmp_path, "--json")
     assert f"Set start_date to {month}: the first " in said
-    assert json.loads(report)[0]["began"][:7] <= month[:7]
+    assert json.loads(report)["accounts"][0]["began"][:7] <= month[:7]
     assert asked == ["contacts", "deals"]
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from activecampaign_dagster.sandbox.server import Sandbox
+from activecampaign_dagster.warehouse.location import Location
 from tests.helpers import Warehouse, serving
+from tests.lakes import fill, new_lake
 
 
 @pytest.fixture
@@ -18,9 +20,14 @@ def sandbox() -> Iterator[Sandbox]:
         yield server
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "a.duckdb")
+@pytest.fixture(params=["file", pytest.param("lake", marks=pytest.mark.slow)])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    """An empty warehouse: the same contract holds for each kind."""
+    if request.param == "file":
+        yield Warehouse(tmp_path / "a.duckdb")
+        return
+    with new_lake(tmp_path / "lake") as place:
+        yield Warehouse(tmp_path / "a.duckdb", place=place)
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +39,21 @@ def first_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return warehouse.path
 
 
+@pytest.fixture(scope="session")
+def first_sync_of_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Location]:
+    """The same in a lake."""
+    folder = tmp_path_factory.mktemp("first_sync_of_lake")
+    with new_lake(folder) as place:
+        with serving() as server:
+            Warehouse(folder / "a.duckdb", place=place).sync(server)
+        yield place
+
+
 @pytest.fixture
-def synced(first_sync: Path, warehouse: Warehouse) -> Warehouse:
+def synced(warehouse: Warehouse, request: pytest.FixtureRequest) -> Warehouse:
     """A warehouse that a full sync of the account in `sandbox` has filled."""
-    shutil.copy(first_sync, warehouse.path)
+    if warehouse.place:
+        fill(warehouse.place, request.getfixturevalue("first_sync_of_lake"))
+    else:
+        shutil.copy(request.getfixturevalue("first_sync"), warehouse.path)
     return warehouse

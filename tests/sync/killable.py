@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
@@ -21,15 +20,17 @@ from activecampaign_dagster.sync import spool
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
 from activecampaign_dagster.warehouse import scratch
-from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.factory import warehouse_at
+from activecampaign_dagster.warehouse.location import locate
 
 SEGMENT_BYTES = 30_000  # a page of contacts is about 100,000
 
 
 def main() -> None:
     """Sync until done or killed."""
-    database, mode = Path(sys.argv[1]), Mode(sys.argv[2])
+    mode = Mode(sys.argv[2])
     per_second = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "WARNING"))
     spool._SEGMENT_BYTES = SEGMENT_BYTES
     scratch._SMALL_BYTES = 4 * SEGMENT_BYTES
     request = SyncRequest(
@@ -42,8 +43,7 @@ def main() -> None:
             Source(),
             request,
             client=client,
-            connect=partial(connect, database),
-            staging=database.with_name(f"{database.name}.staging"),
+            warehouse=warehouse_at(locate(sys.argv[1], Path.cwd())),
             log=logging.getLogger("sync"),
         ):
             print("landed", outcome.stream_table.name, flush=True)

@@ -19,7 +19,7 @@ from activecampaign_dagster.sandbox.faults import always, changed, error, withou
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.sync.outcomes import SyncError
-from activecampaign_dagster.sync.request import Mode
+from activecampaign_dagster.sync.request import Mode, Window
 from tests.helpers import Warehouse, serving
 from tests.sync.everything import CHOSEN, differences, keys, named, source, truth
 
@@ -72,6 +72,37 @@ def test_contacts_and_six_children_cost_no_request_more_than_contacts(
     beside.sync(sandbox, streams=["contacts", *CHILDREN])
     assert paths(sandbox) == pages == {"contacts": 3}
     assert differences(sandbox, beside) == {}
+
+
+@pytest.mark.parametrize("streams", [None, ["contacts"], ["deals"]])
+def test_a_window_and_an_incremental_sync_of_what_a_full_one_has_read_change_nothing(
+    sandbox: Sandbox, everything: Warehouse, streams: list[str] | None
+) -> None:
+    """What comes beside contacts differs with the kind of read, and is no part of a contact."""
+    everything.sync(sandbox)
+    now = sandbox.account.clock()
+    window = Window(now - timedelta(days=700), now)
+    for mode, span in ((Mode.WINDOW, window), (Mode.INCREMENTAL, None), (Mode.FULL, None)):
+        outcomes = everything.sync(sandbox, mode, streams=streams, window=span)
+        assert sum(outcome.landed.unchanged for outcome in outcomes.values()) > 0
+        changes = {
+            name: (outcome.landed.inserted, outcome.landed.updated, outcome.landed.deleted)
+            for name, outcome in outcomes.items()
+        }
+        assert set(changes.values()) == {(0, 0, 0)}, changes
+
+
+def test_the_ids_of_what_is_not_read_stay_with_the_contact(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def listed(*streams: str) -> int:
+        warehouse = Warehouse(tmp_path / f"{len(streams)}.duckdb", source(*streams))
+        warehouse.sync(sandbox)
+        contacts = warehouse.table("contacts").values()
+        return sum(contact["accountContacts"] is not None for contact in contacts)
+
+    assert listed("contacts") > 0
+    assert listed("contacts", "account_contacts") == 0
 
 
 def test_what_a_first_sync_and_a_quiet_one_cost(sandbox: Sandbox, everything: Warehouse) -> None:
@@ -266,7 +297,7 @@ def test_one_schema_that_cannot_be_read_keeps_its_records_and_takes_no_other_alo
     path = f"customObjects/records/{schema}"
     sandbox.faults.append(always(error(400, b'{"message": "no"}'), path))
     outcomes = everything.sync(sandbox, streams=CHOSEN)
-    assert "What is known of it stays" in " ".join(outcomes["custom_object_records"].notes)
+    assert "Its rows stay as they are" in " ".join(outcomes["custom_object_records"].notes)
     assert differences(sandbox, everything) == {}
 
 

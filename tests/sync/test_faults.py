@@ -6,10 +6,13 @@ import logging
 import resource
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from activecampaign_dagster.api.errors import (
@@ -35,7 +38,9 @@ from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source, StreamTable, default_stream_tables
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode
+from activecampaign_dagster.sync.shortfalls import Shortfalls
 from activecampaign_dagster.sync.spool import zstd
+from activecampaign_dagster.warehouse.land import land
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
@@ -227,6 +232,48 @@ def test_a_failing_stream_does_not_stop_the_others(
     assert ("deals",) not in warehouse.query(known)
 
 
+@pytest.mark.usefixtures("synced")
+def test_a_stream_that_cannot_land_keeps_none_from_landing_that_ends_with_it(
+    warehouse: Warehouse,
+) -> None:
+    with serving() as sandbox:
+        with warehouse.opened.connect() as db:
+            db.execute("alter table activecampaign.deals rename to kept")
+            db.execute("create view activecampaign.deals as from activecampaign.kept")
+        changed = next(iter(sandbox.account.deals.live))
+        sandbox.account.update_deal(changed, title="Renamed")
+        sandbox.account.update_contact(next(iter(sandbox.account.contacts.live)), phone="123")
+        with pytest.raises(SyncError) as caught:
+            warehouse.sync(sandbox)
+        assert set(caught.value.failures) == {"deals"}
+        assert_right(sandbox, warehouse, but=("deals",))
+        with warehouse.opened.connect() as db:
+            db.execute("drop view activecampaign.deals")
+            db.execute("alter table activecampaign.kept rename to deals")
+        warehouse.sync(sandbox)
+        assert_right(sandbox, warehouse)
+
+
+@pytest.mark.usefixtures("synced")
+def test_what_goes_wrong_once_a_stream_has_landed_costs_no_row_and_fails_no_other(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, failed = Shortfalls.find, []
+
+    def once(self: Shortfalls, db: Any, complete: Any, landed: Any) -> Any:
+        if complete.read.stream.name == "users" and not failed:
+            failed.append(complete)
+            raise duckdb.IOException("Could not write")
+        return find(self, db, complete, landed)
+
+    monkeypatch.setattr(Shortfalls, "find", once)
+    with serving(faults=[always(faults.without("meta"), "users")]) as sandbox:
+        with pytest.raises(SyncError) as caught:
+            warehouse.sync(sandbox)
+        assert set(caught.value.failures) == {"users"}
+        assert_right(sandbox, warehouse)
+
+
 def test_an_outage_is_told_once_and_what_differs_from_it_on_a_line_of_its_own(
     tmp_path: Path,
 ) -> None:
@@ -292,26 +339,39 @@ def test_contacts_that_came_before_their_first_custom_fields_are_read_again(
         assert_right(sandbox, warehouse)
 
 
+@contextmanager
+def a_full_disk(room: int) -> Iterator[None]:
+    """No file can have more than `room` bytes within the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.mark.parametrize(
-    ("room", "said"),
-    [
-        (1_000, r"cannot be written to .*staging.*make room"),  # while reading
-        (1_000_000, r"The database .* cannot be written .*make room"),  # while landing
-    ],
+    ("is_landing", "said"),
+    [(False, r"cannot be written to .*staging.*make room"), (True, r"cannot be .*make room")],
 )
 def test_a_full_disk_is_said_in_one_sentence_and_the_next_run_goes_on(
-    room: int, said: str, warehouse: Warehouse
+    is_landing: bool, said: str, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account.generate(seed=1, contacts=3000, deals=10, field_values=90)
     with serving(account) as sandbox:
         warehouse.sync(sandbox, streams=["users"])
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # of every file
-        try:
+        with ExitStack() as stack, monkeypatch.context() as patch:
+
+            def on_a_full_disk(*args: Any) -> object:
+                stack.enter_context(a_full_disk(1_000))
+                return land(*args)
+
+            if is_landing:
+                patch.setattr("activecampaign_dagster.sync.run.land", on_a_full_disk)
+            else:
+                stack.enter_context(a_full_disk(1_000))
             with pytest.raises(WarehouseError, match=said) as caught:
                 warehouse.sync(sandbox, streams=["contacts"])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert "\n" not in str(caught.value)
         warehouse.sync(sandbox)
         assert_right(sandbox, warehouse)

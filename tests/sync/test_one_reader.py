@@ -111,7 +111,7 @@ def test_processes_with_other_temporary_folders_do_not_share_what_is_staged(
 def test_one_that_waits_says_so_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.sync.locks._REMINDER", 0.05)
+    monkeypatch.setattr("activecampaign_dagster.sync.locks.REMINDER", 0.05)
     caplog.set_level(logging.INFO)
     log = logging.getLogger("sync")
 

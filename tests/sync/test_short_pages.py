@@ -66,7 +66,7 @@ def test_a_short_first_page_deletes_nothing_and_the_next_full_sync_is_right(
         for name in streams:
             assert outcomes[name].landed.deleted == 0
             assert outcomes[name].notes == (
-                f"The account says that /{path} has {size} records, but {came} came: nothing is "
+                f"The account reports {size} records of /{path}, but returned {came}: nothing is "
                 "deleted until a full sync reads them all.",
             )
         after = warehouse.tables(streams)
@@ -132,7 +132,7 @@ def test_a_first_sync_that_a_short_page_ends_is_noted_and_the_next_sync_reads_th
         sandbox.faults.append(cut(path, to=to))
         outcomes = warehouse.sync(sandbox, streams=streams)
         for name in streams:
-            assert f"/{path} has {size} records, but " in outcomes[name].notes[0]
+            assert f"reports {size} records of /{path}, but " in outcomes[name].notes[0]
         outcomes = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=streams)
         assert {note for name in streams for note in outcomes[name].notes} == set()
         assert_right(sandbox, warehouse, *streams)
@@ -255,8 +255,12 @@ def test_while_the_total_is_too_large_nothing_is_deleted(warehouse: Warehouse) -
         sandbox.faults.append(always(faults.total("1000")))
         outcomes = warehouse.sync(sandbox)
         assert outcomes["contacts"].landed.deleted == 0
-        assert "/contacts has 1000 records, but 223 came" in outcomes["contacts"].notes[0]
-        assert "/campaigns has 1000 records, but 40 came" in outcomes["campaigns"].notes[0]
+        assert (
+            "reports 1000 records of /contacts, but returned 223" in outcomes["contacts"].notes[0]
+        )
+        assert (
+            "reports 1000 records of /campaigns, but returned 40" in outcomes["campaigns"].notes[0]
+        )
         sandbox.faults.clear()
         assert_deleted(warehouse.sync(sandbox))
         assert_right(sandbox, warehouse)
@@ -276,7 +280,7 @@ def test_a_record_that_is_there_when_asked_again_is_kept_even_if_the_number_is_r
 
         sandbox.faults.append(nth({1}, changed(shorten), "users"))
         outcome = warehouse.sync(sandbox, streams=["users"])["users"]
-        assert "still has records of /users that did not come (at least 1)" in outcome.notes[0]
+        assert "still has records of /users that it did not return (at least 1)" in outcome.notes[0]
         assert outcome.landed.live_rows == 8
         sandbox.faults.clear()
         warehouse.sync(sandbox, streams=["users"])

@@ -22,8 +22,8 @@ from tests.components.projects import load
 from tests.helpers import Warehouse, serving
 from tests.sync.truth import differences
 
-_NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-_FILE = Path(__file__).with_name("release_0_1.duckdb.zst")
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+RELEASE = Path(__file__).with_name("release_0_1.duckdb.zst")
 YAML = """
 type: activecampaign_dagster.components.source.ActiveCampaignSource
 attributes:
@@ -33,21 +33,26 @@ attributes:
 """
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def account_of_release() -> Account:
+    """The account as it was when the release had synced it."""
     account = Account.generate(
-        seed=7, now=_NOW, contacts=40, deals=30, field_values=90, campaign_count=5, years=2
+        seed=7, now=NOW, contacts=40, deals=30, field_values=90, campaign_count=5, years=2
     )
     # it was changed between the two syncs of the release
-    account.update_contact(account.contacts.live[0], phone="2", udate=_NOW.replace(hour=13))
-    with serving(account) as server:
+    account.update_contact(account.contacts.live[0], phone="2", udate=NOW.replace(hour=13))
+    return account
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serving(account_of_release()) as server:
         yield server
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
     path = tmp_path / "a.duckdb"
-    path.write_bytes(zstd.decompress(_FILE.read_bytes()))
+    path.write_bytes(zstd.decompress(RELEASE.read_bytes()))
     return Warehouse(path)
 
 
@@ -56,7 +61,7 @@ def test_an_incremental_sync_goes_on_where_the_release_ended(
 ) -> None:
     before = warehouse.tables()
     contact = sandbox.account.contacts.live[-1]
-    sandbox.account.update_contact(contact, phone="0123", udate=_NOW.replace(hour=13))
+    sandbox.account.update_contact(contact, phone="0123", udate=NOW.replace(hour=13))
     outcomes = warehouse.sync(sandbox, Mode.INCREMENTAL)
     assert outcomes["contacts"].read.since is not None
     after = warehouse.tables()

@@ -57,6 +57,36 @@ def test_another_account_is_not_read_into_the_tables_of_the_first(
     assert warehouse.query(ADDRESS) == [("activecampaign", "127.0.0.1")]
 
 
+def test_another_account_under_another_name_is_not_read_into_tables_that_are_filled(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    """Two projects that share a warehouse know nothing of each other's settings."""
+    warehouse.sync(sandbox, streams=["users"])
+    first = warehouse.source
+    warehouse.source = replace(first, name="shop")
+    said = refused(sandbox, warehouse)
+    assert "are those of 'activecampaign', which hold the account 127.0.0.1" in said
+    assert "give 'shop' a table_prefix" in said
+    warehouse.source = first
+    warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["users"])
+    assert differences(sandbox.account, warehouse.live("users"), "users") == []
+    listed = "select account from activecampaign._streams where table_name = 'users'"
+    assert warehouse.query(listed) == [("activecampaign",)]
+
+
+def test_an_account_that_moves_under_a_new_name_needs_the_statement_that_is_named(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    warehouse.sync(sandbox, streams=["users"])
+    warehouse.source = replace(warehouse.source, name="shop")
+    _, _, statement = refused(sandbox, warehouse).partition("run in the database: ")
+    with duckdb.connect(warehouse.path) as db:
+        db.execute(statement)
+    warehouse.sync(sandbox, streams=["users"], url=elsewhere(sandbox))
+    listed = "select account from activecampaign._streams where table_name = 'users'"
+    assert warehouse.query(listed) == [("shop",)]
+
+
 def test_the_statement_that_is_named_lets_an_account_move(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
@@ -124,11 +154,21 @@ def test_an_account_that_is_given_another_name_while_it_is_read_is_listed_once(
     assert warehouse.query(listed) == [("renamed",)]
 
 
+def test_the_ledger_is_read_in_a_file_that_is_called_like_the_schema(
+    sandbox: Sandbox, warehouse: Warehouse
+) -> None:
+    assert warehouse.path.stem == "activecampaign"
+    warehouse.sync(sandbox, streams=["users"])
+    with duckdb.connect(warehouse.path, read_only=True) as db:
+        for view in ("_streams", "_account_facts"):
+            assert db.execute(f"from activecampaign.activecampaign.{view}").fetchall()
+
+
 def test_tables_from_before_addresses_were_noted_are_of_the_account_at_hand(
     sandbox: Sandbox, warehouse: Warehouse
 ) -> None:
     warehouse.sync(sandbox, streams=["users"])
-    warehouse.query("drop table activecampaign._account_facts")
+    warehouse.query("delete from activecampaign._account_fact_entries where fact = 'address'")
     warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["users"], url=elsewhere(sandbox))
     assert warehouse.query(ADDRESS) == [("activecampaign", "localhost")]
     assert differences(sandbox.account, warehouse.live("users"), "users") == []

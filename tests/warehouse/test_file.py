@@ -59,6 +59,7 @@ def test_a_wait_without_end_is_given_up_with_a_remedy(tmp_path: Path) -> None:
 
 
 def test_a_sync_waits_for_the_database_only_when_it_lands(warehouse: Warehouse) -> None:
+    path = str(warehouse.path)
     with serving() as sandbox:
         warehouse.sync(sandbox, streams=["users"])
         sandbox.latency = 0.3
@@ -68,7 +69,7 @@ def test_a_sync_waits_for_the_database_only_when_it_lands(warehouse: Warehouse) 
         while not sandbox.requests:
             pass
         subprocess.run(
-            [sys.executable, "-c", HOLD, str(warehouse.path)],
+            [sys.executable, "-c", HOLD, path],
             input="go\n",
             text=True,
             check=True,
@@ -89,7 +90,7 @@ def assert_refused(path: Path, meaning: str) -> None:
 def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary " * 1000)
-    assert_refused(path, "is not a DuckDB database.*left as it is")
+    assert_refused(path, "is not a DuckDB database.*was not changed")
     assert path.read_text() == "dear diary " * 1000
 
 

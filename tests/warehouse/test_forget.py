@@ -68,8 +68,8 @@ def person(synced: Warehouse, sandbox: Sandbox) -> int:
                 select email from "{synced.path.stem}"."activecampaign"."contacts";
             comment on table marts.deals is 'what is sold';
         """)
-    (synced.staging / "activecampaign" / "contacts").mkdir(parents=True)
-    (synced.staging / "activecampaign" / "contacts" / "1.ndjson").write_text(ADDRESS)
+    (synced.staging / "contacts").mkdir(parents=True)
+    (synced.staging / "contacts" / "1.ndjson").write_text(ADDRESS)
     return person
 
 
@@ -114,7 +114,7 @@ def test_a_forgotten_contact_is_in_no_table_and_in_no_byte(
         (1, None, None),
         (2, f"Ask {NEIGHBOUR}", ["c"]),
     ]
-    assert not (synced.staging / "activecampaign" / "contacts").exists()
+    assert not (synced.staging / "contacts").exists()
     assert "activecampaign.contacts" in result.output
     assert "1 rows deleted" in result.output
     ((live, total),) = synced.query(
@@ -132,9 +132,20 @@ def test_what_is_left_works_as_before(synced: Warehouse, person: int) -> None:
         assert comments.fetchall() == [("what is sold",)]
     assert oct(synced.path.stat().st_mode)[-3:] == "600"
     assert [p.name for p in synced.path.parent.iterdir() if "rewritten" in p.name] == []
-    again = run(str(person))
-    assert again.exit_code == 0
-    assert "No table holds the contact" in again.output
+
+
+def test_a_contact_that_is_in_no_table_costs_no_rewriting_unless_it_is_asked_for(
+    synced: Warehouse,
+) -> None:
+    before = synced.path.stat().st_ino
+    result = run("nobody@example.com")
+    assert result.exit_code == 0
+    assert "No table contains the contact." in result.output
+    assert "The database was not rewritten." in result.output
+    assert synced.path.stat().st_ino == before
+    result = run("nobody@example.com", "--rewrite")
+    assert "The database was rewritten." in result.output
+    assert synced.path.stat().st_ino != before
 
 
 def test_an_id_needs_its_account_where_the_database_holds_several(
@@ -143,8 +154,9 @@ def test_an_id_needs_its_account_where_the_database_holds_several(
     with connect(synced.path) as db:
         db.execute("""
             create table activecampaign.b_contacts as from activecampaign.contacts;
-            insert into activecampaign._streams by name
-                select 'b' as account, 'contacts' as stream, 'b_contacts' as table_name;
+            insert into activecampaign._stream_entries by name
+                select 'b' as account, 'contacts' as stream, 'b_contacts' as table_name,
+                    1 as entry, false as is_withdrawn;
         """)
     result = run(str(person))
     assert result.exit_code == 1
@@ -154,7 +166,7 @@ def test_an_id_needs_its_account_where_the_database_holds_several(
     assert person in synced.table("contacts")
     assert not synced.query(f"from activecampaign.b_contacts where id = {person}")
     result = run(ADDRESS, "--account", "c")
-    assert "holds no account 'c'; it holds activecampaign, b" in result.output
+    assert "has no account 'c'; it has activecampaign, b" in result.output
 
 
 @pytest.mark.parametrize("who", ["Jane", "-1", "1.5", ""])
@@ -186,7 +198,8 @@ def test_without_room_for_a_second_file_it_says_what_is_left_to_do(
     monkeypatch.setattr(os, "fsync", full)
     result = run(str(person))
     assert result.exit_code == 1
-    assert "could not be written anew ([Errno 28] No space left" in result.output
+    assert "could not be rewritten ([Errno 28] No space left" in result.output
+    assert "run the command again with --rewrite" in " ".join(result.output.split())
     assert not fresh.exists()
     assert person not in synced.table("contacts")
 

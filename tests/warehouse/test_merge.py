@@ -441,8 +441,10 @@ def test_an_empty_collection_lands_an_empty_table_and_marks_what_was_there(
 def test_what_does_not_fit_into_memory_is_tried_with_more(
     sandbox: Sandbox, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert warehouse.path, "a lake needs more than that to look at its catalogue"
     monkeypatch.setattr(scratch, "_MEGABYTES", (1, 1_000))
-    deals(sandbox, warehouse)
+    sandbox.faults.append(lambda *_: record("deals", brandNew="text"))
+    assert deals(sandbox, warehouse).new_columns == ("brandNew",)
     assert differences(sandbox.account, warehouse.live("deals"), "deals") == []
     sandbox.account.add_deal()
     monkeypatch.setattr(scratch, "_MEGABYTES", (1,))

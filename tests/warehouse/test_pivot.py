@@ -15,6 +15,7 @@ from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode
+from activecampaign_dagster.warehouse import merge
 from activecampaign_dagster.warehouse.pivot import unique_labels
 from tests.helpers import Warehouse, live, serving
 from tests.sync.truth import differences
@@ -70,7 +71,7 @@ def test_without_the_stream_of_values_custom_fields_come_from_what_was_landed(
     sandbox.account.include_honoured = False
     outcomes = warehouse.sync(sandbox, streams=["contacts"])
     assert set(outcomes) == {"contacts"}
-    assert "Enable custom_field_values" in outcomes["contacts"].notes[0]
+    assert "enable custom_field_values" in outcomes["contacts"].notes[0]
     found = warehouse.query('select distinct "customFields" from activecampaign.contacts')
     assert found == [(None,)], "nothing is known about them"
     warehouse.sync(sandbox, streams=STREAMS)
@@ -107,8 +108,8 @@ def test_after_values_were_left_out_once_their_contacts_are_read_again(
     sandbox.faults.append(nth({page}, changed(change), "contacts"))
     outcome = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])["contacts"]
     assert outcome.notes == (
-        "include=fieldValues left records out; customFields of these contacts stay as they are "
-        "until the next sync reads them. If this comes again and again, enable "
+        "include=fieldValues omitted records; customFields of these contacts stay as they are "
+        "until the next sync reads them. If this recurs, enable "
         "custom_field_values.",
     )
     for number, row in warehouse.table("contacts").items():
@@ -132,7 +133,7 @@ def test_an_ignored_include_leaves_custom_fields_as_they_are_if_nobody_reads_the
     moved = sandbox.account.contacts.live[0]
     sandbox.account.update_contact(moved, phone="0123")
     outcome = warehouse.sync(sandbox, Mode.INCREMENTAL, streams=["contacts"])["contacts"]
-    assert "stay as they are. Enable custom_field_values" in outcome.notes[0]
+    assert "stay as they are. To fill them, enable custom_field_values" in outcome.notes[0]
     after = warehouse.table("contacts")
     assert after[moved]["phone"] == "0123"
     for number, row in before.items():
@@ -170,7 +171,7 @@ def test_an_include_that_leaves_records_out_is_noticed(
 
     sandbox.faults.append(lambda *_: changed(shorten))
     outcomes = warehouse.sync(sandbox, streams=STREAMS)
-    assert "left records out" in outcomes["contacts"].notes[0]
+    assert "omitted records" in outcomes["contacts"].notes[0]
     assert_right(sandbox, warehouse)
 
 
@@ -236,6 +237,25 @@ def test_more_fields_than_a_page_keep_their_tags(warehouse: Warehouse) -> None:
         assert_right(sandbox, warehouse)
     row = warehouse.live("contacts")[account.contacts.live[0]]
     assert len(json.loads(row["customFields"])) == len(account.fields.fields)
+
+
+@pytest.mark.parametrize("at_once", [7, 1_000])
+def test_fields_are_made_in_parts_as_they_are_in_one_go(
+    sandbox: Sandbox, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(merge, "_MADE_AT_ONCE", at_once)
+    warehouse.sync(sandbox, streams=STREAMS)
+    assert_right(sandbox, warehouse)
+    first, last = min(sandbox.account.contacts.live), max(sandbox.account.contacts.live)
+    for contact in (first, last, sandbox.account.add_contact()):
+        sandbox.account.set_field_value(contact, 1, "Chef d'équipe")
+    outcomes = warehouse.sync(sandbox, streams=STREAMS)
+    assert_right(sandbox, warehouse)
+    landed = outcomes["contacts"].landed
+    assert (landed.inserted, landed.updated) == (1, 2)
+    before = warehouse.tables(STREAMS)
+    warehouse.sync(sandbox, streams=STREAMS)
+    assert warehouse.tables(STREAMS) == before, "running it again changes nothing"
 
 
 def test_a_tag_that_two_fields_share_gets_the_id_of_the_later() -> None:

@@ -7,16 +7,18 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from activecampaign_dagster.warehouse import file, scratch
+from activecampaign_dagster.warehouse import scratch
 from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.private import (
     SharingError,
     private_files,
     write_private,
 )
+from activecampaign_dagster.warehouse.warehouse import WarehouseError, commit
 from tests.helpers import Warehouse, serving
 
 SPILLS = "from (select i, md5(i::varchar) as m from range(2_000_000) t(i) order by m) limit 1"
@@ -58,17 +60,16 @@ def test_all_that_a_sync_writes_is_its_owners_alone(
     monkeypatch.setattr(scratch, "_SMALL_BYTES", 0)  # typed rows lie in a file, too
     found: dict[str, str] = {}
     seen: set[str] = set()
-    opened = file.connect
 
-    def looked(*args: object, **kwargs: object) -> object:
+    def looked(*args: Any) -> object:
         seen.update(path.suffix for path in tmp_path.rglob("*"))
         found.update(modes(tmp_path))
-        return opened(*args, **kwargs)  # type: ignore[arg-type]
+        return commit(*args)
 
-    monkeypatch.setattr("tests.helpers.connect", looked)
+    monkeypatch.setattr("activecampaign_dagster.sync.run.commit", looked)
     with serving() as sandbox:
         warehouse.sync(sandbox)
-    assert {".duckdb", ".zst", ".json"} <= seen
+    assert {".parquet" if warehouse.place else ".duckdb", ".zst", ".json"} <= seen
     assert found == {}
     assert modes(tmp_path) == {}
 
@@ -88,6 +89,15 @@ def test_a_database_that_everybody_could_read_is_closed_and_one_that_was_shared_
     with connect(path):
         pass
     assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+def test_the_permissions_of_a_file_that_is_no_database_stay(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n" * 200)
+    path.chmod(0o644)
+    with pytest.raises(WarehouseError, match="is not a DuckDB database"), connect(path):
+        pass
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_a_setting_lets_the_group_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

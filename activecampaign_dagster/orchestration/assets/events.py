@@ -13,6 +13,7 @@ import duckdb
 
 from activecampaign_dagster.api.client import Client
 from activecampaign_dagster.api.errors import ApiError
+from activecampaign_dagster.api.printable import counted
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.checks import (
     HIDDEN_DEALS,
@@ -20,22 +21,26 @@ from activecampaign_dagster.orchestration.checks import (
     Evidence,
     applicable,
     evaluate,
+    hidden_rows,
     newest_hidden,
 )
 from activecampaign_dagster.orchestration.dagster_internals import (
     data_version_tags,
     feeds_another_step,
+    is_forgotten,
     log_evaluation,
+    plan_materialization,
     silent_output,
 )
 from activecampaign_dagster.orchestration.partitions import keys_between
+from activecampaign_dagster.orchestration.resources import location
 from activecampaign_dagster.streams.source import StreamTable
 from activecampaign_dagster.survey import probes
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.request import SyncRequest
 from activecampaign_dagster.sync.unavailable import lacking
 from activecampaign_dagster.warehouse import ledger, tables
-from activecampaign_dagster.warehouse.builds import content_of
+from activecampaign_dagster.warehouse.builds import content_of, last_changes
 from activecampaign_dagster.warehouse.ledger import StreamState
 from activecampaign_dagster.warehouse.sql import SCHEMA, quoted
 from activecampaign_dagster.warehouse.warehouse import Connect
@@ -58,6 +63,16 @@ class RunEvents:
     since: Mapping[str, datetime]
     landed: dict[str, Outcome] = field(default_factory=dict)
 
+    @property
+    def _is_of_job(self) -> bool:
+        """Whether the step materializes the account as one asset, and reports its streams."""
+        return self.account.all_streams in self.context.selected_asset_keys
+
+    def begun(self, names: Sequence[str]) -> None:
+        """Let the UI show the streams that are read as under way, and as failed if they fail."""
+        for name in names if self._is_of_job else ():
+            plan_materialization(self.context, self.account.key(name))
+
     def of(self, outcome: Outcome) -> Iterator[dg.MaterializeResult[Any]]:
         """The materialization of one stream, and the partitions that it covered.
 
@@ -77,25 +92,31 @@ class RunEvents:
             counts = _rows_per_partition(db, self.account.partitions, stream_table)
             # the UI calls what is made of another version of it out of date
             version = content_of(db, stream_table.table)
+            metadata = _metadata(outcome, hidden_rows(db, stream_table))
         if not self.request.window:
-            self._mark(key, outcome, counts, version)
+            self._mark(key, outcome, metadata, counts, version)
             return
         for partition in self.context.partition_keys:
             rows = {_ROWS: counts.get(partition, 0)}
             if is_again:
-                metadata = {**_metadata(outcome), **rows}
-                self.context.log_event(
-                    dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+                again = dg.AssetMaterialization(
+                    key, partition=partition, metadata={**metadata, **rows}
                 )
+                self.context.log_event(again)
             else:
                 self.context.add_asset_metadata(rows, asset_key=key, partition_key=partition)
         if not is_again:
             yield dg.MaterializeResult(
-                asset_key=key, metadata=_metadata(outcome), data_version=dg.DataVersion(version)
+                asset_key=key, metadata=metadata, data_version=dg.DataVersion(version)
             )
 
     def _mark(
-        self, key: dg.AssetKey, outcome: Outcome, counts: Mapping[str, int], version: str
+        self,
+        key: dg.AssetKey,
+        outcome: Outcome,
+        metadata: Mapping[str, Any],
+        counts: Mapping[str, int],
+        version: str,
     ) -> None:
         """Mark the running partition, and earlier ones that were covered and are not marked yet.
 
@@ -104,23 +125,25 @@ class RunEvents:
         """
         run = self.context.run.run_id
         *earlier, running = keys_between(self.account.partitions, outcome.read.since, outcome.at)
+        if is_forgotten(self.context.instance, self.context.run):
+            earlier = []
         # paths that cannot be asked for a span of time do not tell one partition from another
         if earlier and outcome.stream_table.stream.can_filter:
             marked = self.context.instance.get_materialized_partitions(key)
             for partition in earlier:
                 if partition not in marked:
-                    metadata: dict[str, Any] = {
+                    marks: dict[str, Any] = {
                         _ROWS: counts.get(partition, 0),
                         "run": dg.MetadataValue.dagster_run(run),
                     }
                     self.context.instance.report_runless_asset_event(
-                        dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+                        dg.AssetMaterialization(key, partition=partition, metadata=marks)
                     )
         self.context.log_event(
             dg.AssetMaterialization(
                 key,
                 partition=running,
-                metadata={**_metadata(outcome), _ROWS: counts.get(running, 0)},
+                metadata={**metadata, _ROWS: counts.get(running, 0)},
                 tags=data_version_tags(version),
             )
         )
@@ -143,13 +166,41 @@ class RunEvents:
         if resting:
             self.context.log.info("Not read again yet, as they were lately: %s", ", ".join(resting))
 
-    def outputs(self) -> Iterator[dg.Output[None]]:
+    def outputs(self) -> Iterator[Any]:
         """What lets models be built on streams, read in this run or not."""
+        if self._is_of_job:
+            yield from self._of_account()
+            return
         done = self.landed.keys() if self.request.window else set[str]()
         for name in sorted(self.request.streams - done):
             key = self.account.key(name)
             if feeds_another_step(self.context, key):
                 yield silent_output(self.context.assets_def.get_output_name_for_asset_key(key))
+
+    def _of_account(self) -> Iterator[Any]:
+        """The materialization of the asset over all streams."""
+        key, landed = self.account.all_streams, list(self.landed.values())
+        if not landed:
+            yield silent_output(self.context.assets_def.get_output_name_for_asset_key(key))
+            return
+        reads = {id(outcome.read): outcome for outcome in landed}.values()
+        requests = sum(outcome.requests for outcome in reads)
+        self.context.log.info(
+            "Read %s with %s.", counted(len(landed), "stream"), counted(requests, "request")
+        )
+        with self.connect() as db:
+            version = last_changes(db, {t.table for t in self.account.enabled})
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                "streams_read": len(landed),
+                "requests": requests,
+                "inserted": sum(outcome.landed.inserted for outcome in landed),
+                "updated": sum(outcome.landed.updated for outcome in landed),
+                "deleted": sum(outcome.landed.deleted for outcome in landed),
+            },
+            data_version=dg.DataVersion(version),
+        )
 
     def checks(self) -> None:
         """Check all streams that landed, once no more will."""
@@ -242,19 +293,21 @@ def _rows_per_partition(
     return counts
 
 
-def _metadata(outcome: Outcome) -> dict[str, Any]:
+def _metadata(outcome: Outcome, hidden: int | None) -> dict[str, Any]:
+    """Numbers of the table, then of this sync. hidden: the table's rows that are seen as stubs."""
     landed, stream_table, read = outcome.landed, outcome.stream_table, outcome.read
     metadata: dict[str, Any] = {
         "dagster/row_count": landed.live_rows + landed.deleted_rows,
-        "dagster/table_name": f"{SCHEMA}.{stream_table.table}",
+        "dagster/table_name": location().table(SCHEMA, stream_table.table),
         "live_rows": landed.live_rows,
         "deleted_rows": landed.deleted_rows,
         "inserted": landed.inserted,
         "updated": landed.updated,
         "unchanged": landed.unchanged,
-        "deleted": landed.deleted,
+        "newly_deleted": landed.deleted,
         "rejected_values": landed.rejected,
-        "rows_read": outcome.rows_read,
+        # each once: pages overlap, and children come beside the pages of others
+        "records_read": landed.inserted + landed.updated + landed.unchanged,
         "read": str(read.mode),
         "pages": outcome.pages,
         "requests": outcome.requests,
@@ -265,8 +318,8 @@ def _metadata(outcome: Outcome) -> dict[str, Any]:
         metadata["window_start"] = dg.MetadataValue.timestamp(read.since)
     if read.until:
         metadata["window_end"] = dg.MetadataValue.timestamp(read.until)
-    if stream_table.stream.stub:
-        metadata["stubs"] = outcome.stubs
+    if hidden is not None:
+        metadata["hidden_rows"] = hidden
     if outcome.searched:
         metadata["search_requests"] = outcome.searched
     if landed.new_columns:

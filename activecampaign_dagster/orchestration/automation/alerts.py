@@ -82,5 +82,5 @@ def send(urls: list[str], title: str, body: str) -> None:
     if not all(usable) or not sent:
         raise AlertError(
             f"The message could not be sent to each of the {len(urls)} Apprise URLs: check that "
-            "they are right and can be reached."
+            f"they are correct and reachable."
         )

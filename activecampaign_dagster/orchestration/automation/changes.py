@@ -1,22 +1,26 @@
-"""A sensor that starts a sync when the account has changed."""
+"""A sensor that starts a sync of each account that has changed."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import dagster as dg
 
-from activecampaign_dagster.api.errors import ActiveCampaignError
 from activecampaign_dagster.orchestration.account import Account
-from activecampaign_dagster.orchestration.automation.conditions import not_now
-from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.orchestration.automation.rounds import (
+    Answer,
+    Jobs,
+    Question,
+    Round,
+    sensor,
+)
 from activecampaign_dagster.orchestration.wording import enumerated
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.registry import stream
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.survey import probes
-from activecampaign_dagster.warehouse.ledger import StreamState, stream_states
+from activecampaign_dagster.warehouse.ledger import StreamState
 
 
 def watched(source: Source) -> list[Stream]:
@@ -29,48 +33,48 @@ def watched(source: Source) -> list[Stream]:
     return [stream(name) for name in sorted(feeding) if stream(name).can_filter]
 
 
-def change_sensor(account: Account, job: dg.ExecutableDefinition) -> dg.SensorDefinition:
-    """Requests `job` when the account has records that are newer than the watermarks.
+def change_sensor(accounts: Sequence[Account], jobs: Jobs) -> dg.SensorDefinition:
+    """Requests an incremental sync when an account has records newer than the watermarks.
 
-    One request per watched stream and quiet tick. The cursor holds the stamps that a run was
+    One request per watched stream and quiet tick. What is kept are the stamps that a run was
     requested for, so that a record which stays newer than the watermark, as one whose stamp lies in
     the future does, neither starts one run after another nor hides what changes besides it.
     """
-
-    names = [declared.name for declared in watched(account.source)]
-
-    @dg.sensor(
-        name=f"{account.name}__on_change",
-        job=job,
-        minimum_interval_seconds=account.trigger.poll_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Starts an incremental sync when {enumerated(names, 'or')} have changed.",
+    names = {declared.name for account in accounts for declared in watched(account.source)}
+    return sensor(
+        accounts,
+        jobs,
+        Round(
+            purpose="on_change",
+            mode="incremental",
+            description="Starts an incremental sync when "
+            f"{enumerated(sorted(names), 'or')} have changed.",
+            every=lambda account: account.trigger.poll_seconds or 0,
+            ask=_ask,
+        ),
     )
-    def on_change(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        if reason := not_now(account, context.instance):
-            return dg.SkipReason(reason)
-        try:
-            states = stream_states(database_path(), account.name)
-            if not states:
-                return dg.SkipReason("The account's first sync has not ended yet.")
-            found = _changes(account, states)
-        except ActiveCampaignError as error:
-            return dg.SkipReason(str(error))
-        before: dict[str, list[str]] = json.loads(context.cursor or "{}")
-        last = account.last_run(context.instance)
-        failed = last is not None and last.dagster_run.status is dg.DagsterRunStatus.FAILURE
-        fresh = [n for n, stamps in found.items() if failed or stamps - set(before.get(n, ()))]
-        if not fresh:
-            return dg.SkipReason("Nothing has changed since the last sync.")
-        return dg.SensorResult(
-            run_requests=[dg.RunRequest(tags={"activecampaign/changed": ", ".join(fresh)})],
-            cursor=json.dumps(before | {name: sorted(stamps) for name, stamps in found.items()}),
-        )
-
-    return on_change
 
 
-def _changes(account: Account, states: dict[str, StreamState]) -> dict[str, set[str]]:
+def _ask(question: Question) -> Answer:
+    account, before = question.account, question.kept
+    if not question.states:
+        return Answer(reason="The account's first sync has not ended yet.")
+    found = _changes(account, question.states)
+    fresh = [
+        name
+        for name, stamps in found.items()
+        if question.has_failed or stamps - set(before.get(name, ()))
+    ]
+    if not fresh:
+        return Answer(reason="Nothing has changed since the last sync.")
+    tags = {"activecampaign/changed": ", ".join(fresh)}
+    return Answer(
+        request=dg.RunRequest(job_name=account.job("incremental"), tags=tags),
+        kept={**before, **{name: sorted(stamps) for name, stamps in found.items()}},
+    )
+
+
+def _changes(account: Account, states: Mapping[str, StreamState]) -> dict[str, set[str]]:
     """Watched stream → the stamps of changes that are newer than its watermark, where some are."""
     found: dict[str, set[str]] = {}
     with account.api.client() as client:
@@ -82,7 +86,7 @@ def _changes(account: Account, states: dict[str, StreamState]) -> dict[str, set[
 
 
 def _watermark(
-    account: Account, declared: Stream, states: dict[str, StreamState]
+    account: Account, declared: Stream, states: Mapping[str, StreamState]
 ) -> datetime | None:
     """The watermark of a watched stream, or of what it feeds; None if it was never read."""
     fed = [t for t in account.source.stream_tables if declared.name in (t.name, t.stream.parent)]

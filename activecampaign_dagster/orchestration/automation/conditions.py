@@ -12,6 +12,7 @@ from activecampaign_dagster.api.errors import (
     CredentialsError,
 )
 from activecampaign_dagster.orchestration.account import FAILURE_TAG, Account
+from activecampaign_dagster.orchestration.runs import Runs
 from activecampaign_dagster.survey import probes
 
 # An operator has to act on a permanent failure; a change that is tried again sooner costs
@@ -22,9 +23,6 @@ _REST = {
     "transient": timedelta(minutes=10),
     "request": timedelta(0),
 }
-# A run logs every ten seconds while it reads, with each model that dbt builds, and every few
-# minutes while it waits for others that read the account.
-_SILENCE = timedelta(hours=1)
 
 
 def not_set_up(account: Account) -> str | None:
@@ -39,13 +37,13 @@ def not_set_up(account: Account) -> str | None:
     )
 
 
-def not_now(account: Account, instance: dg.DagsterInstance) -> str | None:
+def not_now(account: Account, runs: Runs) -> str | None:
     """The reason why nothing should begin by itself now; None if it may."""
     if reason := not_set_up(account):
         return reason
-    if reason := under_way(account, instance):
+    if reason := under_way(account, runs):
         return reason
-    last = account.last_run(instance)
+    last = runs.last(account)
     if last and last.dagster_run.status is dg.DagsterRunStatus.FAILURE and last.end_time:
         kind = last.dagster_run.tags.get(FAILURE_TAG, "transient")
         until = datetime.fromtimestamp(last.end_time, UTC) + _REST[kind]
@@ -64,50 +62,26 @@ def tick(account: Account, mode: str, context: dg.ScheduleEvaluationContext) -> 
     """
     if reason := not_set_up(account):
         return reason
-    # asked of full ones too, as one would wait for a run whose process is gone
-    reason = under_way(account, context.instance)
-    if mode != "full" and reason:
+    runs = Runs(context.instance)
+    if mode != "full" and (reason := under_way(account, runs)):
         return reason
-    return _refusal(account, context.instance)
+    return _refusal(account, runs)
 
 
-def under_way(account: Account, instance: dg.DagsterInstance) -> str | None:
-    """A sentence about the run that is queued or reads the account; None if there is none.
-
-    A run that has been silent for long is marked as failed: Dagster does not notice when a process
-    is gone that was started from a command line, or that went down together with Dagster.
-    """
-    alive = []
-    for run in account.runs_under_way(instance):
-        if not _is_silent(run, instance):
-            alive.append(
-                f"The run {run.run_id[:8]} ({run.job_name}) is already reading the account."
-            )
-            continue
-        instance.report_run_failed(
-            run,
-            "The run has logged nothing for an hour, so its process must be gone. The pages it had "
-            "read are kept, and the next run resumes there.",
-        )
-    return alive[0] if alive else None
+def under_way(account: Account, runs: Runs) -> str | None:
+    """A sentence about the run that is queued or reads the account; None if there is none."""
+    for run in runs.under_way(account):
+        return f"The run {run.run_id[:8]} ({run.job_name}) is already reading the account."
+    return None
 
 
-def _is_silent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
-    """Whether a started run has logged nothing for long; those in the queue log nothing."""
-    if run.status is not dg.DagsterRunStatus.STARTED:
-        return False
-    records = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-    long_ago = (datetime.now(UTC) - _SILENCE).timestamp()
-    return any(record.timestamp < long_ago for record in records)
-
-
-def _refusal(account: Account, instance: dg.DagsterInstance) -> str | None:
+def _refusal(account: Account, runs: Runs) -> str | None:
     """The reason why a run would fail like the last one; None if it may succeed.
 
     The account is asked, not the clock, so that runs begin again as soon as key and URL are right.
     A single stream without permission is no reason, because the others are still landed.
     """
-    last = account.last_run(instance)
+    last = runs.last(account)
     if last is None or last.dagster_run.tags.get(FAILURE_TAG) != "permanent":
         return None
     try:
@@ -131,7 +105,7 @@ def schedule(account: Account, mode: str, job: dg.ExecutableDefinition) -> dg.Sc
         return dg.SkipReason(reason) if reason else dg.RunRequest()
 
     return dg.ScheduleDefinition(
-        name=f"{account.job(mode)}_schedule",
+        name=account.schedule(mode),
         job=job,
         cron_schedule=list(trigger.crons),
         execution_timezone=trigger.timezone,

@@ -10,6 +10,7 @@ from uuid import uuid4
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.api.errors import ActiveCampaignError
+from activecampaign_dagster.warehouse.location import Location
 from activecampaign_dagster.warehouse.private import make_folder
 
 # Of runs: about 4 MB each. The last one that failed is kept as well.
@@ -27,14 +28,14 @@ class ProjectError(ActiveCampaignError):
     is_permanent = True
 
 
-def beside(database: Path, project: DbtProject) -> DbtProject:
+def beside(location: Location, project: DbtProject) -> DbtProject:
     """The project, with its artefacts in a folder beside the database.
 
     There they can always be written, and two databases of one project do not share them.
     """
     return DbtProject(
         project.project_dir,
-        target_path=database.with_name(f"{database.name}.dbt"),
+        target_path=location.folder("dbt"),
         profiles_dir=project.profiles_dir,
         profile=project.profile,
         target=project.target,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject
 
 from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dagster_internals import (
+    Versions,
     dbt_events,
     dbt_manifest,
     feeds_another_step,
-    log_evaluation,
     silent_output,
     with_findings,
 )
@@ -24,11 +25,12 @@ from activecampaign_dagster.orchestration.dbt import artefacts
 from activecampaign_dagster.orchestration.dbt.artefacts import ProjectError
 from activecampaign_dagster.orchestration.dbt.metadata import Described, Relation
 from activecampaign_dagster.orchestration.dbt.plan import Plan, assets, plan
+from activecampaign_dagster.orchestration.dbt.transient import passes
 from activecampaign_dagster.orchestration.failures import StepError, failure
-from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
+from activecampaign_dagster.orchestration.resources import location, warehouse
 from activecampaign_dagster.orchestration.stopping import stops_in_a_sentence
+from activecampaign_dagster.orchestration.storage_errors import outlast_restarts
 from activecampaign_dagster.warehouse import builds
-from activecampaign_dagster.warehouse.file import connect
 from activecampaign_dagster.warehouse.sql import SCHEMA
 from activecampaign_dagster.warehouse.warehouse import WarehouseError
 
@@ -36,58 +38,63 @@ _MEMORY_VARIABLE = "ACTIVECAMPAIGN_DBT_MEMORY"
 _SUCCEEDED = {"success", "pass", "warn"}  # what dbt calls the end of a node
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """The models of a dbt project in Dagster.
+
+    definition: their assets. key_of: a model's name → its asset.
+    """
+
+    project: DbtProject
+    definition: dg.AssetsDefinition
+    accounts: Sequence[Account]
+    key_of: Callable[[str], dg.AssetKey]
+
+
 def build(
-    project: DbtProject,
-    args: Sequence[str],
-    context: dg.AssetExecutionContext,
-    *,
-    accounts: Sequence[Account],
-    key_of: Callable[[str], dg.AssetKey],
+    models: Models, args: Sequence[str], context: dg.AssetExecutionContext, *, due_only: bool
 ) -> Iterator[Any]:
     """Run dbt on the database that the streams land in; yields its events with their metadata.
 
-    A run of a job builds what is due (see `due`), any other one all that it was asked for.
-    args: of dbt's command. key_of: a model's name → its asset. Raises StepError, or StoppedRun on
-    SIGTERM and Ctrl-C.
+    args: of dbt's command. due_only: build what is due of all models (see `due`), whichever the
+    step is asked for; else all that it is asked for. Raises StepError, or StoppedRun on SIGTERM and
+    Ctrl-C.
     """
+    outlast_restarts(context.instance)
     with stops_in_a_sentence("while it built the models"):
-        yield from _build(project, args, context, accounts=accounts, key_of=key_of)
+        yield from _build(models, args, context, due_only=due_only)
 
 
 def _build(
-    project: DbtProject,
-    args: Sequence[str],
-    context: dg.AssetExecutionContext,
-    *,
-    accounts: Sequence[Account],
-    key_of: Callable[[str], dg.AssetKey],
+    models: Models, args: Sequence[str], context: dg.AssetExecutionContext, *, due_only: bool
 ) -> Iterator[Any]:
-    os.environ[DATABASE_VARIABLE] = str(database_path())
+    os.environ.update(location().environment)
     _check_memory()
-    manifest, translator = dbt_manifest(context)
-    keys = assets(manifest["nodes"], key_of)
+    manifest, translator = dbt_manifest(models.definition)
+    keys = assets(manifest["nodes"], models.key_of)
     try:
-        planned = plan(project, args, context, accounts, manifest, keys)
-        if planned.is_partial:
-            # first, as Dagster wants an asset after those that it is made of
-            due = {keys[node] for node in planned.due & keys.keys()}
-            yield from _outputs_of_the_rest(context, due)
+        planned = plan(models.project, args, context, models.accounts, manifest, keys, due_only)
         if planned.due:
-            yield from _built(project, args, context, accounts, planned, keys, translator)
+            events = _built(models, args, context, planned, keys, translator)
+            yield from _reported(events, models, context) if due_only else events
+        if due_only:
+            yield from _outputs(
+                context, [keys[node] for node in planned.nodes.nodes if node in keys]
+            )
     except WarehouseError as error:
         raise failure(error, context) from None
 
 
 def _built(
-    project: DbtProject,
+    models: Models,
     args: Sequence[str],
     context: dg.AssetExecutionContext,
-    accounts: Sequence[Account],
     planned: Plan,
     keys: Mapping[str, dg.AssetKey],
     translator: DagsterDbtTranslator,
 ) -> Iterator[Any]:
     """Run dbt on what is planned, and note what was built."""
+    project = models.project
     # dbt takes 0.6 s to import, and most runs build nothing
     from activecampaign_dagster.orchestration.dbt import runner  # noqa: PLC0415
     from activecampaign_dagster.orchestration.dbt.merged import broken_rules  # noqa: PLC0415
@@ -96,7 +103,8 @@ def _built(
     try:
         place = artefacts.run_folder(project, context.run.run_id)
         about = runner.manifest(project, args)
-        ran = runner.run(project, [*args, *planned.options], place, about)
+        with warehouse().in_use():
+            ran = runner.run(project, [*args, *planned.options], place, about)
     except OSError as error:
         raise StepError(
             f"dbt's artefacts cannot be written to {project.target_path} ({error.strerror}).",
@@ -108,7 +116,7 @@ def _built(
     compiled = {each.node.unique_id: getattr(each.node, "compiled_code", "") for each in results}
     broken: dict[str, list[tuple[str, str, str]]] = {}
     if results:
-        with connect(database_path()) as db:
+        with warehouse().connect() as db:
             succeeded = {each.node.unique_id for each in results if each.status in _SUCCEEDED}
             known = builds.recorded(db)
             builds.record(db, planned.nodes.built(succeeded, planned.signatures, known))
@@ -122,7 +130,7 @@ def _built(
             described = Described(
                 nodes=nodes,
                 compiled=compiled,
-                keys=_relations(nodes, accounts, keys),
+                keys=_relations(nodes, models.accounts, keys),
                 db=db,
                 log=context.log,
             )
@@ -131,13 +139,14 @@ def _built(
                 planned.nodes.manifest,
                 translator,
                 project,
-                None if planned.is_partial else context,
+                None if planned.is_due_only else context,
             )
             events = (_with_broken_rules(event, broken) for event in events)
-            yield from described.events(_as_outputs(events, context))
+            yield from described.events(events)
     if not ran.is_success:
         artefacts.mark_failed(place)
-        raise _failure(ran.reasons, place / "dbt.log", broken)
+        failed = _failure(ran.reasons, place / "dbt.log", broken)
+        raise failure(failed, context) if passes(results, ran.reasons) else failed
 
 
 def _with_broken_rules(event: Any, broken: Mapping[str, list[tuple[str, str, str]]]) -> Any:
@@ -169,24 +178,25 @@ def _failure(
     return StepError(f"dbt failed{where}.\n{lines}", is_permanent=False)
 
 
-def _as_outputs(events: Iterable[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """The events of a dbt that knows of no step, as those of this step."""
+def _reported(
+    events: Iterable[Any], models: Models, context: dg.AssetExecutionContext
+) -> Iterator[Any]:
+    """The events of models that are no outputs of the step, with their versions."""
+    specs, versions = models.definition.specs_by_key, Versions(context.instance)
     for event in events:
         if isinstance(event, dg.AssetMaterialization):
-            name = context.assets_def.get_output_name_for_asset_key(event.asset_key)
-            yield dg.Output(None, name, metadata=event.metadata)
-        elif isinstance(event, dg.AssetCheckEvaluation):
-            log_evaluation(context, event)
+            tags = versions.tags(specs[event.asset_key], context.run.run_id)
+            yield event._replace(tags={**(event.tags or {}), **tags})
         else:
             yield event
 
 
-def _outputs_of_the_rest(
-    context: dg.AssetExecutionContext, due: Collection[dg.AssetKey]
+def _outputs(
+    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey]
 ) -> Iterator[dg.Output[None]]:
-    """What lets other steps use models that are up to date."""
-    for key in sorted(context.selected_asset_keys - set(due)):
-        if feeds_another_step(context, key):
+    """What lets other steps go on that read models of this one; keys: all models, parents first."""
+    for key in keys:
+        if key in context.selected_asset_keys and feeds_another_step(context, key):
             yield silent_output(context.assets_def.get_output_name_for_asset_key(key))
 
 

@@ -19,7 +19,7 @@ from activecampaign_dagster.orchestration.account import Account
 from activecampaign_dagster.orchestration.dbt.due import Ground
 from activecampaign_dagster.orchestration.dbt.timezone import configured_timezone
 from activecampaign_dagster.streams.source import Source
-from activecampaign_dagster.warehouse import builds
+from activecampaign_dagster.warehouse import builds, ledger
 
 _GENERATED = {"target", "logs"}
 _ASKED = re.compile(r"""env_var\(\s*['"]([^'"]+)""")
@@ -39,7 +39,7 @@ def ground(
         common=builds.digest(signature(project.project_dir), *args, *settings),
         streams=contents,
         forms=forms,
-        day=_day(builds.last_sync(db), configured_timezone(project.project_dir, args)).isoformat(),
+        day=_day(ledger.last_sync(db), configured_timezone(project.project_dir, args)).isoformat(),
     )
 
 

@@ -54,7 +54,7 @@ class Described:
         """dbt's events, those of tables and views with their metadata."""
         tables = columns(self.db)
         for event in events:
-            if isinstance(event, dg.Output):
+            if isinstance(event, dg.Output | dg.AssetMaterialization):
                 found = self._metadata(str(event.metadata["unique_id"].value), tables)
                 yield event.with_metadata({**event.metadata, **found})
             else:

@@ -11,12 +11,13 @@ import dagster as dg
 from dagster_dbt import DbtProject
 
 from activecampaign_dagster.orchestration.account import MODE_TAG, Account
+from activecampaign_dagster.orchestration.dagster_internals import plan_materialization
 from activecampaign_dagster.orchestration.dbt.due import Project, parents
 from activecampaign_dagster.orchestration.dbt.ground import ground
 from activecampaign_dagster.orchestration.dbt.timezone import timezone_options
-from activecampaign_dagster.orchestration.resources import database_path
+from activecampaign_dagster.orchestration.resources import warehouse
 from activecampaign_dagster.warehouse import builds
-from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.sql import relations
 
 _BUILT_TAG = "activecampaign/models_built"
 _SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
@@ -26,14 +27,14 @@ _SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--
 class Plan:
     """What to build.
 
-    due: nodes. is_partial: whether that is for us to say, and not for the run. options: of dbt, by
-    which it selects them and knows the time zone.
+    due: nodes. is_due_only: whether these are what is due of all models, and not what the run asks
+    for. options: of dbt, by which it selects them and knows the time zone.
     """
 
     nodes: Project
     signatures: Mapping[str, str]
     due: set[str]
-    is_partial: bool
+    is_due_only: bool
     options: Sequence[str]
 
 
@@ -44,28 +45,33 @@ def plan(
     accounts: Sequence[Account],
     manifest: Mapping[str, Any],
     keys: Mapping[str, dg.AssetKey],
+    due_only: bool,
 ) -> Plan:
     """Decide what to build, and let it count as not built until it is. Raises StepError."""
     timezone = timezone_options(project.project_dir, args, accounts, manifest)
     nodes = Project(manifest)
-    selected = {node for node, key in keys.items() if key in context.selected_asset_keys}
-    with connect(database_path()) as db:  # which repairs what a killed process may have left
+    selected = {
+        node for node, key in keys.items() if due_only or key in context.selected_asset_keys
+    }
+    with warehouse().connect() as db:  # which repairs what a killed process may have left
         signatures = nodes.signatures(ground(db, project, [*args, *timezone], accounts))
-        present = builds.relations(db)
+        present = set(relations(db))
         selected |= _tests(nodes, selected, present)
         due = selected
-        is_partial = _decides(context, args)
-        if is_partial:
+        decides = due_only and not _selects(args)
+        if decides:
             current = nodes.current(signatures, builds.recorded(db), present)
             due = nodes.due(current) & selected
-            if due and context.run.tags[MODE_TAG] == "full":
+            if due and context.run.tags.get(MODE_TAG) == "full":
                 due = selected & nodes.runnable - nodes.standing(current)
         builds.forget(db, due)
-    models, all_models = len(due & keys.keys()), len(selected & keys.keys())
-    if is_partial:
-        _tell(context, models, all_models)
+    if decides:
+        models = due & keys.keys()
+        _tell(context, len(models), len(selected & keys.keys()))
+        for key in sorted({keys[node] for node in models} - context.selected_asset_keys):
+            plan_materialization(context, key)
     options = [] if _selects(args) and selected >= keys.keys() else _selection(nodes, due)
-    return Plan(nodes, signatures, due, is_partial, [*options, *timezone])
+    return Plan(nodes, signatures, due, due_only, [*options, *timezone])
 
 
 def _tests(nodes: Project, selected: set[str], present: set[tuple[str, str]]) -> set[str]:
@@ -90,12 +96,6 @@ def _selection(nodes: Project, due: set[str]) -> list[str]:
     if not due >= nodes.runnable:
         chosen = [".".join(nodes.nodes[node]["fqn"]) for node in sorted(due)]
     return ["--indirect-selection", "empty", "--select", " ".join(chosen)]
-
-
-def _decides(context: dg.AssetExecutionContext, args: Sequence[str]) -> bool:
-    """Whether neither who started the run nor the project has said which models to build."""
-    run = context.run
-    return MODE_TAG in run.tags and not run.asset_selection and not _selects(args)
 
 
 def _tell(context: dg.AssetExecutionContext, models: int, of: int) -> None:

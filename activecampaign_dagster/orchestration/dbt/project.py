@@ -11,7 +11,13 @@ from dagster_dbt import DbtProject
 
 from activecampaign_dagster.orchestration.dbt import artefacts
 from activecampaign_dagster.orchestration.dbt.ground import signature
-from activecampaign_dagster.orchestration.resources import DATABASE_VARIABLE, database_path
+from activecampaign_dagster.orchestration.resources import location
+from activecampaign_dagster.orchestration.shipped import shipped
+
+
+def own_project() -> DbtProject:
+    """The dbt project of this package."""
+    return DbtProject(shipped("dbt_project"))
 
 
 def put_dbt_on_path() -> None:
@@ -23,7 +29,7 @@ def put_dbt_on_path() -> None:
 
 def beside_data(project: DbtProject) -> DbtProject:
     """The project, with its artefacts beside the database that the streams land in."""
-    return artefacts.beside(database_path(), project)
+    return artefacts.beside(location(), project)
 
 
 def prepare_manifest(project: DbtProject) -> None:
@@ -31,7 +37,7 @@ def prepare_manifest(project: DbtProject) -> None:
 
     Raises ProjectError if dbt cannot read it.
     """
-    os.environ[DATABASE_VARIABLE] = str(database_path())
+    os.environ.update(location().environment)
     # with the folder, as dbt reads a seed's rows from where it was when the project was read
     of = f"{project.project_dir}\n{signature(project.project_dir)}\n"
     if artefacts.is_parsed(project, of):

@@ -36,7 +36,7 @@ from activecampaign_dagster.orchestration.dbt.artefacts import (
     ProjectError,
 )
 from activecampaign_dagster.orchestration.dbt.merged import merge_tests
-from activecampaign_dagster.warehouse.private import SharingError, make_folder
+from activecampaign_dagster.warehouse.private import SharingError, make_folder, private_files
 
 _READING = {"--vars", "--target", "-t", "--profile"}  # options that change what dbt reads
 _RESULTS = {"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"}
@@ -63,12 +63,13 @@ def parse(project: DbtProject, of: str) -> None:
             "ACTIVECAMPAIGN_DATABASE to a path in a folder that can be written."
         ) from error
     try:
-        with suppress(OSError):  # from which dbt reads what has not changed
-            shutil.copy(folder / READ, place / READ)
-        found = _read(project, [], place)
-        (place / MERGED).write_bytes(found.to_msgpack(extended_mashumaro_encoder))
-        found.write(str(place / MANIFEST))  # type: ignore[no-untyped-call]
-        (place / OF).write_text(of)
+        with private_files():
+            with suppress(OSError):  # from which dbt reads what has not changed
+                shutil.copyfile(folder / READ, place / READ)
+            found = _read(project, [], place)
+            (place / MERGED).write_bytes(found.to_msgpack(extended_mashumaro_encoder))
+            found.write(str(place / MANIFEST))  # type: ignore[no-untyped-call]
+            (place / OF).write_text(of)
         for name in (READ, MERGED, MANIFEST, OF):
             (place / name).replace(folder / name)
     finally:
@@ -137,9 +138,9 @@ def run(
     """Run a command of dbt in this process, which has dbt and the project in memory already.
 
     A process of its own would begin with an interpreter, imports and reading the project. All that
-    dbt tells is kept in `dbt.log`. SIGTERM and Ctrl-C end the query
-    that runs, and raise KeyboardInterrupt. The database is closed in the end, which gives back the
-    memory that DuckDB took.
+    dbt tells is kept in `dbt.log`. What it writes, the database's WAL included, is the owner's
+    alone. SIGTERM and Ctrl-C end the query that runs, and raise KeyboardInterrupt. The database is
+    closed in the end, which gives back the memory that DuckDB took.
 
     about: the project, for commands that do not read it. prints: whether to print what dbt tells.
     """
@@ -170,7 +171,7 @@ def run(
         options["target"] = project.target
     command = [*args, *(f"--{name}={value}" for name, value in options.items()), "--no-use-colors"]
     runner = dbtRunner(manifest=about, callbacks=[take])
-    with _without_dbt_variables(), _interrupted_by_signals():
+    with private_files(), _without_dbt_variables(), _interrupted_by_signals():
         try:
             ended = runner.invoke(command)
         finally:

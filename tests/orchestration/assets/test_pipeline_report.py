@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from activecampaign_dagster.orchestration.assets.pipeline_report import pipeline_report
-from activecampaign_dagster.orchestration.resources import WarehouseResource
+from activecampaign_dagster.orchestration.resources import WAREHOUSE_KEY, WarehouseResource
 from tests.orchestration.setup import failure
 
 
@@ -17,9 +17,9 @@ def failed(database: Path) -> str:
     """What the failed run says."""
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [pipeline_report],
+            [pipeline_report({})],
             instance=instance,
-            resources={"warehouse": WarehouseResource(database=str(database))},
+            resources={WAREHOUSE_KEY: WarehouseResource(database=str(database))},
             raise_on_error=False,
         )
     return failure(result)
@@ -30,7 +30,7 @@ def test_without_marts_it_says_to_build_the_models_first(tmp_path: Path) -> None
     duckdb.connect(path).close()
     assert failed(path) == (
         f"The marts that the report is made of are not all in {path}: build the models first, "
-        "for instance with the job full_refresh."
+        "for instance with a full refresh."
     )
 
 

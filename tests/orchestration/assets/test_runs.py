@@ -6,16 +6,21 @@ import re
 import socket
 from collections.abc import Callable, Generator
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import duckdb
 import pytest
 
 from activecampaign_dagster.api.errors import CredentialsError
+from activecampaign_dagster.orchestration import resources
+from activecampaign_dagster.orchestration.account import JOBS, MODE_TAG
 from activecampaign_dagster.orchestration.assets.streams import stream_assets
 from activecampaign_dagster.orchestration.partitions import partitions
 from activecampaign_dagster.orchestration.resources import (
+    WAREHOUSE_KEY,
     ActiveCampaignResource,
     WarehouseResource,
 )
@@ -23,6 +28,7 @@ from activecampaign_dagster.sandbox import faults
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.sync.outcomes import Outcome
 from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse.location import locate
 from tests.helpers import encrypted, unresolved
 from tests.orchestration.setup import QUICK, Ran, Setup, failure
 
@@ -44,7 +50,7 @@ def test_a_full_refresh_lands_everything_and_marks_what_it_covered(refreshed: Ra
     assert metadata["dagster/row_count"] == 60
     assert metadata["read"] == "full"
     assert metadata["requests"] > 0
-    assert setup.metadata("deals")["stubs"] > 0
+    assert setup.metadata("deals")["hidden_rows"] > 0
 
 
 def rows_by_partition(setup: Setup, stream: str) -> dict[str, int]:
@@ -121,7 +127,7 @@ def test_a_partition_reads_its_window_alone(setup: Setup, sandbox: Sandbox) -> N
     assert stamps
     keys = setup.account.partitions.get_partition_keys()
     wanted = keys[len(keys) // 2]
-    setup.run("full_refresh", partition=wanted, streams=["contacts", "users"])
+    setup.materialize("contacts", "users", partition=wanted)
     found = setup.query(
         "select distinct strftime(date_trunc('month', udate), '%Y-%m-%d') "
         "from activecampaign.contacts"
@@ -134,13 +140,7 @@ def test_a_partition_reads_its_window_alone(setup: Setup, sandbox: Sandbox) -> N
 def test_a_range_of_partitions_is_one_run(setup: Setup) -> None:
     keys = setup.account.partitions.get_partition_keys()
     first, last = keys[-5], keys[-2]
-    result = setup.run(
-        tags={
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
-        },
-        streams=["contacts", "deals", "users"],
-    )
+    result = setup.materialize("contacts", "deals", "users", partition=first, to=last)
     assert len(setup.instance.get_runs()) == 1
     assert result.success
     assert setup.partitions("deals") == set(keys[-5:-1])
@@ -157,12 +157,8 @@ def test_a_range_that_is_none_is_one_sentence_and_reads_nothing(
         (middle, keys[-1], f"'{middle}' is not a partition: they begin on {keys[0]}, "),
         (keys[-1], keys[-2], f"ends ({keys[-2]}) before it begins ({keys[-1]})"),
     ):
-        tags = {
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
-        }
         asked = len(sandbox.requests)
-        message = failure(setup.run(tags=tags, fails=True))
+        message = failure(setup.materialize("deals", partition=first, to=last, fails=True))
         assert said in message
         assert len(message.splitlines()) == 1
         assert len(sandbox.requests) == asked
@@ -185,11 +181,9 @@ def test_a_partition_that_is_none_names_those_there_are(
     setup = make(start_date=first.isoformat())
     keys = setup.account.partitions.get_partition_keys()
     assert len(keys) == months
-    tags = dict.fromkeys(
-        ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), "1999-12-01"
-    )
-    expected = f"'1999-12-01' is not a partition: {said.format(*keys)}."
-    assert failure(setup.run(tags=tags, fails=True)) == expected
+    none = "1999-12-01"
+    expected = f"'{none}' is not a partition: {said.format(*keys)}."
+    assert failure(setup.materialize("deals", partition=none, to=none, fails=True)) == expected
 
 
 @pytest.mark.parametrize("size", ["month", "week", "day"])
@@ -202,17 +196,42 @@ def test_the_day_on_which_an_account_begins_lies_in_its_first_partition(size: st
         assert window.start <= noon < window.end
 
 
-@pytest.mark.parametrize("job", ["incremental_sync", "activecampaign__full_refresh"])
-def test_a_job_takes_a_partition_tag(setup: Setup, job: str) -> None:
+@pytest.mark.parametrize("job", JOBS.values())
+def test_a_job_has_no_partitions_and_never_reads_one(
+    setup: Setup, job: str, sandbox: Sandbox
+) -> None:
+    assert setup.definitions.resolve_job_def(job).partitions_def is None
     key = setup.account.partitions.get_partition_keys()[-2]
-    setup.run(job, tags={"dagster/partition": key})
-    assert setup.partitions("deals") == {key}
+    ends = [f"dagster/asset_partition_range_{end}" for end in ("start", "end")]
+    for tags in ({"dagster/partition": key}, dict.fromkeys(ends, key)):
+        message = failure(setup.run(job, tags=tags, fails=True))
+        assert message == (
+            f"A job reads the whole account, not partitions: leave out the tag {next(iter(tags))}, "
+            "or materialize the partitions of the streams."
+        )
+    assert sandbox.requests == []
 
 
 def test_streams_can_be_read_alone(setup: Setup) -> None:
     setup.run(streams=["users"])
     assert setup.query("select count(*) from activecampaign.users")[0][0] > 0
     assert setup.query("select count(*) from activecampaign.deals") == [(0,)]
+    setup.materialize("contacts")
+    assert setup.query("select count(*) from activecampaign.contacts")[0][0] > 0
+
+
+def test_a_stream_that_there_is_not_is_told_before_anything_is_read(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    message = failure(setup.run(streams=["deels"], fails=True))
+    assert message.startswith("The account 'activecampaign' has no stream 'deels' that is enabled:")
+    assert sandbox.requests == []
+
+
+def test_streams_that_the_same_run_materializes_are_read_once(setup: Setup) -> None:
+    result = setup.materialize("users", "all_streams")
+    marked = [e.asset_key for e in result.all_events if e.is_step_materialization]
+    assert marked == [setup.account.key("users")]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +265,7 @@ def test_a_certificate_that_is_refused_is_one_sentence_and_stops_every_retry(
 ) -> None:
     with encrypted() as url:
         monkeypatch.setenv("ACTIVECAMPAIGN_URL", url)
-        assert_final(setup, setup.run(fails=True), "is refused: self-signed certificate")
+        assert_final(setup, setup.run(fails=True), "was rejected: self-signed certificate")
 
 
 def assert_final(setup: Setup, result: dg.ExecuteInProcessResult, said: str) -> None:
@@ -281,6 +300,11 @@ def test_a_missing_permission_fails_a_stream_that_is_listed_and_lands_its_neighb
     assert setup.query("select count(*) from activecampaign.contacts") == [(60,)]
     assert setup.partitions("contacts")
     assert not setup.partitions("campaigns")
+    # the UI shows what was planned and did not come as failed
+    logged = [entry.dagster_event for entry in setup.instance.all_logs(result.run_id)]
+    planned = {e.asset_key for e in logged if e and e.event_type_value.endswith("_PLANNED")}
+    assert setup.account.key("campaigns") in planned
+    assert setup.account.key("users") not in planned
 
 
 def test_a_missing_permission_for_a_stream_that_a_group_brings_is_told_and_fails_nothing(
@@ -327,7 +351,7 @@ def test_a_long_read_tells_how_far_it_is_while_it_runs(
     messages = [entry.user_message for entry in log]
     landed = next(i for i, text in enumerate(messages) if "500 inserted" in text)
     told = [text for text in messages[:landed] if text.startswith("contacts: ")]
-    line = r"contacts: \d+ rows of 500 \(\d+%\), \d pages, [\d.]+ requests/s, \d s"
+    line = r"contacts: \d+ records received of 500 \(\d+%\), \d pages?, [\d.]+ requests/s, \d s"
     assert len([text for text in told if re.fullmatch(line + r", about \d s left", text)]) >= 3
     assert re.fullmatch(line, told[-1])
 
@@ -336,7 +360,7 @@ def test_a_long_read_tells_how_far_it_is_while_it_runs(
 def test_an_outage_is_tried_again_by_the_op(
     setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("activecampaign_dagster.orchestration.failures.FIRST_WAIT", 0.0)
     sandbox.faults = [faults.times(6, faults.error(503), "users")]
     result = setup.run(streams=["users"])
     assert [e.step_key for e in result.all_events if e.is_step_up_for_retry] == [
@@ -348,7 +372,7 @@ def test_an_outage_is_tried_again_by_the_op(
 def test_an_outage_that_lasts_is_one_sentence_in_the_end(
     setup: Setup, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activecampaign_dagster.orchestration.failures._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("activecampaign_dagster.orchestration.failures.FIRST_WAIT", 0.0)
     sandbox.faults = [faults.always(faults.error(503), "users")]
     result = setup.run(streams=["users"], fails=True)
     assert len([e for e in result.all_events if e.is_step_up_for_retry]) == 2
@@ -382,7 +406,7 @@ def test_a_resource_made_in_code_takes_env_vars(
     result = dg.materialize(
         [stream_assets(account)],
         selection=[account.key("users")],
-        resources={account.resource_key: resource, "warehouse": WarehouseResource()},
+        resources={account.resource_key: resource, WAREHOUSE_KEY: WarehouseResource()},
         instance=setup.instance,
     )
     assert result.success
@@ -418,8 +442,68 @@ def test_a_stream_that_lands_twice_is_materialized_twice_and_checked_once(
             yield from (outcome, outcome)
 
     monkeypatch.setattr("activecampaign_dagster.orchestration.assets.streams.sync", twice)
-    result = setup.run(partition=partition, streams=["users"])
+    result = (
+        setup.materialize("users", partition=partition)
+        if partition
+        else setup.run(streams=["users"])
+    )
     events = result.get_asset_materialization_events()
-    assert [event.partition for event in events] == [month(datetime.now(UTC))] * 2
+    of_users = [event for event in events if event.asset_key == setup.account.key("users")]
+    assert [event.partition for event in of_users] == [month(datetime.now(UTC))] * 2
     found = result.get_asset_check_evaluations()
     assert [evaluation.check_name for evaluation in found] == ["as_declared"]
+
+
+def test_a_run_on_the_default_file_of_earlier_versions_says_so_in_a_line(
+    make: Callable[..., Setup], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "data" / "activecampaign.duckdb"
+    monkeypatch.setattr(resources, "_project", tmp_path)
+    monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", str(database))
+    setup = make()
+    monkeypatch.setenv("ACTIVECAMPAIGN_DATABASE", "")
+    database.parent.mkdir()
+    duckdb.connect(database).close()
+    result = setup.run(streams=["users"])
+    messages = [entry.user_message for entry in setup.instance.all_logs(result.run_id)]
+    assert sum("the default of earlier versions" in message for message in messages) == 1
+
+
+def test_the_table_name_of_a_stream_can_be_pasted_into_duckdb(refreshed: Ran) -> None:
+    setup, _ = refreshed
+    specs = setup.definitions.resolve_all_asset_specs()
+    names = [s.metadata["dagster/table_name"] for s in specs if "activecampaign" in s.kinds]
+    assert names
+    for name in names:
+        setup.query(f"select 1 from {name} limit 1")
+    assert setup.metadata("deals")["dagster/table_name"] == "activecampaign.deals"
+
+
+@pytest.mark.parametrize("file", ["activecampaign.duckdb", "warehouse.duckdb"])
+@pytest.mark.parametrize("table", ["deals", "Shop-deals"])
+def test_a_table_name_is_told_as_duckdb_takes_it(tmp_path: Path, file: str, table: str) -> None:
+    place = locate(str(tmp_path / file), tmp_path)
+    with duckdb.connect(place.path) as db:
+        db.execute("create schema activecampaign")
+        made = f'{place.catalogue}.activecampaign."{table}"'
+        db.execute(f"create table {made} as select 7")
+        assert db.execute(f"from {place.table('activecampaign', table)}").fetchall() == [(7,)]
+
+
+def test_a_run_is_tagged_with_the_way_it_reads_not_with_that_of_its_job(
+    setup: Setup, sandbox: Sandbox
+) -> None:
+    job = setup.definitions.resolve_job_def("full_refresh")
+
+    def ran(**config: object) -> str:
+        result = job.execute_in_process(
+            instance=setup.instance,
+            run_config={"ops": {setup.account.op: {"config": {"streams": ["contacts"], **config}}}},
+        )
+        run = setup.instance.get_run_by_id(result.run_id)
+        assert run
+        assert setup.metadata("contacts")["read"] == run.tags[MODE_TAG]
+        return run.tags[MODE_TAG]
+
+    assert ran() == "full"
+    assert ran(mode="incremental") == "incremental"

@@ -110,9 +110,9 @@ class Shop:
     def build(self, schema: str) -> dg.ExecuteInProcessResult:
         definitions = self.load(schema)
         made = definitions.resolve_all_asset_keys()
-        keys = [key for key in made if len(key.path) == 1 and key.path != ["pipeline_report"]]
+        keys = [key for key in made if len(key.path) == 1]
         with dg.DagsterInstance.ephemeral() as instance:
-            return definitions.resolve_job_def("full_refresh").execute_in_process(
+            return definitions.resolve_job_def("__ASSET_JOB").execute_in_process(
                 instance=instance, raise_on_error=False, asset_selection=keys
             )
 

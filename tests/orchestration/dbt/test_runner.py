@@ -15,10 +15,12 @@ import dagster as dg
 import duckdb
 import pytest
 from dagster_dbt import DbtProject
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
 from activecampaign_dagster.components.errors import ConfigurationError
 from activecampaign_dagster.orchestration.dbt import artefacts, ground
-from tests.components.projects import DBT, load
+from activecampaign_dagster.warehouse.location import locate
+from tests.components.projects import DBT, load, project
 from tests.orchestration.setup import environment, failure
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +52,7 @@ def run(loaded: dg.Definitions, *, fails: bool = False) -> str:
     """What a run says that builds the model and the seed; fails the test if it fails."""
     assets = [dg.AssetKey(["marts", "calendar"]), dg.AssetKey(["seeds", "currency_decimals"])]
     with dg.DagsterInstance.ephemeral() as instance:
-        result = loaded.resolve_job_def("full_refresh").execute_in_process(
+        result = loaded.resolve_job_def("__ASSET_JOB").execute_in_process(
             instance=instance, raise_on_error=False, asset_selection=assets
         )
     said = "" if result.success else failure(result)
@@ -132,6 +134,33 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     }
 
 
+def test_all_that_a_build_writes_is_its_owners_alone_in_a_project_that_narrows_no_umask(
+    database: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide, seen = set(), set()
+
+    def look() -> None:
+        written = [*database.parent.glob("warehouse*"), *Path(f"{database}.dbt").rglob("*")]
+        seen.update(path.name for path in written)
+        wide.update(path.name for path in written if path.stat().st_mode & 0o077)
+
+    close = DuckDBConnectionManager.close_all_connections
+
+    def look_before_closing() -> None:
+        look()
+        close()
+
+    monkeypatch.setattr(DuckDBConnectionManager, "close_all_connections", look_before_closing)
+    source = "{streams: [deals]}"
+    with project(database.parent, {"dbt": DBT.format(models)}, activecampaign=source) as own:
+        (own / "defs" / "jobs.py").unlink()
+        os.umask(0o022)
+        run(dg.load_from_defs_folder(path_within_project=own))
+    look()
+    assert {"warehouse.duckdb", "warehouse.duckdb.wal", "dbt.log", "manifest.json"} <= seen
+    assert wide == set()
+
+
 def test_what_another_version_of_dbt_has_read_is_read_anew(
     database: Path,
     models: Path,
@@ -151,16 +180,16 @@ def test_what_another_version_of_dbt_has_read_is_read_anew(
 def test_a_file_that_is_gone_and_a_variable_that_was_set_are_noticed(
     database: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = tmp_path / "models"
-    shutil.copytree(models, project)
-    shared = project / "models" / "marts" / "shared"
+    copied = tmp_path / "models"
+    shutil.copytree(models, copied)
+    shared = copied / "models" / "marts" / "shared"
     (shared / "gone.sql").write_text("select 1 as one")
     (shared / "said.sql").write_text('select \'{{ env_var("SAID", "x") }}\' as said')
 
     manifest = Path(f"{database}.dbt") / "manifest.json"
 
     def assets(home: str) -> set[str]:
-        definitions(tmp_path / home, project)
+        definitions(tmp_path / home, copied)
         return {node["name"] for node in json.loads(manifest.read_text())["nodes"].values()}
 
     assert {"gone", "said"} <= assets("first")
@@ -256,7 +285,8 @@ def test_a_folder_for_artefacts_that_cannot_be_made_is_a_mistake_with_what_to_do
 def test_the_artefacts_of_the_last_runs_and_of_the_last_failed_one_are_kept(
     tmp_path: Path, models: Path
 ) -> None:
-    project = artefacts.beside(tmp_path / "warehouse.duckdb", DbtProject(models))
+    location = locate("", tmp_path / "warehouse.duckdb")
+    project = artefacts.beside(location, DbtProject(models))
     made = []
     for number in range(20):
         made.append(artefacts.run_folder(project, f"{number:08}-run"))

@@ -82,7 +82,8 @@ def run(
             if variables:
                 dbt = dbt.replace("unit_test]", f"unit_test, --vars, '{variables}']")
             loaded = load(tmp_path, {"dbt": dbt}, **accounts)
-            return loaded.resolve_job_def(job).execute_in_process(
+            name = job if len(zones) > 1 else f"one__{job}"
+            return loaded.resolve_job_def(name).execute_in_process(
                 instance=instance, raise_on_error=False
             )
 
