@@ -28,7 +28,7 @@ def main() -> None:
     names = parser.parse_args().scenarios or [
         name
         for name in SCENARIOS
-        if "large" not in name and name not in {"deletions", "growth", "on_change"}
+        if "large" not in name and name not in {"deletions", "growth", "lake", "on_change"}
     ]
     unknown = set(names) - set(SCENARIOS)
     if unknown:

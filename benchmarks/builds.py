@@ -50,11 +50,11 @@ def _reports(size: Size) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         database, target = Path(folder) / "a.duckdb", Path(folder) / "target"
         _apart(fill, database, *size)
-        reports = {"first": _build(database, target)}
-        reports["nothing changed"] = _build(database, target)
+        reports = {"first": build(str(database), target)}
+        reports["nothing changed"] = build(str(database), target)
         for number, name in enumerate(("1 % changed", "another 1 % changed"), start=1):
             _apart(change, database, _SHARE, number)
-            reports[name] = _build(database, target)
+            reports[name] = build(str(database), target)
     return reports
 
 
@@ -67,8 +67,9 @@ def _apart(function: Callable[..., None], *args: Any) -> None:
         raise RuntimeError(f"{function.__name__} failed")
 
 
-def _build(database: Path, target: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.one_build", str(database), str(target)]
+def build(database: str, target: Path) -> dict[str, Any]:
+    """What `benchmarks.one_build` reports of a build of a warehouse, as its setting names it."""
+    command = [sys.executable, "-m", "benchmarks.one_build", database, str(target)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

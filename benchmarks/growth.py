@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
@@ -18,7 +17,9 @@ from activecampaign_dagster.streams.registry import CORE
 from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse.factory import warehouse_at
 from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.location import locate
 from activecampaign_dagster.warehouse.rewrite import rewrite
 
 _DAYS, _SHARE = 200, 0.01
@@ -75,8 +76,7 @@ def _sync(client: Client, path: Path, mode: Mode) -> None:
         Source(overlap=timedelta(minutes=10)),
         SyncRequest(streams=frozenset(CORE), mode=mode, sync_id="benchmark"),
         client=client,
-        connect=partial(connect, path),
-        staging=path.with_name("staging"),
+        warehouse=warehouse_at(locate(str(path), path)),
         log=logging.getLogger("sync"),
     ):
         pass

@@ -22,7 +22,6 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -34,7 +33,9 @@ from activecampaign_dagster.streams.source import Source
 from activecampaign_dagster.sync.outcomes import SyncError
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
+from activecampaign_dagster.warehouse.factory import warehouse_at
 from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.location import locate
 from benchmarks.hostile_records import all_records
 from benchmarks.hostile_server import KEY, ROWS, Hostile, Scenario
 from benchmarks.hostile_wires import all_wires
@@ -62,11 +63,9 @@ def child(url: str, folder: str, modes: str) -> None:
         limits = {"per_second": None, "read_timeout": 2.0, "answer_timeout": 10.0}
         try:
             with Client(url, KEY, **limits) as client:  # type: ignore[arg-type]
-                opened, staging = partial(connect, path), Path(folder) / "staging"
+                warehouse = warehouse_at(locate(str(path), path))
                 log = logging.getLogger("sync")
-                for _ in sync(
-                    Source(), request, client=client, connect=opened, staging=staging, log=log
-                ):
+                for _ in sync(Source(), request, client=client, warehouse=warehouse, log=log):
                     pass
             report["ends"][mode] = ["landed", ""]
         except SyncError as error:

@@ -81,7 +81,7 @@ def sandbox(
 
 
 def one_sync(
-    served: Served, database: Path, mode: str, per_second: int = 0, streams: str = "core"
+    served: Served, database: Path | str, mode: str, per_second: int = 0, streams: str = "core"
 ) -> dict[str, Any]:
     """What `benchmarks.one_sync` reports."""
     command = [sys.executable, "-m", "benchmarks.one_sync", str(database), mode, str(per_second)]

@@ -1,9 +1,10 @@
 """One sync in a process of its own, measured: prints a JSON object.
 
-python -m benchmarks.one_sync DATABASE MODE [REQUESTS_PER_SECOND [STREAMS]] — the account comes from
-ACTIVECAMPAIGN_URL and ACTIVECAMPAIGN_API_KEY; MODE is full or incremental; 0 requests per second
-means no limit; STREAMS is core or all. Reading and landing only, without Dagster and dbt, as a
-scheduled run does it.
+python -m benchmarks.one_sync DATABASE MODE [REQUESTS_PER_SECOND [STREAMS]]
+
+DATABASE is written as in ACTIVECAMPAIGN_DATABASE; the account comes from ACTIVECAMPAIGN_URL and
+ACTIVECAMPAIGN_API_KEY; MODE is full or incremental; 0 requests per second means no limit; STREAMS
+is core or all. Reading and landing only, without Dagster and dbt, as a scheduled run does it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from activecampaign_dagster.api.client import Client
@@ -25,7 +25,8 @@ from activecampaign_dagster.streams.registry import CORE, STREAMS
 from activecampaign_dagster.streams.source import Source, StreamTable
 from activecampaign_dagster.sync.request import Mode, SyncRequest
 from activecampaign_dagster.sync.run import sync
-from activecampaign_dagster.warehouse.file import connect
+from activecampaign_dagster.warehouse.factory import warehouse_at
+from activecampaign_dagster.warehouse.location import Location, locate
 
 _AN_HOUR = timedelta(hours=1)
 
@@ -33,10 +34,10 @@ _AN_HOUR = timedelta(hours=1)
 class Disk(threading.Thread):
     """Watches how much is staged or spilled beside the database at the most."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, location: Location) -> None:
         super().__init__(daemon=True)
         self.most = 0
-        self._folders = [Path(f"{database}.staging"), Path(f"{database}.tmp")]
+        self._folders = [location.folder("staging"), location.folder("tmp")]
 
     def run(self) -> None:
         """Look every tenth of a second."""
@@ -69,7 +70,7 @@ def main() -> None:
     database, mode, *rest = sys.argv[1:]
     per_second = int(rest[0]) if rest else 0
     logging.basicConfig(level=os.environ.get("LOG", "WARNING"), stream=sys.stderr)
-    path = Path(database)
+    location = locate(database, Path("a.duckdb"))
     source = _everything() if rest[1:] == ["all"] else Source()
     request = SyncRequest(
         streams=source.enabled,
@@ -78,7 +79,7 @@ def main() -> None:
         rests=source.enabled > set(CORE),
         compares=source.enabled > set(CORE),
     )
-    disk = Disk(path)
+    disk = Disk(location)
     disk.start()
     began, cpu = time.perf_counter(), time.process_time()
     with Client(
@@ -91,8 +92,7 @@ def main() -> None:
                 source,
                 request,
                 client=client,
-                connect=partial(connect, path),
-                staging=path.with_name(f"{path.name}.staging"),
+                warehouse=warehouse_at(location),
                 log=logging.getLogger("sync"),
             )
         )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from activecampaign_dagster.streams.source import Source
-from activecampaign_dagster.warehouse import tables
+from activecampaign_dagster.warehouse import ledger, migrate, tables
 from activecampaign_dagster.warehouse.file import connect
 
 _FIRST_SYNC = datetime(2026, 3, 1, tzinfo=UTC)
@@ -22,7 +22,8 @@ def fill(database: Path, contacts: int, deals: int, values: int, fields: int) ->
     """Make a database as a first full sync leaves it."""
     with connect(database) as db:
         db.execute("set memory_limit = '2GB'")
-        tables.create(db, Source())
+        source = Source()
+        migrate.prepare(db, source)
         for table, rows in (
             ("users", _users()),
             ("deal_groups", _pipelines()),
@@ -38,9 +39,20 @@ def fill(database: Path, contacts: int, deals: int, values: int, fields: int) ->
                 f"select *, timestamptz '{_FIRST_SYNC}' as _synced_at, 'first' as _sync_id "
                 f"from ({rows})"
             )
-        db.execute(
-            f"update activecampaign._streams set last_synced_at = timestamptz '{_FIRST_SYNC}'"
-        )
+        entries = [
+            ledger.Entry(
+                stream_table=stream_table,
+                at=_FIRST_SYNC,
+                sync_id="first",
+                watermark=_FIRST_SYNC,
+                is_full=True,
+                is_pass=True,
+                live_rows=tables.count(db, stream_table)[0],
+                deleted_rows=0,
+            )
+            for stream_table in source.stream_tables
+        ]
+        ledger.record(db, source, entries)
 
 
 def change(database: Path, share: float, number: int) -> None:
