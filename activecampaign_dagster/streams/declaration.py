@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 _ID_DIGITS = 18  # any such number is a BIGINT
 SEPARATOR = "\x1f"  # between the parts of a key of several fields, as text
-_WALL_CLOCK, _CHICAGO = "%Y-%m-%d %H:%M:%S", ZoneInfo("America/Chicago")
+_WALL_CLOCK = "%Y-%m-%d %H:%M:%S"
 PAGE_ROWS = 100  # the most that a page of nearly all collections has
 
 
@@ -75,7 +74,8 @@ class Shape:
 
     lifted: the object inside a record whose fields are the record's own, as in JSON:API. renames:
     its field → ours. first_filled: our field → its fields, the first of which that is filled
-    counts. local: our fields whose stamps came without an offset there, as Chicago wall clocks.
+    counts. local: our fields whose stamps come without an offset there, as wall clocks of the
+    account.
     """
 
     lifted: str | None = None
@@ -83,8 +83,11 @@ class Shape:
     first_filled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     local: tuple[str, ...] = ()
 
-    def declared(self, record: dict[str, Any]) -> dict[str, Any]:
-        """The record in the declared form; fields that nobody named stay as they are."""
+    def declared(self, record: dict[str, Any], zone: tzinfo) -> dict[str, Any]:
+        """The record in the declared form; fields that nobody named stay as they are.
+
+        zone: the account's, in which stamps without an offset are read.
+        """
         if self.lifted and isinstance(inner := record.get(self.lifted), dict):
             record = {**inner, **{key: record[key] for key in record if key != self.lifted}}
         used = {name for names in self.first_filled.values() for name in names}
@@ -96,7 +99,7 @@ class Shape:
         for name, candidates in self.first_filled.items():
             filled = (record[c] for c in candidates if record.get(c) not in (None, ""))
             made[name] = next(filled, made.get(name))
-        return made | {name: _with_offset(made[name]) for name in self.local if name in made}
+        return made | {name: _with_offset(made[name], zone) for name in self.local if name in made}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,10 +403,10 @@ class Stream:
         return None if None in parts else SEPARATOR.join(parts)  # type: ignore[arg-type]
 
 
-def _with_offset(stamp: Any) -> Any:
-    """A wall clock of Chicago as a point in time; whatever else it is stays as it is."""
+def _with_offset(stamp: Any, zone: tzinfo) -> Any:
+    """A wall clock as a point in time; whatever else it is stays as it is."""
     try:
-        moment = datetime.strptime(stamp, _WALL_CLOCK).replace(tzinfo=_CHICAGO)
+        moment = datetime.strptime(stamp, _WALL_CLOCK).replace(tzinfo=zone)
     except (TypeError, ValueError):
         return stamp
     return moment.isoformat()

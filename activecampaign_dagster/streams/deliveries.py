@@ -1,8 +1,8 @@
 """Logs of individual mails: what was sent to whom, and who opened or clicked what.
 
 The API docs know none of these collections; fields and types follow what clients of the API read
-from them. The format of timestamps is not known: one without an offset is taken as Chicago
-time, as in other collections.
+from them. The format of timestamps is not known: one without an offset is read
+in the account's time zone, as in other collections.
 """
 
 from datetime import timedelta

@@ -175,7 +175,7 @@ TEMPLATES = Stream(
     description=(
         "One row per template for mails, with its content. The table mirrors the account's "
         "current state, and each sync reads all of it. `mdate` comes with or without an offset; "
-        "without one it is taken as Chicago time. `content` makes rows large."
+        "without one it is read in the account's time zone. `content` makes rows large."
     ),
     walk=ByOffset(),
     fields=(

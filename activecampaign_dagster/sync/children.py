@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from activecampaign_dagster.api.client import Page
@@ -17,17 +18,18 @@ def take_children(
     children: Sequence[Child],
     page: Page,
     parents: Mapping[str, dict[str, Any]],
+    zone: tzinfo,
     progress: Progress,
     spool: Callable[[Child, Records], None],
 ) -> Mapping[str, list[str]]:
     """Spool the records beside a page that belong to `parents`, as long as all of them come.
 
-    parents: by key. progress: is told how each child arrived. Returns child → the parents that do
-    not list their children, so that nobody can tell which of those are gone.
+    parents: by key. zone: the account's. progress: is told how each child arrived. Returns child →
+    the parents that do not list their children, so that nobody can tell which of those are gone.
     """
     unlisted = {}
     for child in children:
-        arrived, found = _of_parents(child, page, parents)
+        arrived, found = _of_parents(child, page, parents, zone)
         before = progress.arrivals.get(child.name, arrived)
         progress.arrivals[child.name] = arrived if arrived == before else Arrival.INCOMPLETE
         if progress.arrivals[child.name] is Arrival.WHOLE:
@@ -44,7 +46,7 @@ def take_children(
 
 
 def _of_parents(
-    child: Child, page: Page, parents: Mapping[str, dict[str, Any]]
+    child: Child, page: Page, parents: Mapping[str, dict[str, Any]], zone: tzinfo
 ) -> tuple[Arrival, Records]:
     """How a child came beside a page, and its records that belong to `parents`."""
     beside = child.beside
@@ -58,7 +60,7 @@ def _of_parents(
     found = []
     for record in records:
         if isinstance(record, dict):
-            declared = beside.shape.declared(record) if beside.shape else record
+            declared = beside.shape.declared(record, zone) if beside.shape else record
             if _text(record.get("id")) in listed or _text(declared.get(beside.owner)) in parents:
                 found.append(declared)
     whole = listed <= {_text(record.get("id")) for record in found}

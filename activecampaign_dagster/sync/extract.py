@@ -10,6 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from activecampaign_dagster.api.client import PAGE_SIZE, Client, Page, Params
 from activecampaign_dagster.api.created_walk import CreatedWalk
@@ -39,7 +40,7 @@ from activecampaign_dagster.sync.children import (
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.request import Mode
 from activecampaign_dagster.sync.spool import Arrival, Spool
-from activecampaign_dagster.warehouse.clock import offsets_in
+from activecampaign_dagster.warehouse.clock import Clock, offsets_in
 from activecampaign_dagster.warehouse.tables import OTHER_FIELDS
 
 _REPORT_SECONDS = 10.0
@@ -51,6 +52,7 @@ _STAMP = timedelta(seconds=1)  # stamps and the account's clock are whole second
 class Extraction:
     """One read under way: takes pages and spools what they hold.
 
+    clock: what is known of the account's so far; the stamps of the pages add to it.
     parents: what fills in the parameter of the path, one walk for each (see `Each`).
     undeclared: stream → fields that nobody declared and that have a column.
     landed: the enabled streams of which a full sync has landed. is_again: records are spooled once
@@ -63,6 +65,7 @@ class Extraction:
         client: Client,
         spool: Spool,
         log: logging.Logger,
+        clock: Clock,
         parents: Sequence[str] = (),
         *,
         landed: Set[str] = frozenset(),
@@ -73,6 +76,7 @@ class Extraction:
         self._client = client
         self._spool = spool
         self._log = log
+        self._clock = clock
         self._parents = parents
         self._landed = landed
         self._undeclared = undeclared
@@ -161,6 +165,10 @@ class Extraction:
             raise refused[0]
 
     @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self._clock.read_in)
+
+    @property
     def _received(self) -> str:
         # more than there are, where pages overlap or are read again
         return f"{counted(self.progress.rows, 'record')} received"
@@ -178,7 +186,7 @@ class Extraction:
 
     def _read_again(self, read_: Read, state: Callable[[], State]) -> None:
         """Spool another reading behind the first; records that come twice are landed once."""
-        again = Extraction(read_, self._client, self._spool, self._log, is_again=True)
+        again = Extraction(read_, self._client, self._spool, self._log, self._clock, is_again=True)
         again._walk(self._walk_for(read_, None), state, read_.stream.endpoint.path)
         self.requests += again.requests
 
@@ -200,9 +208,9 @@ class Extraction:
             self.requests += 1
             page = ask(path, endpoint.collection, params)
             if endpoint.shape:
-                declared = endpoint.shape.declared
+                declared, zone = endpoint.shape.declared, self._zone
                 page.records[:] = [
-                    declared(record) if isinstance(record, dict) else record
+                    declared(record, zone) if isinstance(record, dict) else record
                     for record in page.records
                 ]
             return page
@@ -241,7 +249,7 @@ class Extraction:
             self.progress.ahead = (datetime.now(UTC) - page.at).total_seconds()
         self.progress.pages += 1
         self.progress.rows += len(page.records)
-        self.offsets |= offsets_in(stream, page.records)
+        self._note_offsets(page)
         if self._parent:
             name, parent = self._parent
             for record in page.records:
@@ -260,10 +268,17 @@ class Extraction:
             self._spool.add(stream.name, records, stream.key_of)
         if self.read.children and page.records:
             unlisted = take_children(
-                self.read.children, page, parents, self.progress, self._add_child
+                self.read.children, page, parents, self._zone, self.progress, self._add_child
             )
             for child in self.read.children:
                 spool_keys(self._spool, unlisted_name(child), unlisted.get(child.name, []))
+
+    def _note_offsets(self, page: Page) -> None:
+        """Note what stamps show of the account's clock, before others are read by it."""
+        seen = offsets_in(self.read.stream, page.records)
+        self.offsets |= seen
+        if not self._clock.agrees(seen):
+            self._clock = self._clock.after(self.offsets)
 
     def _without_listed(self, records: list[Any]) -> list[Any]:
         listed = self.read.listed

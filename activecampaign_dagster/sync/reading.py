@@ -21,6 +21,7 @@ from activecampaign_dagster.sync.extract import Extraction
 from activecampaign_dagster.sync.plan import Child, Read
 from activecampaign_dagster.sync.spool import Spool
 from activecampaign_dagster.sync.totals import Totals
+from activecampaign_dagster.warehouse.clock import Clock
 
 
 class Reading:
@@ -29,7 +30,7 @@ class Reading:
     totals: how many records the account counts. compares: whether children that come with a full
     read are to be held against them. undeclared: stream → fields that nobody declared and that have
     a column. in_full: the enabled streams of which a full sync has landed. landed: stream → when
-    it was landed last. began: when this sync did.
+    it was landed last. began: when this sync did. clock: what is known of the account's by now.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Reading:
         in_full: Set[str],
         landed: Mapping[str, datetime | None],
         began: datetime,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._staging = staging
@@ -54,6 +56,7 @@ class Reading:
         self._in_full = in_full
         self._landed = landed
         self._began = began
+        self.clock = clock
 
     def whole(self, read: Read, parents: Sequence[str] = ()) -> Complete:
         """Read to the end, without what makes the pages of the read fail."""
@@ -122,6 +125,7 @@ class Reading:
             self._client,
             spool,
             self._log,
+            self.clock,
             parents,
             undeclared=self._undeclared,
             landed=self._in_full,

@@ -138,7 +138,6 @@ class _Run:
         self._staging = staging
         self._log = log
         self._known = known
-        self._clock = Clock.noted(known.facts)
         self._totals = Totals(client, known.facts)
         self._shortfalls = Shortfalls(source, request, self._totals, known.facts)
         self._deliveries = Deliveries(source, request, known.in_full, self._totals)
@@ -164,6 +163,7 @@ class _Run:
             in_full=known.in_full,
             landed={name: state.last_synced_at for name, state in known.states.items()},
             began=self._began,
+            clock=Clock.noted(known.facts),
         )
 
     def outcomes(self, tell_begun: Callable[[Sequence[str]], None]) -> Iterator[Outcome]:
@@ -460,24 +460,23 @@ class _Run:
 
     def _learn_clock(self, db: duckdb.DuckDBPyConnection, seen: set[datetime]) -> None:
         """Note what stamps of a read show of the account's clock, and say what changes by it."""
-        before, found = self._clock, self._clock.after(seen)
+        before = self._reading.clock
+        self._reading.clock = found = before.after(seen)
         if found != before:
             commit(db, lambda: clock.note(db, self._source.name, found))
-        self._clock = found
-        read_in = self._clock.zone or clock.UNLESS_KNOWN
-        if not self._clock.agrees(seen):
+        if not found.agrees(seen):
             offsets = ", ".join(sorted({f"{day:%z}" for day in seen}))
             self._log.warning(
                 "No time zone has the offsets of the account's timestamps (%s): timestamps "
                 "without an offset are read as times of %s.",
                 offsets,
-                read_in,
+                found.read_in,
             )
-        elif read_in != (before.zone or clock.UNLESS_KNOWN):
+        elif found.read_in != before.read_in:
             self._log.info(
                 "Timestamps without an offset are read as times of %s, because the account's "
                 "other timestamps have its offsets.",
-                read_in,
+                found.read_in,
             )
 
     def _learn_parents(self, db: duckdb.DuckDBPyConnection, complete: Complete) -> None:

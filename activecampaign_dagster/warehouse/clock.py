@@ -66,6 +66,11 @@ class Clock:
         return cls(facts.get(TIME_ZONE), frozenset(datetime.strptime(d, _FORM) for d in days))
 
     @property
+    def read_in(self) -> str:
+        """The zone in which stamps without an offset are read."""
+        return self.zone or UNLESS_KNOWN
+
+    @property
     def facts(self) -> dict[str, str]:
         """The facts that note it."""
         days = ", ".join(f"{day:{_FORM}}" for day in sorted(self.days))
@@ -86,8 +91,8 @@ class Clock:
         return self if self.zone else Clock(None, frozenset(_thinned(seen)[-_KEPT:]))
 
     def agrees(self, seen: Set[datetime]) -> bool:
-        """Whether its zone has the offsets that were seen."""
-        return _agrees(self.zone or UNLESS_KNOWN, seen)
+        """Whether the zone that stamps are read in has the offsets that were seen."""
+        return _agrees(self.read_in, seen)
 
 
 def offsets_in(stream: Stream, records: Sequence[Any]) -> set[datetime]:

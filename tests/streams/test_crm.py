@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from activecampaign_dagster.api.stamps import CHICAGO
 from activecampaign_dagster.streams.custom_fields import (
     ACCOUNT_CUSTOM_FIELD_VALUES,
     DEAL_CUSTOM_FIELD_VALUES,
@@ -57,7 +59,7 @@ def side_loaded(owner: str, **filled: Any) -> dict[str, Any]:
 @VALUES
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_side_loaded_value_becomes_the_declared_form(stream: Stream, owner: str, kind: str):
-    made = beside(stream).declared(side_loaded(owner, **{kind: "120"}))
+    made = beside(stream).declared(side_loaded(owner, **{kind: "120"}), CHICAGO)
     assert made["fieldValue"] == "120"
     assert (made["id"], made["customFieldId"]) == ("7", "3")
     assert stream.beside is not None
@@ -67,7 +69,7 @@ def test_a_side_loaded_value_becomes_the_declared_form(stream: Stream, owner: st
 
 @VALUES
 def test_a_side_loaded_value_that_is_empty_is_still_a_row(stream: Stream, owner: str):
-    made = beside(stream).declared(side_loaded(owner))
+    made = beside(stream).declared(side_loaded(owner), CHICAGO)
     assert made["fieldValue"] is None
     assert stream.key_of(made) == "7"
 
@@ -77,7 +79,7 @@ def test_the_currency_of_a_side_loaded_value_stays(stream: Stream, owner: str):
     record = side_loaded(
         owner, custom_field_currency_value="1500", custom_field_currency_type="usd"
     )
-    made = beside(stream).declared(record)
+    made = beside(stream).declared(record, CHICAGO)
     assert (made["fieldValue"], made["custom_field_currency_type"]) == ("1500", "usd")
 
 
@@ -94,28 +96,34 @@ def test_a_value_in_the_declared_form_passes_unchanged(stream: Stream, owner: st
         "links": {},
         "updatedTimestamp": "2020-04-01T07:21:13+00:00",
     }
-    assert beside(stream).declared(dict(record)) == record
-    assert at_path(stream).declared(dict(record)) == record
+    assert beside(stream).declared(dict(record), CHICAGO) == record
+    assert at_path(stream).declared(dict(record), CHICAGO) == record
 
 
-def test_stamps_of_deals_values_without_an_offset_are_given_that_of_chicago():
-    made = beside(DEAL_CUSTOM_FIELD_VALUES).declared(side_loaded("deal_id"))
-    assert made["createdTimestamp"] == "2021-01-04T10:00:00-06:00"
-    assert made["updatedTimestamp"] == "2021-07-04T10:00:00-05:00"
+@pytest.mark.parametrize(
+    ("zone", "winter", "summer"),
+    [("America/Chicago", "-06:00", "-05:00"), ("Australia/Adelaide", "+10:30", "+09:30")],
+)
+def test_stamps_of_deals_values_without_an_offset_are_given_that_of_the_account(
+    zone: str, winter: str, summer: str
+):
+    made = beside(DEAL_CUSTOM_FIELD_VALUES).declared(side_loaded("deal_id"), ZoneInfo(zone))
+    assert made["createdTimestamp"] == f"2021-01-04T10:00:00{winter}"
+    assert made["updatedTimestamp"] == f"2021-07-04T10:00:00{summer}"
     assert set(DEAL_CUSTOM_FIELD_VALUES.stamps) == {"createdTimestamp", "updatedTimestamp"}
 
 
 @pytest.mark.parametrize("stream", [DEAL_CUSTOM_FIELDS, DEAL_CUSTOM_FIELD_VALUES])
 def test_naive_stamps_at_the_paths_of_deals_fields_are_given_an_offset(stream: Stream):
     record = {"id": "1", "createdTimestamp": "2021-07-04 10:00:00", "updatedTimestamp": None}
-    made = at_path(stream).declared(record)
+    made = at_path(stream).declared(record, CHICAGO)
     assert made["createdTimestamp"] == "2021-07-04T10:00:00-05:00"
     assert made["updatedTimestamp"] is None
 
 
 @pytest.mark.parametrize("name", ["listIds", "listids"])
 def test_both_spellings_of_a_snippets_lists_fill_one_column(name: str):
-    made = at_path(PERSONALIZATIONS).declared({"id": "1", name: "2,3"})
+    made = at_path(PERSONALIZATIONS).declared({"id": "1", name: "2,3"}, CHICAGO)
     assert made == {"id": "1", "listIds": "2,3"}
 
 
@@ -123,5 +131,5 @@ def test_both_spellings_of_a_snippets_lists_fill_one_column(name: str):
 def test_attributes_of_newer_segments_are_fields_of_their_own(stream: Stream):
     record = {"id": "a-uuid", "type": "audience", "attributes": {"name": "VIP", "category": "x"}}
     lifted = {"id": "a-uuid", "type": "audience", "name": "VIP", "category": "x"}
-    assert at_path(stream).declared(record) == lifted
-    assert at_path(stream).declared(lifted) == lifted
+    assert at_path(stream).declared(record, CHICAGO) == lifted
+    assert at_path(stream).declared(lifted, CHICAGO) == lifted

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from activecampaign_dagster.api.stamps import CHICAGO
 from activecampaign_dagster.streams.declaration import Stream
 from activecampaign_dagster.streams.ecommerce import ECOMMERCE_ORDER_ACTIVITIES
 from activecampaign_dagster.streams.tracking import (
@@ -20,7 +21,7 @@ STAMP = "2026-05-28T10:00:00-05:00"
 
 def declared(stream: Stream, record: dict[str, Any]) -> dict[str, Any]:
     assert stream.endpoint.shape is not None
-    return stream.endpoint.shape.declared(record)
+    return stream.endpoint.shape.declared(record, CHICAGO)
 
 
 @pytest.mark.parametrize("stream", SHAPED, ids=lambda stream: stream.name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from activecampaign_dagster.api.stamps import CHICAGO
 from activecampaign_dagster.streams.activities import (
     ACTIVITIES,
     CONTACT_EMAILS,
@@ -20,7 +21,7 @@ from activecampaign_dagster.streams.sms import SMS_FAILURES, SMS_RECIPIENTS
 
 def declared_form(stream: Stream, record: dict[str, Any]) -> dict[str, Any]:
     assert stream.endpoint.shape is not None
-    return stream.endpoint.shape.declared(record)
+    return stream.endpoint.shape.declared(record, CHICAGO)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from activecampaign_dagster.api.stamps import CHICAGO
 from activecampaign_dagster.sandbox.server import Sandbox
 from activecampaign_dagster.streams.declaration import Stream, SyncType
 from activecampaign_dagster.streams.registry import STREAMS
@@ -65,7 +66,7 @@ def truth(sandbox: Sandbox, stream: Stream) -> dict[str, dict[str, Any]]:
     name = TRUTHS.get(stream.name, stream.endpoint.collection)
     records = list(sandbox.account.truth(name).values())
     if shape := stream.endpoint.shape:
-        records = [shape.declared(record) for record in records]
+        records = [shape.declared(record, CHICAGO) for record in records]
     return {str(stream.key_of(record)): record for record in records}
 
 

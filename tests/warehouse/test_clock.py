@@ -17,8 +17,15 @@ from activecampaign_dagster.warehouse import builds, clock
 from activecampaign_dagster.warehouse.clock import ZONES, Clock, offsets_in
 from activecampaign_dagster.warehouse.file import connect
 from tests.helpers import Warehouse, serving
+from tests.sync.everything import source
 
 ODD = {"udate": "2024-01-15T12:00:00+01:23"}  # an offset that no zone has
+
+STAMPS = ("createdTimestamp", "updatedTimestamp")
+VALUES = """
+    select id, epoch("createdTimestamp"), epoch("updatedTimestamp")
+    from activecampaign.deal_custom_field_values order by id
+"""
 
 
 def seen_in(stamp: str | None, stream: str = "contacts") -> set[datetime]:
@@ -110,6 +117,21 @@ def test_a_sync_notes_the_zone_with_the_days_that_it_rests_on(warehouse: Warehou
     facts = sync(warehouse, "Australia/Adelaide")
     assert facts["time_zone"] == "Australia/Adelaide"
     assert {day.split()[1] for day in facts["offsets_seen"].split(", ")} == {"+0930", "+1030"}
+
+
+def test_stamps_beside_a_page_are_read_in_the_zone_that_its_records_show(tmp_path: Path) -> None:
+    """Values come without an offset beside deals."""
+    names = ("deals", "deal_custom_fields", "deal_custom_field_values")
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", source(*names))
+    account = Account.generate(contacts=50, deals=150, stub_share=0, zone="Australia/Adelaide")
+    with serving(account) as sandbox:
+        warehouse.sync(sandbox)
+    values = account.truth("dealCustomFieldData").values()
+    assert warehouse.query(VALUES) == sorted(
+        (int(value["id"]), *(datetime.fromisoformat(value[stamp]).timestamp() for stamp in STAMPS))
+        for value in values
+    )
+    assert len(values) > 100
 
 
 def test_a_later_sync_that_shows_another_zone_replaces_it(
