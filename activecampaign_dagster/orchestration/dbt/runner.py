@@ -150,7 +150,7 @@ def run(
         info: Any = event.info
         if info.name in _TRACES:
             return
-        if prints and info.level in _SHOWN and info.msg.strip():
+        if prints and info.level in _SHOWN and info.msg.strip() and not _is_of_passed_test(event):
             print(info.msg)  # which Dagster keeps as the step's output
         if info.level == "error" and info.name not in _RESULTS:
             ran.reasons += [line.rstrip() for line in info.msg.splitlines() if line.strip()]
@@ -183,6 +183,12 @@ def run(
         ran.reasons = [line for line in str(ended.exception).splitlines() if line.strip()]
     ran.is_success, ran.result = ended.success, ended.result
     return ran
+
+
+def _is_of_passed_test(event: EventMsg) -> bool:
+    """Whether dbt tells that a test began, or that it passed: it has more tests than models."""
+    began = event.info.name == "LogStartLine" and event.data.node_info.resource_type == "test"
+    return began or (event.info.name == "LogTestResult" and event.info.level == "info")
 
 
 def _close_log() -> None:

@@ -134,6 +134,21 @@ def test_artefacts_lie_beside_the_database_and_nothing_is_written_to_the_project
     }
 
 
+def test_a_build_prints_its_models_and_no_tests_that_pass(
+    database: Path, models: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loaded = definitions(database.parent / "home", models)
+    capfd.readouterr()
+    run(loaded)
+    said = capfd.readouterr().out
+    assert "START sql table model marts.calendar" in said
+    assert "OK created sql table model marts.calendar" in said
+    assert " test " not in said
+    assert "PASS calendar" not in said
+    [of_run] = Path(f"{database}.dbt", "runs").iterdir()
+    assert "PASS calendar_rules" in (of_run / "dbt.log").read_text()
+
+
 def test_all_that_a_build_writes_is_its_owners_alone_in_a_project_that_narrows_no_umask(
     database: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
