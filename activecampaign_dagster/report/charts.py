@@ -17,11 +17,12 @@ _FORECAST = """
     select
         name || ', ' || currency as "group",
         coalesce(stage, '(stage is gone)') as label,
-        open_value,
-        open_deals,
-        weighted_value
+        sum(open_value) as open_value,
+        sum(open_deals)::bigint as open_deals,
+        sum(weighted_value) as weighted_value
     from marts.forecast
     join pipeline_names using (account, pipeline_id)
+    group by name, currency, stage_position, account, stage_id, stage
     order by name, currency, stage_position, stage_id
 """
 _FUNNEL = """

@@ -55,11 +55,12 @@ _STUCK = """
 _OVERDUE = """
     select
         *,
-        'due ' || strftime(next_action_at, '%-d %b %Y') || ', '
-        || (today - next_action_at::date) || ' days ago' as why,
+        'due ' || strftime(next_action_date, '%-d %b %Y') || ', '
+        || (today - next_action_date) || if(today - next_action_date = 1, ' day', ' days')
+        || ' ago' as why,
         row_number() over (order by next_action_at, account, deal_id) as rank
     from counted
-    where status = 'open' and next_action_at < today
+    where status = 'open' and next_action_date < today
 """
 _LARGEST = """
     select
@@ -96,11 +97,16 @@ def _decided(status: str) -> str:
         select
             * replace (closed_value as value, closed_owner as owner),
             strftime(closed_date, '%-d %b') || {_NO_DATE} as why,
-            row_number() over (
-                order by currency, closed_value desc nulls last, account, deal_id
-            ) as rank
-        from counted
-        where status = '{status}' and closed_date >= week_start
+            row_number() over (order by nth, currency, account, deal_id) as rank
+        from (
+            select
+                *,
+                row_number() over (
+                    partition by currency order by closed_value desc nulls last, account, deal_id
+                ) as nth
+            from counted
+            where status = '{status}' and closed_date >= week_start
+        )
     """
 
 
@@ -110,8 +116,16 @@ _TO_DO = (
     ("Largest open deals", "The three largest of each currency.", _LARGEST),
 )
 _CHANGED = (
-    ("Lost", "Deals lost in the last seven days.", _decided("lost")),
-    ("Won", "Deals won in the last seven days.", _decided("won")),
+    (
+        "Lost",
+        "Deals lost in the last seven days, the largest of each currency first.",
+        _decided("lost"),
+    ),
+    (
+        "Won",
+        "Deals won in the last seven days, the largest of each currency first.",
+        _decided("won"),
+    ),
     ("Moved", "Deals that came to another stage in the last seven days.", _MOVED),
 )
 _CHANGES = """

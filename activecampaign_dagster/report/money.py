@@ -61,7 +61,7 @@ _MONEY = f"""
 _OVERALL = """
     select
         count(*) filter (status = 'open') as open_deals,
-        count(*) filter (status = 'open' and next_action_at < today) as overdue,
+        count(*) filter (status = 'open' and next_action_date < today) as overdue,
         count(*) filter (status = 'won' and closed_date >= year_start) as won,
         count(*) filter (status in ('won', 'lost') and closed_date >= year_start) as decided,
         count(*) filter (

@@ -33,6 +33,7 @@ LATER = NOW + timedelta(days=2)
 MARKETING = ("lists", "contact_lists", "automations", "contact_automations")
 SHOPS = ("ecommerce_orders", "ecommerce_customers", "ecommerce_connections")
 READ = (*CORE, *MARKETING, *SHOPS)
+WITH_FIELDS = (*READ, "deal_custom_fields", "deal_custom_field_values")
 HOSTILE = "<script>alert('x')</script> | [a](http://b)"
 
 
@@ -335,6 +336,71 @@ def test_pipelines_of_one_name_stay_two(make_observed):
     card = section(report(observed), "Sales funnel")
     assert f"<h4>{title} (1)</h4>" in card
     assert f"<h4>{title} (2)</h4>" in card
+
+
+@pytest.fixture(scope="module")
+def in_adelaide(make_observed) -> dict[str, Any]:
+    """An account reported on in another zone, with a date of expected close; what was changed."""
+    observed = make_observed(8, contacts=60, deals=200, field_values=0)
+    account = observed.account
+    meta = {"fieldLabel": "Close by", "fieldType": "date", "fieldOptions": None}
+    field = account.add_record("dealCustomFieldMeta", **meta)
+    opened = [
+        number
+        for number, deal in account.truth("deals").items()
+        if not deal["isDisabled"] and deal["status"] == "0"
+    ]
+    for number, deal in enumerate(opened):
+        account.set_deal_value(deal, field, f"2026-{4 + number % 3:02}-15")
+    # in Adelaide 3 March, a quarter past eight, and the evening before
+    for deal, due in zip(opened[:2], ("2026-03-02T21:45", "2026-03-02T12:00"), strict=True):
+        account.update_record("deals", deal, nextdate=f"{due}:00+00:00")
+    observed.sync(at=NOW, streams=WITH_FIELDS)
+    observed.dbt.build("+resource_type:snapshot")
+    observed.clock.now = NOW + timedelta(days=1)
+    lost = opened[2:13]
+    for number, deal in enumerate(lost):
+        account.update_record("deals", deal, currency="eur", value=str(1000 + number))
+        account.lose_deal(deal)
+    account.update_record("deals", lost[-1], currency="usd", value="90000000")
+    observed.sync(at=LATER, streams=WITH_FIELDS)
+    zone, close_by = "Australia/Adelaide", "Close by"
+    variables = {"as_of": "", "reporting_timezone": zone, "expected_close_field": close_by}
+    observed.dbt.build(variables=variables)
+    return {"observed": observed, "due": opened[:2], "lost": lost}
+
+
+def test_a_next_action_is_due_on_a_day_of_the_reporting_time_zone(in_adelaide):
+    observed = in_adelaide["observed"]
+    page = report(observed)
+    assert "Tuesday, 3 March 2026" in page.html
+    counted = "select count(*) as n from marts.deals where is_counted and status = 'open' and "
+    [row] = observed.dbt.rows(f"{counted} next_action_date < '2026-03-03'")
+    assert tile(section(page, "All deals"), "open deals past their next action")[0] == str(row["n"])
+    later, earlier = in_adelaide["due"]
+    days = "select deal_id, next_action_date::varchar as day from marts.deals"
+    due = {row["deal_id"]: row["day"] for row in observed.dbt.rows(days)}
+    assert (due[later], due[earlier]) == ("2026-03-03", "2026-03-02")
+
+
+def test_stages_have_one_bar_whatever_months_their_deals_are_expected_to_close_in(in_adelaide):
+    observed = in_adelaide["observed"]
+    sql = "select count(distinct {}) as n from marts.forecast where open_deals > 0"
+    months = observed.dbt.rows(sql.format("expected_close_month"))[0]["n"]
+    assert months > 1
+    bars = observed.dbt.rows(sql.format("(pipeline_id, stage_id, currency)"))[0]["n"]
+    card = section(report(observed), "Open pipeline by stage")
+    assert card.count("<small>weighted ") == bars
+    values = observed.dbt.rows("select sum(open_deals)::int as n from marts.forecast")
+    assert sum(map(int, re.findall(r"(\d+) deals?\b", card))) == values[0]["n"]
+
+
+def test_the_largest_deal_of_each_currency_is_named_first(in_adelaide):
+    card = section(report(in_adelaide["observed"]), "Lost")
+    truth = in_adelaide["observed"].account.truth("deals")
+    [*_, largest_in_euro, in_dollars] = in_adelaide["lost"]
+    assert titles(card)[:2] == [truth[n]["title"] for n in (largest_in_euro, in_dollars)]
+    assert "and 3 more" in card
 
 
 def test_the_asset_previews_the_report_in_the_ui(observed):

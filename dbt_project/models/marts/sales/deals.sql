@@ -55,5 +55,6 @@ select
     created_month,
     closed_date,
     closed_month,
+    {{ local_date("next_action_at") }} as next_action_date,
     row_version
 from deals
