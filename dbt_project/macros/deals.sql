@@ -20,13 +20,18 @@
     = 1
 {%- endmacro %}
 
-{% macro place_of_stage(rows) -%}
-    case when stages.pipeline_id = {{ rows }}.pipeline_id then stages.stage_position end
+{% macro place_of_stage(stages, rows) -%}
+    case
+        when {{ stages }}.pipeline_id = {{ rows }}.pipeline_id
+        then {{ stages }}.stage_position
+    end
 {%- endmacro %}
 
-{% macro is_stage_missing(rows) -%}
+{% macro is_stage_missing(stages, rows) -%}
     coalesce(
-        stages.is_stage_missing or stages.pipeline_id <> {{ rows }}.pipeline_id, true
+        {{ stages }}.is_stage_missing
+        or {{ stages }}.pipeline_id <> {{ rows }}.pipeline_id,
+        true
     )
 {%- endmacro %}
 

@@ -35,7 +35,7 @@ with
             owners.full_name as owner,
             pipelines.pipeline,
             stages.stage,
-            {{ place_of_stage("deals") }} as stage_position,
+            {{ place_of_stage("stages", "deals") }} as stage_position,
             deals.contact_id is not null
             and contacts.contact_id is null as is_contact_missing,
             deals.owner_id is not null
@@ -43,7 +43,7 @@ with
             deals.pipeline_id is not null
             and coalesce(pipelines.is_pipeline_missing, true) as is_pipeline_missing,
             deals.stage_id is not null
-            and {{ is_stage_missing("deals") }} as is_stage_missing,
+            and {{ is_stage_missing("stages", "deals") }} as is_stage_missing,
             decisions.owner_id as closed_owner_id,
             deciders.full_name as closed_owner,
             decisions.value as closed_value,

@@ -53,7 +53,7 @@ with
             visits.ended_by,
 
             -- numerics
-            {{ place_of_stage("visits") }} as stage_position,
+            {{ place_of_stage("stages", "visits") }} as stage_position,
             visits.visit_number,
             case
                 when visits.is_start_known and visits.is_left_at_known
@@ -81,7 +81,7 @@ with
             visits.is_left_at_known,
             coalesce(deals.is_hidden, false) as is_hidden,
             deals.deal_id is null as is_deal_missing,
-            {{ is_stage_missing("visits") }} as is_stage_missing,
+            {{ is_stage_missing("stages", "visits") }} as is_stage_missing,
 
             -- timestamps
             visits.starts_at as entered_at,
