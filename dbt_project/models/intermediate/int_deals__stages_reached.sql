@@ -7,69 +7,83 @@ with
         select * from {{ ref("int_deal_stages__known") }} where not is_stage_missing
     ),
 
-    -- the order of stages as it was: the first version counts for the time before it
     orders as (
+        select * replace (coalesce(since, timestamptz '-infinity') as since)
+        from {{ ref("int_deal_stages__orders") }}
+    ),
+
+    -- A deal comes to a stage once, whatever else happens to it there. Also the stage
+    -- of
+    -- a decided deal counts: it was decided there.
+    intervals as (
+        select *
+        from {{ ref("int_deals__stage_intervals") }}
+        where not is_deleted and pipeline_id is not null
+        qualify
+            (pipeline_id, stage_id) is distinct from lag((pipeline_id, stage_id)) over (
+                partition by account, deal_id order by interval_number
+            )
+    ),
+
+    -- a deal that was in a stage before a sync found it is placed as the sync found it
+    visits as (
         select
             account,
-            stage_id,
-            coalesce(pipeline_id, 0) as pipeline_id,
-            (stage_order, stage_id) as place,
-            coalesce(is_deleted, false) as is_gone,
-            lead(dbt_valid_from) over versions as valid_to,
-            if(
-                row_number() over versions = 1, timestamptz '-infinity', dbt_valid_from
-            ) as valid_from
-        from {{ ref("deal_stages_snapshot") }}
-        window versions as (partition by account, stage_id order by dbt_valid_from)
-    ),
-
-    -- also the stage of a decided deal counts: it was decided there
-    visits as (
-        select distinct
-            intervals.account,
-            intervals.deal_id,
+            deal_id,
             intervals.pipeline_id,
-            intervals.stage_id,
-            intervals.starts_at,
-            orders.place
-        from {{ ref("int_deals__stage_intervals") }} as intervals
+            stage_id as visited_stage_id,
+            greatest(intervals.starts_at, found.found_at) as placed_at
+        from intervals
         left join
-            orders
-            on intervals.account = orders.account
-            and intervals.pipeline_id = orders.pipeline_id
-            and intervals.stage_id = orders.stage_id
-            and intervals.starts_at >= orders.valid_from
-            and coalesce(intervals.starts_at < orders.valid_to, true)
-        where not intervals.is_deleted and intervals.pipeline_id is not null
+            (select distinct account, stage_id, found_at from orders) as found using (
+                account, stage_id
+            )
     ),
 
-    -- who got to a stage got to those that were before it then, whether a sync saw that
-    -- or not
-    reached as (
+    placed as (
+        select visits.*, changes.since, here.stage_position as visited_position
+        from visits
+        asof left join
+            (select distinct account, pipeline_id, since from orders) as changes
+            on visits.account = changes.account
+            and visits.pipeline_id = changes.pipeline_id
+            and visits.placed_at >= changes.since
+        left join
+            orders as here
+            on visits.account = here.account
+            and visits.pipeline_id = here.pipeline_id
+            and visits.visited_stage_id = here.stage_id
+            and changes.since = here.since
+    ),
+
+    -- who got to a stage began in the first one and got to those before it, in the
+    -- order
+    -- of then, whether a sync saw that or not
+    passed as (
         select
-            visits.account,
-            visits.deal_id,
-            visits.pipeline_id,
+            account,
+            deal_id,
+            pipeline_id,
             orders.stage_id,
-            visits.stage_id = orders.stage_id as is_visited
-        from visits
-        inner join
-            orders
-            on visits.account = orders.account
-            and visits.pipeline_id = orders.pipeline_id
-            and visits.place >= orders.place
-            and visits.starts_at >= orders.valid_from
-            and coalesce(visits.starts_at < orders.valid_to, true)
-        where not orders.is_gone or visits.stage_id = orders.stage_id
-        union all
-        -- every deal of a pipeline began in it
-        select
-            visits.account, visits.deal_id, visits.pipeline_id, listed.stage_id, false
-        from visits
-        inner join
-            listed
-            on visits.account = listed.account
-            and visits.pipeline_id = listed.pipeline_id
+            orders.stage_id = placed.visited_stage_id as is_visited,
+            orders.stage_position < placed.visited_position as is_passed,
+            orders.has_next_stage
+        from placed
+        inner join orders using (account, pipeline_id, since)
+        inner join listed using (account, pipeline_id, stage_id)
+        where is_visited or is_passed or orders.is_first
+    ),
+
+    -- in a pipeline of which no stage of then is left, a deal began in the present
+    -- first
+    reached as (
+        select *
+        from passed
+        union all by name
+        select account, deal_id, pipeline_id, listed.stage_id
+        from (select distinct account, deal_id, pipeline_id from visits)
+        anti join passed using (account, deal_id, pipeline_id)
+        inner join listed using (account, pipeline_id)
         where listed.stage_position = 1
     )
 
@@ -79,7 +93,9 @@ select
     reached.pipeline_id as pipeline_id,
     stage_id,
     listed.stage_position as stage_position,
-    bool_or(reached.is_visited) as is_visited,
+    coalesce(bool_or(reached.is_visited), false) as is_visited,
+    coalesce(bool_or(reached.is_passed), false) as is_passed,
+    bool_or(reached.has_next_stage) as has_next_stage,
     deals.pipeline_id is not distinct from reached.pipeline_id as is_here,
     deals.status as status,
     deals.created_at as created_at
