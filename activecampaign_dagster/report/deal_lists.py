@@ -95,14 +95,17 @@ _MOVED = """
 def _decided(status: str) -> str:
     return f"""
         select
-            * replace (closed_value as value, closed_owner as owner),
+            * replace (
+                closed_value as value, closed_currency as currency, closed_owner as owner
+            ),
             strftime(closed_date, '%-d %b') || {_NO_DATE} as why,
-            row_number() over (order by nth, currency, account, deal_id) as rank
+            row_number() over (order by nth, closed_currency, account, deal_id) as rank
         from (
             select
                 *,
                 row_number() over (
-                    partition by currency order by closed_value desc nulls last, account, deal_id
+                    partition by closed_currency
+                    order by closed_value desc nulls last, account, deal_id
                 ) as nth
             from counted
             where status = '{status}' and closed_date >= week_start
@@ -134,7 +137,7 @@ _CHANGES = """
             true as is_known
         from counted
         union all
-        select if(status = 'won', 'Won', 'Lost'), account, deal_id, closed_date, currency,
+        select if(status = 'won', 'Won', 'Lost'), account, deal_id, closed_date, closed_currency,
             closed_value, is_closed_at_known
         from counted
         where status in ('won', 'lost')

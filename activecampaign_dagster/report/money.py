@@ -36,12 +36,13 @@ def _periods(period: str) -> str:
 _MONEY = f"""
     with closed as (
         select
-            currency,
+            closed_currency as currency,
             {_periods("month")},
             {_periods("quarter")},
             {_decided("year", "status = 'won' and closed_date >= year_start")}
         from counted
-        group by currency
+        where closed_currency is not null
+        group by closed_currency
     ),
     opened as (
         select

@@ -15,7 +15,7 @@ _OWNERS = """
             account,
             if(status = 'open', owner_id, closed_owner_id) as owner_id,
             if(status = 'open', owner, closed_owner) as owner,
-            currency,
+            if(status = 'open', currency, closed_currency) as currency,
             status = 'open' as is_open,
             if(status = 'open', value, closed_value) as value,
             coalesce(not is_closed_at_known, false) and status <> 'open' as is_doubtful

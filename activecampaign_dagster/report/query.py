@@ -46,7 +46,13 @@ _WINDOWS = """
 # a table, since every part asks it and marts.deals is a view
 _COUNTED = """
     create or replace temp table counted as
-    select deals.* replace (coalesce(currency, 'unknown') as currency), windows.*
+    select
+        deals.* replace (
+            coalesce(currency, 'unknown') as currency,
+            if(closed_at is not null, coalesce(closed_currency, 'unknown'), null)
+                as closed_currency
+        ),
+        windows.*
     from marts.deals as deals, windows
     where is_counted
 """

@@ -1,15 +1,22 @@
-{% macro is_loaded_with(column) -%}
+{% macro loaded_columns() -%}
     {%- set names = [] -%}
     {%- if is_incremental() -%}
         {%- set names = adapter.get_columns_in_relation(this) | map(
             attribute="name"
         ) -%}
     {%- endif -%}
-    {{ return(column in names) }}
+    {{ return(names | list) }}
+{%- endmacro %}
+
+{% macro is_loaded_with(column) -%}
+    {{ return(column in loaded_columns()) }}
 {%- endmacro %}
 
 {% macro due(versions, key, version) -%}
-    {%- if is_loaded_with(version) -%}
+    {%- set missing = ([version] + (model.columns | list)) | reject(
+        "in", loaded_columns()
+    ) -%}
+    {%- if not missing | list -%}
         {%- set key = key | join(", ") -%}
         select distinct {{ key }}, {{ versions }}.* exclude ({{ key }})
         from {{ versions }}

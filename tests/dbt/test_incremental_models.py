@@ -202,3 +202,25 @@ def test_these_are_all_incremental_models(manifest):
         if node["config"].get("materialized") == "incremental"
     }
     assert incremental == set(MODELS)
+
+
+def test_a_column_that_a_table_of_an_older_model_lacks_is_filled_for_all_its_rows(make_observed):
+    """Also for the deals of which nothing has changed."""
+    observed = make_observed(8, contacts=5, deals=40, field_values=5)
+    observed.sync(at=NOW)
+    observed.dbt.build("+deals")
+    tables = ("int_deals__segments", "int_deals__stage_intervals")
+    queries = [f"from intermediate.{table} order by {KEYS['intermediate.' + table]}"
+               for table in tables]  # fmt: skip
+    queries.append("select deal_id, closed_currency, closed_value from marts.deals order by all")
+    before = [observed.dbt.rows(query) for query in queries]
+    assert any(row["closed_currency"] for row in before[-1])
+    for table in tables:
+        observed.dbt.execute(f"alter table intermediate.{table} drop column currency")
+    observed.dbt.execute(
+        "drop view marts.deals; "
+        "alter table intermediate.int_deals__described drop column closed_currency; "
+        "update intermediate.int_deals__described set row_version = 0"
+    )
+    observed.dbt.build("+deals")
+    assert [observed.dbt.rows(query) for query in queries] == before

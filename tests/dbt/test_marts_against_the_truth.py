@@ -306,6 +306,7 @@ def deal_row(observed, number: int, deal) -> dict:
         "status": status,
         "currency": deal["currency"].upper(),
         "value": money(deal),
+        "closed_currency": deal["currency"].upper() if closed else None,
         "closed_value": money(deal) if closed else None,
         "win_probability_percent": deal["winProbability"] and int(deal["winProbability"]),
         "activity_count": int(deal["activitycount"]),
@@ -486,7 +487,7 @@ def ordered_stages(observed) -> dict[int, list[int]]:
 
 def test_the_funnel_agrees(observed):
     stages = ordered_stages(observed)
-    reached, won = Counter(), Counter()
+    reached, won, decided, went_on = Counter(), Counter(), Counter(), Counter()
     for deal in seen(observed):
         month = month_of(moment(deal["cdate"]))
         pipeline = int(deal["group"])
@@ -494,6 +495,9 @@ def test_the_funnel_agrees(observed):
         for stage in stages[pipeline][: position + 1]:
             reached[pipeline, month, stage] += 1
             won[pipeline, month, stage] += deal["status"] == "1"
+            if deal["status"] != "0":
+                decided[pipeline, month, stage] += 1
+                went_on[pipeline, month, stage] += stage != int(deal["stage"])
     rows = by_key(
         observed.dbt.rows("from marts.sales_funnel"), "pipeline_id", "created_month", "stage_id"
     )
@@ -509,6 +513,10 @@ def test_the_funnel_agrees(observed):
             assert here["next_stage_deals"] == there["deals_reached"]
             rate = share(there["deals_reached"], here["deals_reached"])
             assert here["conversion_to_next"] == close(rate)
+            key = pipeline, month, here["stage_id"]
+            assert here["decided_next_stage_deals"] == went_on[key]
+            rate = share(went_on[key], decided[key])
+            assert here["decided_conversion_to_next"] == close(rate)
         assert counts[-1]["next_stage_deals"] is None
 
 

@@ -228,7 +228,8 @@ def test_owners_have_what_they_won_and_have_open_in_each_currency(page, observed
     rows = observed.dbt.rows("""
         select currency, owner, sum(won) as won, sum(opened) as opened
         from (
-            select currency, closed_owner as owner, closed_value as won, 0 as opened
+            select
+                closed_currency as currency, closed_owner as owner, closed_value as won, 0 as opened
             from marts.deals
             where is_counted and status = 'won' and closed_date >= date '2026-01-01'
             union all

@@ -53,8 +53,8 @@ METRICS = [
     ("average_sales_cycle", "deal__stage", "stage_id", "avg(days_to_close)", CREATED),
     ("pipeline_value", "deal__stage", "stage_id", "sum(value)",
      f"deals where {OPEN} and currency = 'USD'"),
-    ("won_value", "deal__pipeline", "pipeline_id", "sum(value)",
-     f"deals where {WON} and currency = 'USD'"),
+    ("won_value", "deal__pipeline", "pipeline_id", "sum(won_value)",
+     "deals_monthly where currency = 'USD'"),
     ("open_deals", "pipeline_day__stage", "stage_id", "sum(open_deals)", LAST_DAY),
     ("open_value", "pipeline_day__stage", "stage_id", "sum(open_value)",
      f"{LAST_DAY} and currency = 'USD'"),
@@ -101,7 +101,8 @@ METRICS = [
 @pytest.fixture(scope="module")
 def namesakes(make_observed):
     """An account in which two pipelines, two owners and two stages have the same name, deals and
-    orders are in several currencies, mails bounced and a deal moved between two syncs."""
+    orders are in several currencies, mails bounced, a deal moved between two syncs and two that
+    were won were edited."""
     observed = make_observed(5, contacts=60, deals=60, field_values=0)
     for collection in ("dealGroups", "users", "dealStages"):
         first, second = list(observed.account.truth(collection).items())[:2]
@@ -111,11 +112,15 @@ def namesakes(make_observed):
         observed.account.update_record("ecomOrders", order, currency="EUR")
     for campaign in list(observed.account.truth("campaigns"))[::3]:
         observed.account.bump_campaign(campaign, hardbounces=3, unsubscribes=2)
-    deal = observed.account.add_deal()
+    deal, *sold = (observed.account.add_deal(currency=each) for each in ("usd", "usd", "eur"))
+    for each in sold:
+        observed.account.win_deal(each)
     observed.sync(at=NOW, streams=STREAMS)
     observed.dbt.build("+deal_stage_history")
     observed.clock.now = LATER
     observed.account.move_deal(deal, observed.account.stages_of(1)[1])
+    for deal in sold:
+        observed.account.update_deal(deal, value=12_345_600, currency="usd")
     observed.sync(at=LATER, streams=STREAMS)
     marts = {rows.split()[0] for *_, rows in METRICS}
     observed.dbt.build(*(f"+{mart}" for mart in sorted(marts)))
@@ -174,7 +179,7 @@ def test_every_metric_is_compared_with_its_mart(manifest):
     ("metric", "currency"),
     [
         ("pipeline_value", "deal__currency"),
-        ("won_value", "deal__currency"),
+        ("won_value", "deal__closed_currency"),
         ("open_value", "pipeline_day__currency"),
         ("revenue", "shop_order__currency"),
         ("average_order_value", "shop_order__currency"),

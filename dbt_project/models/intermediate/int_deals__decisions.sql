@@ -11,6 +11,7 @@ with
             arg_max(is_start_known, interval_number) as is_start_known,
             arg_max(starts_at, interval_number) as starts_at,
             arg_max(owner_id, interval_number) as owner_id,
+            arg_max(currency, interval_number) as currency,
             arg_max(value, interval_number) as value
         from intervals
         where
@@ -26,6 +27,7 @@ with
             deal_id,
             owner_id,
             status,
+            currency,
             value,
             is_start_known as is_closed_at_known,
             starts_at as closed_at

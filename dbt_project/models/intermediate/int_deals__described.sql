@@ -46,6 +46,7 @@ with
             and {{ is_stage_missing("stages", "deals") }} as is_stage_missing,
             decisions.owner_id as closed_owner_id,
             deciders.full_name as closed_owner,
+            decisions.currency as closed_currency,
             decisions.value as closed_value,
             coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
             decisions.closed_at

@@ -3,7 +3,6 @@
 -- or what decided ones were worth when they were decided
 {%- set decided = ["won_deals", "lost_deals", "won_value", "lost_value"] %}
 {%- set all = ["deals", "open_deals", "open_value"] + decided %}
-{%- set credited = ["owner_performance", "win_rates"] %}
 {%- set marts = {
     "deals": all,
     "pipelines": all,
@@ -19,18 +18,20 @@ with
         "deals": ref("deals"),
         "decided": ref("deals"),
     }.items() %}
-        {%- set decided_value = "closed_value" if name == "decided" else "value" %}
+        {%- set then = "closed_" if name == "decided" else "" %}
         {{ name }} as (
             select
                 account,
-                coalesce(currency, 'unknown') as currency,
+                coalesce(
+                    if(status = 'open', currency, {{ then }}currency), 'unknown'
+                ) as currency,
                 count(*) as deals,
                 count(*) filter (where status = 'open') as open_deals,
                 count(*) filter (where status = 'won') as won_deals,
                 count(*) filter (where status = 'lost') as lost_deals,
                 sum(value) filter (where status = 'open') as open_value,
-                sum({{ decided_value }}) filter (where status = 'won') as won_value,
-                sum({{ decided_value }}) filter (where status = 'lost') as lost_value
+                sum({{ then }}value) filter (where status = 'won') as won_value,
+                sum({{ then }}value) filter (where status = 'lost') as lost_value
             from {{ relation }}
             where is_counted
             group by 1, 2
@@ -50,7 +51,7 @@ with
     {% endfor %}
     differences as (
         {% for mart, figures in marts.items() %}
-            {%- set expected = "decided" if mart in credited else "expected" %}
+            {%- set expected = "expected" if mart == "deals" else "decided" %}
             select
                 '{{ mart }}' as mart,
                 account,

@@ -71,6 +71,7 @@ with
                 )
             ) as is_visit,
             arg_min(owner_id, event_number) as owner_id,
+            arg_min(currency, event_number) as currency,
             arg_min(value, event_number) as value,
             arg_min(changed_by_id, event_number) filter (
                 where is_changed

@@ -22,6 +22,7 @@ with
             pipeline_id,
             stage_id,
             owner_id,
+            currency,
             value,
             changed_by_id,
             status,

@@ -7,7 +7,16 @@ with
         where not is_deleted and not is_contact_missing
     ),
 
-    deals as (select * from {{ ref("deals") }} where is_counted),
+    -- what was won or lost is worth what it was then, in the currency of then
+    deals as (
+        select
+            * replace (
+                if(status = 'open', currency, closed_currency) as currency,
+                if(status = 'open', value, closed_value) as value
+            )
+        from {{ ref("deals") }}
+        where is_counted
+    ),
 
     owners as (
         select account, user_id as owner_id, full_name as owner

@@ -23,6 +23,7 @@ select
     stage,
     status,
     currency,
+    closed_currency,
 
     -- numerics
     value,

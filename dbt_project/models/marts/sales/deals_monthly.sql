@@ -1,7 +1,8 @@
 with
     deals as (select * from {{ ref("deals") }} where is_counted),
 
-    -- a decided deal is credited to who owned it then, at the value that it had
+    -- a decided deal is credited to who owned it then, at the value that it had, in the
+    -- currency of then
     events as (
         select *, created_month as month, 'created' as event
         from deals
@@ -10,6 +11,7 @@ with
             * replace (
                 closed_owner_id as owner_id,
                 closed_owner as owner,
+                closed_currency as currency,
                 closed_value as value
             ),
             closed_month as month,

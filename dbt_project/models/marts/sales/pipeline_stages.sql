@@ -1,5 +1,14 @@
 with
-    deals as (select * from {{ ref("deals") }} where is_counted),
+    -- what was won or lost is worth what it was then, in the currency of then
+    deals as (
+        select
+            * replace (
+                if(status = 'open', currency, closed_currency) as currency,
+                if(status = 'open', value, closed_value) as value
+            )
+        from {{ ref("deals") }}
+        where is_counted
+    ),
 
     stages as (select * from {{ ref("int_deal_stages__known") }}),
 

@@ -1,9 +1,10 @@
 with
     deals as (select * from {{ ref("deals") }} where is_counted),
 
-    -- open deals as they are now; decided ones of the last days only
+    -- open deals as they are now; decided ones of the last days only, in their currency
+    -- of then
     recent as (
-        select *
+        select * replace (if(status = 'open', currency, closed_currency) as currency)
         from deals
         where
             status = 'open'

@@ -11,7 +11,7 @@ with
             coalesce(pipeline_id, 0) as pipeline_id,
             coalesce(closed_owner_id, 0) as owner_id,
             closed_month,
-            coalesce(currency, 'unknown') as currency,
+            coalesce(closed_currency, 'unknown') as currency,
             any_value(pipeline) as pipeline,
             any_value(closed_owner) as owner,
             count(*) filter (where status = 'won') as won_deals,
