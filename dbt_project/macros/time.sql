@@ -64,6 +64,13 @@
     cast(date_trunc('month', {{ local_date(instant) }}) as date)
 {%- endmacro %}
 
+{% macro local_hour(instant) -%}
+    {%- if reporting_timezone() == "UTC" -%}
+        hour(make_timestamp(epoch_us({{ instant }})))
+    {%- else -%} hour({{ instant }} at time zone '{{ reporting_timezone() }}')
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro days_between(start, end) -%}
     round((epoch({{ end }}) - epoch({{ start }})) / 86400, 2)
 {%- endmacro %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,14 +97,10 @@ class Touched:
         for record in truth("contactAutomations").values():
             automation = record["automation"] or record["seriesid"]
             add(record["contact"], "automation", automation, record["adddate"])
-        ends = defaultdict(list)
         for record in truth("linkData").values():
             pixel = truth("links").get(int(record["link"]), {}).get("link") == "open"
             kind = "campaign open" if record["isread"] == "1" or pixel else "campaign click"
-            ends[record["subscriberid"], kind, record["campaignid"]].append(record["tstamp"])
-        for (contact, kind, campaign), stamps in ends.items():
-            for stamp in (min(stamps, key=moment), max(stamps, key=moment)):
-                add(contact, kind, campaign, stamp)
+            add(record["subscriberid"], kind, record["campaignid"], record["tstamp"])
         return found
 
 
@@ -178,3 +174,38 @@ def test_without_the_streams_of_marketing_no_deal_has_a_touch(make_observed):
     )
     deals = [d for d in observed.account.truth("deals").values() if counts(d) and d["contact"]]
     assert found == {"rows": 2 * len(deals), "touches": 0}
+
+
+def test_the_last_touch_may_be_a_click_between_the_campaigns_first_and_last(make_observed):
+    observed = make_observed(68, contacts=5, deals=5, field_values=5)
+    account, clock = observed.account, observed.clock
+    first, second, third = [n for n, r in account.truth("links").items() if r["link"] != "open"][:3]
+
+    def click(contact: int, link: int) -> None:
+        account.update_record("linkData", account.click(contact, link), campaignid="1")
+
+    clock.now = datetime(2026, 1, 29, 12, tzinfo=UTC)
+    contact = account.add_contact()
+    stories = (
+        (datetime(2026, 1, 30, 12, tzinfo=UTC), click, first),
+        (datetime(2026, 2, 9, 12, tzinfo=UTC), account.add_tag, 1),
+        (datetime(2026, 2, 23, 12, tzinfo=UTC), click, second),
+    )
+    for clock.now, happens, record in stories:
+        happens(contact, record)
+    clock.now = datetime(2026, 2, 26, 12, tzinfo=UTC)
+    deal = account.add_deal(contact=contact)
+    clock.now = NOW
+    click(contact, third)
+    observed.sync(at=NOW, streams=STREAMS)
+    observed.dbt.build("+attribution")
+    [last] = observed.dbt.rows(
+        "select touch_type, touch_id, touched_at from marts.attribution "
+        "where model = 'last' and deal_id = ?",
+        [deal],
+    )
+    assert last == {
+        "touch_type": "campaign click",
+        "touch_id": 1,
+        "touched_at": datetime(2026, 2, 23, 12, tzinfo=UTC),
+    }

@@ -1,49 +1,7 @@
 with
-    links as (select * from {{ ref("stg_activecampaign__campaign_links") }}),
-
     campaigns as (select * from {{ ref("stg_activecampaign__campaigns") }}),
 
-    hits as (
-        select
-            account,
-            hits.contact_id,
-            hits.campaign_id,
-            hits.hits,
-            hits.recorded_at,
-            case
-                when hits.read_code = 2
-                then 'machine open'
-                when hits.read_code = 1 or coalesce(links.is_open_pixel, false)
-                then 'open'
-                else 'click'
-            end as kind
-        from {{ ref("stg_activecampaign__link_data") }} as hits
-        left join links using (account, link_id)
-    ),
-
-    events as (
-        select
-            account,
-            contact_id,
-            campaign_id,
-            1 as hits,
-            sent_at as happened_at,
-            'send' as kind
-        from {{ ref("stg_activecampaign__send_logs") }}
-        where is_successful
-        union all
-        select account, contact_id, campaign_id, hits, recorded_at as happened_at, kind
-        from hits
-        union all
-        select
-            account,
-            contact_id,
-            campaign_id,
-            hits,
-            recorded_at as happened_at,
-            'machine open' as kind
-        from {{ ref("stg_activecampaign__mpp_link_data") }}
-    ),
+    events as (select * from {{ ref("int_emails__events") }}),
 
     counted as (
         select
@@ -68,7 +26,6 @@ with
             min(happened_at) filter (where kind = 'click') as first_clicked_at,
             max(happened_at) filter (where kind = 'click') as last_clicked_at
         from events
-        where contact_id is not null and campaign_id is not null
         group by all
     )
 
@@ -86,6 +43,7 @@ select
     counted.opens,
     counted.machine_opens,
     counted.clicks,
+    {{ local_hour("counted.first_opened_at") }} as first_opened_hour,
 
     -- booleans
     counted.opens > 0 as is_opened,
