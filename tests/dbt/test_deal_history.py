@@ -383,6 +383,19 @@ def test_decisions_that_a_sync_saw_are_dated_by_the_deal_and_marked_as_known(log
         assert rows[deal]["is_closed_at_known"] == is_known
 
 
+def test_a_deal_says_how_often_and_when_last_it_was_reopened(log):
+    rows = log.observed.dbt.rows("select deal_id, times_reopened, last_reopened_at from marts.deals")
+    found = {r.pop("deal_id"): r for r in rows}
+    for deal, visits in log.visits.items():
+        again = [
+            visit.entered
+            for visit, before in zip(visits[1:], visits, strict=False)
+            if before.ended_by in {"won", "lost"}
+        ]
+        last = max(again, default=None)
+        assert found[deal] == {"times_reopened": len(again), "last_reopened_at": last}, deal
+
+
 def test_the_intervals_of_a_deal_leave_no_gap(log):
     rows = log.observed.dbt.rows(
         "from intermediate.int_deals__stage_intervals order by deal_id, interval_number"

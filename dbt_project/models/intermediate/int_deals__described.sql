@@ -27,6 +27,8 @@ with
 
     decisions as (select * from {{ ref("int_deals__decisions") }}),
 
+    reopenings as (select * from {{ ref("int_deals__reopenings") }}),
+
     described as (
         select
             deals.*,
@@ -49,7 +51,9 @@ with
             decisions.currency as closed_currency,
             decisions.value as closed_value,
             coalesce(decisions.is_closed_at_known, false) as is_closed_at_known,
-            decisions.closed_at
+            decisions.closed_at,
+            coalesce(reopenings.times_reopened, 0) as times_reopened,
+            reopenings.last_reopened_at
         from deals
         left join
             contacts
@@ -69,6 +73,10 @@ with
             decisions
             on deals.account = decisions.account
             and deals.deal_id = decisions.deal_id
+        left join
+            reopenings
+            on deals.account = reopenings.account
+            and deals.deal_id = reopenings.deal_id
         left join
             owners as deciders
             on decisions.account = deciders.account
