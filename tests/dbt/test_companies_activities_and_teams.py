@@ -55,6 +55,7 @@ class Company:
         self.observed = observed
         self.gone: dict[str, Records] = {name: {} for name in LINKS}
         self.gone_deals: Records = {}
+        self.gone_companies: Records = {}
 
     def truth(self, collection: str) -> Records:
         return self.observed.account.truth(collection)
@@ -96,7 +97,7 @@ def company(make_observed) -> Company:
     observed.sync(at=NOW, streams=STREAMS)
     observed.dbt.build(*MODELS)
     watched = Company(observed)
-    before = {name: watched.truth(name) for name in (*LINKS, "deals")}
+    before = {name: watched.truth(name) for name in (*LINKS, "deals", "accounts")}
     observed.clock.now = LATER
     account.win_deal(next(deal for deal in deals if before["deals"][deal].get("status") == "0"))
     account.delete_deal(deals[2])
@@ -108,7 +109,8 @@ def company(make_observed) -> Company:
             for name in ("contact", "account")
         )
     )
-    account.remove_record("accounts", 60)
+    for number in (4, 60):
+        account.remove_record("accounts", number)
     account.complete_task(undone)
     account.remove_record("notes", 2)
     account.remove_record("dealTasks", 5)
@@ -117,6 +119,8 @@ def company(make_observed) -> Company:
     for name in LINKS:
         gone = before[name].keys() - watched.truth(name).keys()
         watched.gone[name] = {number: before[name][number] for number in gone}
+    gone = before["accounts"].keys() - watched.truth("accounts").keys()
+    watched.gone_companies = {number: before["accounts"][number] for number in gone}
     watched.gone_deals = {deals[2]: before["deals"][deals[2]]}
     return watched
 
@@ -164,11 +168,13 @@ def test_companies_agree(company):
         if int(link["contact"]) in company.truth("contacts"):
             contacts[int(link["account"])].add(link["contact"])
     expected = {}
-    for company_id, record in company.truth("accounts").items():
+    for company_id, record in (company.gone_companies | company.truth("accounts")).items():
+        is_gone = company_id in company.gone_companies
         by_currency = defaultdict(list)
         for deal in deals[company_id]:
             by_currency[deal["currency"].upper()].append(deal)
-        for currency, some in (by_currency or {"unknown": []}).items():
+        idle = {} if is_gone else {"unknown": []}
+        for currency, some in (by_currency or idle).items():
             expected[company_id, currency] = {
                 "company_id": company_id,
                 "owner_id": number(record.get("owner")),
@@ -178,12 +184,13 @@ def test_companies_agree(company):
                 "owner": company.user(number(record.get("owner"))),
                 "contacts": len(contacts[company_id]),
                 **figures(some),
-                "is_deleted": False,
+                "is_deleted": is_gone,
                 "created_at": moment(record["createdTimestamp"]),
                 "updated_at": moment(record["updatedTimestamp"]),
                 "last_deal_updated_at": max((moment(deal["mdate"]) for deal in some), default=None),
-                "deleted_at": None,
+                "deleted_at": LATER if is_gone else None,
             }
+    assert {row["is_deleted"] for row in expected.values()} == {True, False}
     assert company.rows("companies", "company_id", "currency") == expected
 
 

@@ -136,6 +136,7 @@ def test_every_key_is_tested_and_begins_with_the_account(manifest, models):
             assert columns[0] == "account"
             assert len(columns) > 1
     assert {key.split(".")[-1] for key in keys} == {
+        "accounts_snapshot",
         "deals_snapshot",
         "deal_stages_snapshot",
         "deal_groups_snapshot",

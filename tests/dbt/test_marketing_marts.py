@@ -77,6 +77,9 @@ class Remembered:
         ):  # fmt: skip
             update("contactLists", number, **changes)
         update("tags", 3, deleted="1")
+        for contact in {int(r["contact"]) for r in self.account.truth("contactTags").values()}:
+            if contact % 20 == 0:
+                update("contacts", contact, deleted="1")
         update("contactAutomations", 1, status="4")
         update("contactAutomations", 2, automation=None)
         update("scoreValues", 1, score="77")
@@ -266,6 +269,11 @@ def test_the_tags_of_contacts_agree(account):
     account.assert_rows("contact_tags", ("contact_tag_id",), expected)
 
 
+def is_marked_deleted(account: Remembered, contact: int) -> bool:
+    """Whether the account still lists the contact, but as deleted."""
+    return account.now["contacts"].get(contact, {}).get("deleted") == "1"
+
+
 def test_tags_agree(account):
     deals = defaultdict(Counter)
     for deal in account.now["deals"].values():
@@ -273,7 +281,11 @@ def test_tags_agree(account):
             deals[int(deal["contact"])][deal["status"]] += 1
     expected = {}
     for tag, record in account.now["tags"].items():
-        tagged = [r for r in account.now["contactTags"].values() if int(r["tag"]) == tag]
+        tagged = [
+            r
+            for r in account.now["contactTags"].values()
+            if int(r["tag"]) == tag and not is_marked_deleted(account, int(r["contact"]))
+        ]
         of_them = [deals[int(each["contact"])] for each in tagged]
         stamps = [moment(each["cdate"]) for each in tagged]
         open_, won, lost = (sum(count[code] for count in of_them) for code in "012")
@@ -294,6 +306,8 @@ def test_tags_agree(account):
             "last_tagged_at": max(stamps, default=None),
         }
     assert any(row["won_deals"] for row in expected.values())
+    has_tag = [int(r["contact"]) for r in account.now["contactTags"].values()]
+    assert any(is_marked_deleted(account, contact) for contact in has_tag)
     account.assert_rows("tags", ("tag_id",), expected)
 
 

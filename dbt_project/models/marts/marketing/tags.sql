@@ -20,6 +20,7 @@ with
             max(contact_tags.tagged_at) as last_tagged_at
         from contact_tags
         left join contacts using (account, contact_id)
+        where contacts.is_deleted is not true
         group by all
     )
 

@@ -1,5 +1,5 @@
 with
-    companies as (select * from {{ ref("stg_activecampaign__accounts") }}),
+    companies as (select * from {{ ref("int_companies__known") }}),
 
     company_contacts as (
         select *
@@ -46,7 +46,7 @@ with
         group by all
     ),
 
-    -- a company without deals has one row
+    -- a company without deals has one row, or none if it is gone
     joined as (
         select
             -- ids
@@ -73,7 +73,7 @@ with
             {{ ratio("won_value", "won_value + lost_value") }} as win_rate_by_value,
 
             -- booleans
-            companies.is_deleted,
+            companies.is_company_missing as is_deleted,
 
             -- timestamps
             companies.created_at,
@@ -84,6 +84,7 @@ with
         left join contact_counts using (account, company_id)
         left join deal_counts using (account, company_id)
         left join owners using (account, owner_id)
+        where deal_counts.deals > 0 or not companies.is_company_missing
     )
 
 select *
