@@ -384,7 +384,9 @@ def test_decisions_that_a_sync_saw_are_dated_by_the_deal_and_marked_as_known(log
 
 
 def test_a_deal_says_how_often_and_when_last_it_was_reopened(log):
-    rows = log.observed.dbt.rows("select deal_id, times_reopened, last_reopened_at from marts.deals")
+    rows = log.observed.dbt.rows(
+        "select deal_id, times_reopened, last_reopened_at from marts.deals"
+    )
     found = {r.pop("deal_id"): r for r in rows}
     for deal, visits in log.visits.items():
         again = [

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from statistics import fmean, median
 
@@ -76,6 +76,10 @@ class Remembered:
             start=1,
         ):  # fmt: skip
             update("contactLists", number, **changes)
+        texts = [n for n, r in self.account.truth("lists").items() if r["channel"] == "sms"]
+        for membership, record in self.account.truth("contactLists").items():
+            if int(record["list"]) in texts:
+                update("contactLists", membership, channel=None)
         update("tags", 3, deleted="1")
         for contact in {int(r["contact"]) for r in self.account.truth("contactTags").values()}:
             if contact % 20 == 0:
@@ -194,6 +198,39 @@ def test_memberships_of_lists_agree(account):
         }
     assert {row["status"] for row in expected.values()} == {*MEMBERSHIP.values(), "other"}
     account.assert_rows("list_memberships", ("contact_id", "list_id"), expected)
+
+
+def test_contacts_on_lists_for_text_messages_alone_are_not_called_subscribed(account):
+    channels = {n: r["channel"] for n, r in account.now["lists"].items()}
+    subscribed, unsaid = set(), set()
+    for record in account.now["contactLists"].values():
+        channel = record["channel"] or channels.get(int(record["list"]))
+        if record["status"] == "1":
+            (unsaid if channel == "sms" else subscribed).add(int(record["contact"]))
+    rows = account.observed.dbt.rows(
+        "select contact_id from marts.contacts where subscribed_lists > 0 and not is_deleted"
+    )
+    there = account.now["contacts"].keys() - {
+        n for n in subscribed if is_marked_deleted(account, n)
+    }
+    assert {row["contact_id"] for row in rows} == subscribed & there
+    assert unsaid - subscribed
+
+
+def test_subscribing_with_a_form_is_engagement(account):
+    last = {}
+    for record in account.now["contactLists"].values():
+        joined = moment(record["sdate"])
+        if number(record["form"]) and joined:
+            contact = int(record["contact"])
+            last[contact] = max(joined, last.get(contact, joined))
+    rows = account.observed.dbt.rows(
+        "select contact_id, last_form_at, last_engaged_at from marts.contacts "
+        "where last_form_at is not null"
+    )
+    found = {row["contact_id"]: row["last_form_at"] for row in rows}
+    assert found == {n: at for n, at in last.items() if n in account.records("contacts")}
+    assert all(row["last_engaged_at"] >= row["last_form_at"] for row in rows)
 
 
 def test_the_growth_of_lists_agrees(account):
@@ -446,6 +483,32 @@ def test_lead_scores_agree(account):
     account.assert_rows("lead_scores", ("score_value_id",), expected)
 
 
+def test_campaigns_have_the_subject_and_the_sender_of_their_first_message(account):
+    messages, expected = account.account.truth("messages"), {}
+    variants = account.account.truth("campaignMessages").values()
+    for record in sorted(variants, key=lambda record: int(record["messageid"])):
+        message = messages[int(record["messageid"])]
+        about = [record["subject"] or message["subject"], message["fromname"], message["fromemail"]]
+        expected.setdefault(int(record["campaignid"]), [words(text) for text in about])
+    rows = account.observed.dbt.rows(
+        "select campaign_id, [subject, sender, sender_email] as about "
+        "from marts.campaign_performance where subject is not null"
+    )
+    assert {row["campaign_id"]: row["about"] for row in rows} == expected
+    assert expected
+
+
+def test_bounces_of_campaigns_are_known_by_address(account):
+    rows = account.observed.dbt.rows(
+        "select campaign_id, email from staging.stg_activecampaign__bounce_logs"
+    )
+    records = account.account.truth("bounceLogs").values()
+    assert Counter((row["campaign_id"], row["email"]) for row in rows) == Counter(
+        (number(record["campaignid"]), record["email"].lower()) for record in records
+    )
+    assert rows
+
+
 def test_links_of_campaigns_agree(account):
     links = {n: r for n, r in account.now["links"].items() if r["link"] != "open"}
     clicks = Counter()
@@ -502,6 +565,9 @@ def test_what_contacts_opened_and_clicked_agrees(account):
             "opens": total.get("open", 0),
             "machine_opens": total.get("machine open", 0),
             "clicks": total.get("click", 0),
+            "first_opened_hour": min(stamps["open"]).astimezone(UTC).hour
+            if "open" in stamps
+            else None,
             "is_opened": "open" in total,
             "is_machine_opened": "machine open" in total,
             "is_clicked": "click" in total,

@@ -8,8 +8,7 @@ with
             count(*) as times_reopened,
             max(starts_at) as last_reopened_at
         from intervals
-        where
-            not is_deleted and status = 'open' and previous_status in ('won', 'lost')
+        where not is_deleted and status = 'open' and previous_status in ('won', 'lost')
         group by account, deal_id
     )
 

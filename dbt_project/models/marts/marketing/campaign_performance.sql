@@ -1,9 +1,12 @@
 with
     campaigns as (select * from {{ ref("stg_activecampaign__campaigns") }}),
 
+    messages as (select * from {{ ref("int_campaigns__messages") }}),
+
     counted as (
         select
-            *,
+            campaigns.*,
+            messages.* exclude (account, campaign_id),
             sends - coalesce(hard_bounces, 0) - coalesce(soft_bounces, 0) as delivered,
             hard_bounces + soft_bounces as bounces,
             opens - verified_opens as unverified_opens,
@@ -16,6 +19,7 @@ with
                 when sends > 0 then coalesce(sent_at, last_sent_at)
             end as first_sent_at
         from campaigns
+        left join messages using (account, campaign_id)
     ),
 
     rated as (
@@ -30,6 +34,9 @@ with
             campaign_type,
             status,
             status_label,
+            subject,
+            sender,
+            sender_email,
 
             -- numerics
             recipients,

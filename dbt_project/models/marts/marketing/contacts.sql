@@ -1,7 +1,5 @@
 -- Built for the contacts whose `row_version` has changed, otherwise left as it is.
--- After a
--- change of this SQL build it anew:
--- `dbt build --full-refresh --select contacts+`.
+-- After a change of this SQL: `dbt build --full-refresh --select contacts+`.
 {{
     config(
         materialized="incremental",
@@ -36,6 +34,7 @@ with
                 deal_totals.fingerprint,
                 subscriptions.subscribed_lists,
                 subscriptions.status,
+                subscriptions.last_form_at,
                 '{{ reporting_timezone() }}'
             ) as row_version
         from contacts
@@ -102,7 +101,8 @@ select
     contacts.last_opened_at,
     contacts.last_clicked_at,
     contacts.last_machine_opened_at,
-    greatest(last_opened_at, last_clicked_at) as last_engaged_at,
+    subscriptions.last_form_at,
+    greatest(last_opened_at, last_clicked_at, last_form_at) as last_engaged_at,
     deal_totals.last_deal_updated_at as last_deal_change_at,
     contacts.deleted_at,
     {{ local_date("contacts.created_at") }} as created_date,
