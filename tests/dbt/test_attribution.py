@@ -193,12 +193,14 @@ def test_the_last_touch_may_be_a_click_between_the_campaigns_first_and_last(make
     )
     for clock.now, happens, record in stories:
         happens(contact, record)
+    clock.now = datetime(2026, 2, 24, 12, tzinfo=UTC)
+    order = account.add_order(contact, (1000,))
     clock.now = datetime(2026, 2, 26, 12, tzinfo=UTC)
     deal = account.add_deal(contact=contact)
     clock.now = NOW
     click(contact, third)
-    observed.sync(at=NOW, streams=STREAMS)
-    observed.dbt.build("+attribution")
+    observed.sync(at=NOW, streams=(*STREAMS, "ecommerce_orders", "ecommerce_customers"))
+    observed.dbt.build("+attribution", "+orders")
     [last] = observed.dbt.rows(
         "select touch_type, touch_id, touched_at from marts.attribution "
         "where model = 'last' and deal_id = ?",
@@ -209,3 +211,10 @@ def test_the_last_touch_may_be_a_click_between_the_campaigns_first_and_last(make
         "touch_id": 1,
         "touched_at": datetime(2026, 2, 23, 12, tzinfo=UTC),
     }
+    bought_after = observed.dbt.rows(
+        "select order_id, touched_at from marts.touches join marts.orders using (account, contact_id) "
+        "where touch_type = 'campaign click' and contact_id = ? "
+        "and ordered_at between touched_at and touched_at + interval 5 day",
+        [contact],
+    )
+    assert bought_after == [{"order_id": order, "touched_at": last["touched_at"]}]
