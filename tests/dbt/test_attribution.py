@@ -212,7 +212,8 @@ def test_the_last_touch_may_be_a_click_between_the_campaigns_first_and_last(make
         "touched_at": datetime(2026, 2, 23, 12, tzinfo=UTC),
     }
     bought_after = observed.dbt.rows(
-        "select order_id, touched_at from marts.touches join marts.orders using (account, contact_id) "
+        "select order_id, touched_at from marts.touches "
+        "join marts.orders using (account, contact_id) "
         "where touch_type = 'campaign click' and contact_id = ? "
         "and ordered_at between touched_at and touched_at + interval 5 day",
         [contact],

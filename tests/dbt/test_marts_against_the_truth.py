@@ -324,6 +324,7 @@ def deal_row(observed, number: int, deal) -> dict:
         "closed_at": closed,
         "last_reopened_at": None,
         "next_action_at": moment(deal["nextdate"]),
+        "next_action_date": local(moment(deal["nextdate"])),
         "hidden_at": HIDDEN_AT if deal["isDisabled"] else None,
         "deleted_at": None,
         "created_date": local(created),
