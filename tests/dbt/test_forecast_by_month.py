@@ -88,18 +88,32 @@ def test_open_deals_are_split_by_the_month_of_their_date(observed):
     assert months >= {None, date(2026, 4, 1), date(2026, 5, 1), date(2027, 1, 1)}
 
 
+def known_decisions(observed: Observed) -> set[int]:
+    """Deals that were decided when they were created, or since the first sync; no activities."""
+    return {
+        number
+        for number, deal in observed.account.truth("deals").items()
+        if counts(deal) and deal["status"] != "0"
+        if moment(deal["mdate"]) <= moment(deal["cdate"]) + timedelta(minutes=1)
+        or moment(deal["mdate"]) > NOW
+    }
+
+
 def test_win_rates_may_rest_on_the_last_days_only(observed):
     recent = NOW - timedelta(days=300)
     build(observed, forecast_days=300)
     rows = observed.dbt.rows("from marts.forecast where stage_position = 1")
+    known = known_decisions(observed)
     judged_by = set()
     for row in rows:
-        decided = Counter(
-            deal["status"]
-            for deal in observed.account.truth("deals").values()
+        deals = {
+            number: deal
+            for number, deal in observed.account.truth("deals").items()
             if counts(deal) and deal["status"] != "0"
             if int(deal["group"]) == row["pipeline_id"] and moment(deal["mdate"]) > recent
-        )
+        }
+        decided = Counter(deal["status"] for deal in deals.values())
+        assert row["decided_deals_of_unknown_date"] == len(deals.keys() - known)
         assert row["won_deals"] == decided["1"]
         assert row["decided_deals"] == decided.total()
         assert row["win_rate"] == close(share(decided["1"], decided.total()))

@@ -549,6 +549,7 @@ def test_the_forecast_agrees(observed):
             "open_value": value,
             "decided_deals": len(decided),
             "won_deals": won,
+            "decided_deals_of_unknown_date": of_unknown_date(decided),
             "decided_in_stage": sum(int(deal["stage"]) == stage for deal in decided),
             "win_rate": close(rate),
             "weighted_value": close(None if rate is None else float(value) * rate),

@@ -51,19 +51,15 @@ with
     ),
 
     decided as (
-        select *
-        from {{ ref("int_deals__stages_reached") }}
-        {% if var("forecast_days") %}
-            semi join
-                (
-                    select account, deal_id
-                    from deals
-                    where
-                        closed_at
-                        > {{ as_of() }} - interval '{{ var("forecast_days") }}' day
-                ) using (account, deal_id)
-        {% endif %}
-        where is_here and status in ('won', 'lost')
+        select reached.*, deals.is_closed_at_known
+        from {{ ref("int_deals__stages_reached") }} as reached
+        inner join deals using (account, deal_id)
+        where
+            reached.is_here and reached.status in ('won', 'lost')
+            {% if var("forecast_days") %}
+                and deals.closed_at
+                > {{ as_of() }} - interval '{{ var("forecast_days") }}' day
+            {% endif %}
     ),
 
     -- of the decided deals that got to a stage, the share that was won
@@ -73,7 +69,10 @@ with
             pipeline_id,
             stage_id,
             count(*) as decided_deals,
-            count(*) filter (where status = 'won') as won_deals
+            count(*) filter (where status = 'won') as won_deals,
+            count(*) filter (
+                where not is_closed_at_known
+            ) as decided_deals_of_unknown_date
         from decided
         group by all
     ),
@@ -98,6 +97,9 @@ select
     open_deals.open_value,
     coalesce(stage_rates.decided_deals, 0) as decided_deals,
     coalesce(stage_rates.won_deals, 0) as won_deals,
+    coalesce(
+        stage_rates.decided_deals_of_unknown_date, 0
+    ) as decided_deals_of_unknown_date,
     coalesce(decided_in_stage.decided_in_stage, 0) as decided_in_stage,
     {{ ratio("stage_rates.won_deals", "stage_rates.decided_deals") }} as win_rate,
     cast(open_deals.open_value as double) * win_rate as weighted_value,
