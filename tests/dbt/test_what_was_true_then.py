@@ -23,7 +23,7 @@ LAST_SYNC = NOW + timedelta(days=2, hours=6)
 STREAMS = (*CORE, "deal_activities", "accounts", "account_contacts")
 WON = ("deals_monthly", "win_rates", "owner_performance", "sales_velocity")
 WON += ("companies", "pipelines", "pipeline_stages")
-MARTS = [f"+{mart}" for mart in (*WON, "sales_funnel", "forecast")]
+MARTS = [f"+{mart}" for mart in (*WON, "contacts", "sales_funnel", "forecast")]
 REORDERED, EXTENDED = 1, 2  # pipelines
 FIGURES = "deals_reached, deals_visited, next_stage_deals, conversion_to_next, conversion_to_won"
 
@@ -34,6 +34,7 @@ class Told:
 
     observed: Observed
     won: list[dict[str, dict[str, Decimal]]] = field(default_factory=list)
+    won_of_contacts: list[list[dict]] = field(default_factory=list)
     funnel: list[dict[tuple, dict]] = field(default_factory=list)
     inserted: int = 0
 
@@ -41,6 +42,12 @@ class Told:
         dbt = self.observed.dbt
         dbt.build(*select, tests=tests, variables={"as_of": LAST_SYNC.isoformat()})
         self.won.append({mart: self.won_in(mart) for mart in WON})
+        self.won_of_contacts.append(
+            dbt.rows(
+                "select contact_id, won_value_by_currency from marts.contacts "
+                "where won_deals > 0 order by contact_id"
+            )
+        )
         rows = dbt.rows(f"select pipeline_id, stage_id, created_month, {FIGURES}, lost_deals "
                         "from marts.sales_funnel")  # fmt: skip
         key = "pipeline_id", "stage_id", "created_month"
@@ -116,6 +123,12 @@ def test_what_was_won_stays_in_the_currency_that_it_was_won_in(told, mart):
     assert before["EUR"][0] >= 5_000
     assert edited == before
     assert later == before
+
+
+def test_what_was_won_from_a_contact_stays_in_the_currency_of_then(told):
+    before, *after = told.won_of_contacts
+    assert {currency for row in before for currency in row["won_value_by_currency"]} >= {"JPY"}
+    assert after == [before, before]
 
 
 def test_a_deal_has_the_currency_of_then_beside_the_present_one(told):

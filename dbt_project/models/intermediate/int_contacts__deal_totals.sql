@@ -15,15 +15,12 @@
 with
     deals as not materialized(
         select *
-        from {{ ref("stg_activecampaign__deals") }}
+        from {{ ref("int_deals__described") }}
         where contact_id is not null and is_counted
     ),
 
     fingerprints as (
-        select
-            account,
-            contact_id,
-            bit_xor(hash(deal_id, observed_at, value)) as fingerprint
+        select account, contact_id, bit_xor(hash(deal_id, row_version)) as fingerprint
         from deals
         group by account, contact_id
     ),
@@ -32,21 +29,22 @@ with
         {{ due("fingerprints", ["account", "contact_id"], "fingerprint") }}
     ),
 
+    -- what was won is worth what it was then, in the currency of then
     per_currency as (
         select
             account,
             contact_id,
-            currency,
+            if(status = 'open', currency, closed_currency) as currency,
             count(*) as deals,
             count(*) filter (where status = 'open') as open_deals,
             count(*) filter (where status = 'won') as won_deals,
             count(*) filter (where status = 'lost') as lost_deals,
             sum(value) filter (where status = 'open') as open_value,
-            sum(value) filter (where status = 'won') as won_value,
+            sum(closed_value) filter (where status = 'won') as won_value,
             max(updated_at) as last_deal_updated_at
         from deals
         semi join due_contacts using (account, contact_id)
-        group by account, contact_id, currency
+        group by 1, 2, 3
     ),
 
     listed as (
