@@ -12,9 +12,8 @@ with
         from {{ ref("int_deal_stages__orders") }}
     ),
 
-    -- A deal comes to a stage once, whatever else happens to it there. Also the stage
-    -- of
-    -- a decided deal counts: it was decided there.
+    -- A deal comes to a stage once, whatever else happens to it there. The stage of a
+    -- decided deal counts, too: it was decided there.
     intervals as (
         select *
         from {{ ref("int_deals__stage_intervals") }}
@@ -57,8 +56,7 @@ with
     ),
 
     -- who got to a stage began in the first one and got to those before it, in the
-    -- order
-    -- of then, whether a sync saw that or not
+    -- order of then, whether a sync saw that or not
     passed as (
         select
             account,
@@ -74,8 +72,7 @@ with
         where is_visited or is_passed or orders.is_first
     ),
 
-    -- in a pipeline of which no stage of then is left, a deal began in the present
-    -- first
+    -- where no stage of then is left, a deal began in the one that is first now
     reached as (
         select *
         from passed
