@@ -44,3 +44,10 @@
     {%- set end = "coalesce(deleted_at, " ~ as_of() ~ ")" -%}
     case when status = 'open' then {{ days_between("created_at", end) }} end
 {%- endmacro %}
+
+{% macro as_of_decision(columns) -%}
+    {%- for column in columns -%}
+        if(status = 'open', {{ column }}, closed_{{ column }}) as {{ column }}
+        {%- if not loop.last %}, {% endif %}
+    {%- endfor -%}
+{%- endmacro %}

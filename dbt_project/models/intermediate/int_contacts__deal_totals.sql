@@ -34,7 +34,7 @@ with
         select
             account,
             contact_id,
-            if(status = 'open', currency, closed_currency) as currency,
+            {{ as_of_decision(["currency"]) }},
             count(*) as deals,
             count(*) filter (where status = 'open') as open_deals,
             count(*) filter (where status = 'won') as won_deals,

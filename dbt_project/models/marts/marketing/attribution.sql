@@ -1,6 +1,9 @@
 with
+    -- what was won or lost is worth what it was then, in the currency of then
     deals as (
-        select * from {{ ref("deals") }} where is_counted and contact_id is not null
+        select * replace ({{ as_of_decision(["currency", "value"]) }})
+        from {{ ref("deals") }}
+        where is_counted and contact_id is not null
     ),
 
     -- of touches at the same instant, the one of the lowest rank comes first

@@ -6,12 +6,7 @@ with
     -- a deal is credited to who owned it when it was decided, at the value that it had,
     -- in the currency of then
     credited as (
-        select
-            * replace (
-                if(status = 'open', owner_id, closed_owner_id) as owner_id,
-                if(status = 'open', currency, closed_currency) as currency,
-                if(status = 'open', value, closed_value) as value
-            )
+        select * replace ({{ as_of_decision(["owner_id", "currency", "value"]) }})
         from deals
     ),
 

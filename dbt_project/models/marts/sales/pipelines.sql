@@ -1,11 +1,7 @@
 with
     -- what was won or lost is worth what it was then, in the currency of then
     deals as (
-        select
-            * replace (
-                if(status = 'open', currency, closed_currency) as currency,
-                if(status = 'open', value, closed_value) as value
-            )
+        select * replace ({{ as_of_decision(["currency", "value"]) }})
         from {{ ref("deals") }}
         where is_counted
     ),

@@ -4,7 +4,7 @@ with
     -- open deals as they are now; decided ones of the last days only, in their currency
     -- of then
     recent as (
-        select * replace (if(status = 'open', currency, closed_currency) as currency)
+        select * replace ({{ as_of_decision(["currency"]) }})
         from deals
         where
             status = 'open'
