@@ -76,8 +76,8 @@ with
     reached as (
         select *
         from passed
-        union all by name
-        select account, deal_id, pipeline_id, listed.stage_id
+        union all
+        select account, deal_id, pipeline_id, listed.stage_id, false, false, null
         from (select distinct account, deal_id, pipeline_id from visits)
         anti join passed using (account, deal_id, pipeline_id)
         inner join listed using (account, pipeline_id)

@@ -19,17 +19,19 @@ from tests.orchestration.setup import QUICK, environment, failure, small
 
 ROOT = Path(__file__).parents[3]
 # all that campaigns do not need: dbt takes long to read it
-UNREAD = ("target", "logs", "intermediate", "semantics", "snapshots", "singular", "sales")
+UNREAD = ("target", "logs", "deal_history", "semantics", "snapshots", "singular", "sales")
 UNREAD = (
     *UNREAD,
     "[!cg_]*.md",
-    "stg_*__[!cu]*",
+    "int_[!c]*",
+    "int_c[!a]*",
+    "stg_*__[!cmu]*",
     "stg_*__c[!a]*",
-    "stg_*__campaign_*",
+    "stg_*__campaign_[!m]*",
     "stg_*__user_*",
 )
 MARTS = ("attribution", "automation", "campaign_links", "contact", "customers", "email", "lead")
-UNREAD = (*UNREAD, *(f"{mart}*" for mart in (*MARTS, "list", "orders", "tags")))
+UNREAD = (*UNREAD, *(f"{mart}*" for mart in (*MARTS, "list", "orders", "tags", "touches")))
 SETTINGS = f"""
 streams: [campaigns, users]
 start_date: {QUICK["start_date"]}
