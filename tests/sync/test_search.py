@@ -173,6 +173,14 @@ def ignoring(*names: str) -> Callable[[Request, int], Fault | None]:
     return rule
 
 
+def backwards(request: Request, _: int) -> Fault | None:
+    """A rule: pages of the search come in the wrong order; the read itself refuses such pages, if
+    more than one contact was touched in the last day, which the time of day decides."""
+    if request.path != "contacts" or any("updated" in key for key, _ in request.params):
+        return None
+    return changed(lambda body: body | {"contacts": body["contacts"][::-1]})
+
+
 LIES = {
     "filters are ignored": ignoring("id_greater", "id_less"),
     "one filter is ignored": ignoring("id_less"),
@@ -183,9 +191,7 @@ LIES = {
     "nothing comes": always(
         changed(lambda body: body | {"contacts": []} if "contacts" in body else body), "contacts"
     ),
-    "the order is ignored": always(
-        changed(lambda body: body | {"contacts": body["contacts"][::-1]}), "contacts"
-    ),
+    "the order is ignored": backwards,
 }
 
 
