@@ -6,7 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,7 @@ from activecampaign_dagster.warehouse.signals import heard_signals
 from activecampaign_dagster.warehouse.sql import ROW_GROUP, literal
 from activecampaign_dagster.warehouse.transient import is_full
 from activecampaign_dagster.warehouse.warehouse import (
-    Lock,
-    Unshared,
+    Untended,
     WarehouseBusyError,
     WarehouseError,
 )
@@ -37,8 +36,11 @@ _MAGIC = b"DUCK"  # after a checksum of eight bytes
 
 
 @dataclass(frozen=True, slots=True)
-class FileWarehouse:
-    """A DuckDB file: one process has it open at a time, for as short as possible."""
+class FileWarehouse(Untended):
+    """A DuckDB file: one process has it open at a time, for as short as possible.
+
+    Hosts share no file, processes have locks of their own, and DuckDB uses free blocks again.
+    """
 
     location: Location
 
@@ -53,25 +55,9 @@ class FileWarehouse:
         spill = self.location.folder("tmp")
         return connect(self.location.path, patience=patience, read_only=read_only, spill=spill)
 
-    def in_use(self) -> AbstractContextManager[None]:
-        """Nothing to keep out: a file needs no maintenance."""
-        return nullcontext()
-
-    def lock(self, name: str, who: str) -> Lock | None:  # noqa: ARG002
-        """A lock for the asking: hosts share no file, and processes have locks of their own."""
-        return Unshared()
-
-    def holder(self, name: str) -> str:  # noqa: ARG002
-        """Nobody."""
-        return "nobody"
-
     def sizes(self) -> Mapping[str, int]:
         """The bytes of the file."""
         return {"bytes": self.location.path.stat().st_size if self.exists() else 0}
-
-    def tidy(self) -> Iterator[str]:
-        """Nothing to do: DuckDB uses free blocks again."""
-        return iter(())
 
     def erase(self, db: duckdb.DuckDBPyConnection) -> None:
         """Write the file anew."""

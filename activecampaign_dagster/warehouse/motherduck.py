@@ -7,7 +7,7 @@ the rest was not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -17,16 +17,17 @@ from activecampaign_dagster.warehouse.signals import heard_signals
 from activecampaign_dagster.warehouse.sql import quoted, relations
 from activecampaign_dagster.warehouse.transient import is_conflict, is_lost
 from activecampaign_dagster.warehouse.warehouse import (
-    Lock,
-    Unshared,
+    Untended,
     WarehouseBusyError,
     WarehouseError,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class MotherDuckWarehouse:
+class MotherDuckWarehouse(Untended):
     """A database in MotherDuck; the token comes from the variable `motherduck_token`.
+
+    Maintenance is MotherDuck's own, and hosts find each other by Dagster's pools alone.
 
     open: what opens a connect string, for tests.
     """
@@ -71,26 +72,10 @@ class MotherDuckWarehouse:
                 before_a_signal.clear()
                 db.close()
 
-    def in_use(self) -> AbstractContextManager[None]:
-        """Nothing to keep out: maintenance is MotherDuck's own."""
-        return nullcontext()
-
-    def lock(self, name: str, who: str) -> Lock | None:  # noqa: ARG002
-        """A lock for the asking: hosts find each other by Dagster's pools alone."""
-        return Unshared()
-
-    def holder(self, name: str) -> str:  # noqa: ARG002
-        """Nobody."""
-        return "nobody"
-
     def sizes(self) -> Mapping[str, int]:
         """The number of tables; MotherDuck tells bytes in its own UI."""
         with self.connect(read_only=True) as db:
             return {"tables": len(relations(db))}
-
-    def tidy(self) -> Iterator[str]:
-        """Nothing to do: maintenance is MotherDuck's own."""
-        return iter(())
 
     def erase(self, db: duckdb.DuckDBPyConnection) -> None:
         """MotherDuck removes what was deleted by itself, after the days that its plan keeps it."""

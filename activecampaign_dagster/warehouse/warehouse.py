@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Protocol, TypeVar
 
 import duckdb
@@ -66,6 +66,28 @@ class Unshared:
 
     def release(self) -> None:
         """Nothing to do."""
+
+
+class Untended:
+    """What a warehouse has to do that needs neither maintenance nor locks between hosts."""
+
+    __slots__ = ()
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Nothing to keep out: there is no maintenance."""
+        return nullcontext()
+
+    def lock(self, name: str, who: str) -> Lock | None:  # noqa: ARG002
+        """A lock for the asking."""
+        return Unshared()
+
+    def holder(self, name: str) -> str:  # noqa: ARG002
+        """Nobody."""
+        return "nobody"
+
+    def tidy(self) -> Iterator[str]:
+        """Nothing to do."""
+        return iter(())
 
 
 class Warehouse(Protocol):
